@@ -1,0 +1,1 @@
+"""Texts in, views of them out: keyed augmenters over Arrow string arrays."""

@@ -1,0 +1,35 @@
+"""The contract between the halves: what a row, a shard, a manifest and a key are."""
+
+from pairsmith.schemas.dataset import Dataset, open_dataset
+from pairsmith.schemas.errors import UserError, require
+from pairsmith.schemas.keys import (
+    group_ids,
+    pair_ids,
+    record_keys,
+    shard_numbers,
+    subkeys,
+    text_hashes,
+    text_ids,
+)
+from pairsmith.schemas.manifest import Manifest, ShardFile
+from pairsmith.schemas.pair import PAIRS, REJECTED, ROW_GROUP_ROWS, SCHEMA_VERSION
+
+__all__ = [
+    "PAIRS",
+    "REJECTED",
+    "ROW_GROUP_ROWS",
+    "SCHEMA_VERSION",
+    "Dataset",
+    "Manifest",
+    "ShardFile",
+    "UserError",
+    "group_ids",
+    "open_dataset",
+    "pair_ids",
+    "record_keys",
+    "require",
+    "shard_numbers",
+    "subkeys",
+    "text_hashes",
+    "text_ids",
+]

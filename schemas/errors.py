@@ -1,0 +1,27 @@
+"""Errors a user can mend: one line, shown without a traceback."""
+
+import importlib
+from types import ModuleType
+
+
+class UserError(Exception):
+    """Something the user can put right: the message says what, where and how, in one line.
+
+    The commands print it to standard error and exit with code 2.
+    """
+
+
+def require(module: str, extra: str) -> ModuleType:
+    """Return an optional dependency, imported.
+
+    Raises UserError that names the extra to install when the module is not there.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name and module.split(".")[0] != error.name.split(".")[0]:
+            raise
+        raise UserError(
+            f"the Python package {module.split('.')[0]!r} is missing; "
+            f"install it with: pip install 'pairsmith[{extra}]'"
+        ) from error

@@ -1,0 +1,90 @@
+"""Hashes and random keys: pure functions of content, equal on every machine and engine.
+
+All hashes are XXH3 (https://xxhash.com); fields are joined by the unit separator U+001F.
+"""
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from xxhash import xxh3_64_intdigest, xxh3_128_hexdigest
+
+UInt64Array = npt.NDArray[np.uint64]
+UNITS_PER_BLOCK = 256
+_SEED_LIMIT = 2**64
+
+
+def normalise(texts: pa.StringArray) -> pa.StringArray:
+    """Return texts as identity compares them: NFKC, lower case, single spaces, trimmed."""
+    folded = pc.utf8_lower(pc.utf8_normalize(texts, "NFKC"))
+    # Most texts need no replacement, and finding that out is several times cheaper than replacing.
+    uneven = pc.match_substring_regex(folded, r"\s\s|[\t\n\v\f\r]")
+    if pc.any(uneven).as_py():
+        folded = pc.if_else(uneven, pc.replace_substring_regex(folded, r"\s+", " "), folded)
+    return pc.utf8_trim_whitespace(folded)
+
+
+def text_hashes(texts: pa.StringArray) -> UInt64Array:
+    """Return the XXH3-64 of each normalised text: uint64, shape (len(texts),). No nulls."""
+    return _hash64(normalise(texts))
+
+
+def text_ids(texts: pa.StringArray) -> pa.StringArray:
+    """Return the source id of texts that have none of their own: XXH3-128 of the text, in hex."""
+    return pa.array([xxh3_128_hexdigest(t) for t in _bytes(texts)], pa.string())
+
+
+def group_ids(source_ids: pa.StringArray) -> UInt64Array:
+    """Return the default group of each row, its document: uint64, shape (len(source_ids),)."""
+    return _hash64(source_ids)
+
+
+def record_keys(
+    seed: int, source_ids: pa.StringArray, units: npt.NDArray[np.int32], view: str, draw: int
+) -> UInt64Array:
+    """Return the random key of each record's view: uint64, shape (len(source_ids),).
+
+    The key is XXH3-64, seeded with `seed` modulo 2**64, of source id, unit, view and draw.
+    """
+    tail = f"\x1f{view}\x1f{draw}".encode()
+    joined = zip(_bytes(source_ids), units.tolist(), strict=True)
+    seed %= _SEED_LIMIT
+    digests = [xxh3_64_intdigest(b"%b\x1f%d%b" % (s, u, tail), seed=seed) for s, u in joined]
+    return np.array(digests, np.uint64)
+
+
+def subkeys(keys: UInt64Array, stream: int) -> UInt64Array:
+    """Return independent keys for the `stream`-th consumer of each key (splitmix64 finaliser).
+
+    Source: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
+    """
+    z = keys + np.uint64((stream + 1) * 0x9E3779B97F4A7C15 % _SEED_LIMIT)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+def pair_ids(
+    source_ids: pa.StringArray, units: npt.NDArray[np.int32], kind: str, draw: int
+) -> pa.StringArray:
+    """Return the pair id of each row: XXH3-128 of source id, unit, kind and draw, in hex."""
+    tail = f"\x1f{kind}\x1f{draw}".encode()
+    joined = zip(_bytes(source_ids), units.tolist(), strict=True)
+    return pa.array([xxh3_128_hexdigest(b"%b\x1f%d%b" % (s, u, tail)) for s, u in joined])
+
+
+def shard_numbers(
+    source_ids: pa.StringArray, units: npt.NDArray[np.int32], shards: int
+) -> npt.NDArray[np.int64]:
+    """Return the shard of each row: int64 in [0, shards), from source id and unit // 256."""
+    blocks = (units // UNITS_PER_BLOCK).tolist()
+    joined = zip(_bytes(source_ids), blocks, strict=True)
+    return np.array([xxh3_64_intdigest(b"%b\x1f%d" % sb) % shards for sb in joined], np.int64)
+
+
+def _bytes(texts: pa.StringArray) -> list[bytes]:
+    return texts.cast(pa.binary()).to_pylist()  # type: ignore[no-any-return]
+
+
+def _hash64(texts: pa.StringArray) -> UInt64Array:
+    return np.array([xxh3_64_intdigest(t) for t in _bytes(texts)], np.uint64)
