@@ -1,0 +1,57 @@
+# Needs Python >= 3.11 and a package index, nothing else. Another interpreter: make setup PYTHON=python3.13
+PYTHON ?= python3
+BIN := .venv/bin
+FOLDERS := schemas augmenters pipelines training commands
+
+# uv does not read pip's settings: a package index that pip was given holds for uv too.
+ifdef PIP_INDEX_URL
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
+
+.PHONY: help setup lint format test wheel-test bench demo lock clean
+
+help: ## Show what can be made
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: .venv/ready ## Make .venv with the package (editable) and everything the other targets need
+
+.venv/ready: pyproject.toml setup.py constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "pairsmith needs Python >= 3.11, $(PYTHON) is not; try: make setup PYTHON=python3.12" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -c constraints.txt uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[build,train,bench,dev]'
+	@# An editable install maps the folders by an import hook, which type checkers cannot follow.
+	mkdir -p build/types/pairsmith
+	for folder in $(FOLDERS); do ln -sfn ../../../$$folder build/types/pairsmith/$$folder; done
+	touch $@
+
+lint: setup ## Check style, types and the arrows between the folders
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	PYTHONPATH=build/types $(BIN)/lint-imports
+
+format: setup ## Put the code into the style that lint asks for
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+test: lint ## The whole suite: lint, tests with coverage, then the tests against the built wheel
+	$(BIN)/pytest --cov
+	.ci/wheel-test
+
+wheel-test: setup ## Only the last part of test: build the wheel, install it elsewhere, test that
+	.ci/wheel-test
+
+bench: setup ## Measure; results go to benchmarks/
+	$(BIN)/python -m benchmarks
+
+demo: setup ## Build pairs, train a static encoder, print a table before/after: demo/
+	BIN=$(BIN) examples/demo/run.sh
+
+lock: setup ## Refresh the pinned versions in constraints.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras \
+	  --no-header --no-annotate --output-file constraints.txt pyproject.toml
+
+clean: ## Remove .venv and everything that was made
+	rm -rf .venv build dist demo *.egg-info .coverage* .*_cache .hypothesis

@@ -1,0 +1,33 @@
+"""What tests of every folder share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# No test may reach a model hub; these must be set before any of the libraries is imported.
+os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_DATASETS_OFFLINE="1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def checkout() -> Path:
+    """Return the root of the repository; such tests are marked `checkout`."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """Return the golden dataset folder: written once, opened unchanged by every version."""
+    return ROOT / "tests" / "data" / "golden"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Return the folder of larger test data beside the checkout, or skip."""
+    folder = Path(os.environ.get("PAIRSMITH_SHARED", ROOT.parent / "shared")) / "data"
+    if not folder.is_dir():
+        pytest.skip(f"needs test data that is not part of the repository: no folder {folder}")
+    return folder
