@@ -1,0 +1,80 @@
+"""Arrow string arrays as numpy views, and back: no Python object per row, no copy."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+MOST_BYTES: Final = 2**31 - 1
+_TEXT_TYPES = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+
+
+@dataclass(frozen=True)
+class Buffers:
+    """The buffers of a string array, read-only: one numba specialisation serves every caller."""
+
+    data: npt.NDArray[np.uint8]
+    offsets: npt.NDArray[np.int32]
+    """Shape (rows + 1,); the first need not be 0."""
+    valid: npt.NDArray[np.uint8]
+    """Shape (rows,), or (0,) when no text is null."""
+
+    @property
+    def rows(self) -> int:
+        """Return the number of texts."""
+        return self.offsets.size - 1
+
+
+def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return a contiguous view that cannot be written."""
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view
+
+
+def string_buffers(texts: pa.Array) -> Buffers:
+    """Return the buffers of a string array; large_string and string_view are cast.
+
+    Raises TypeError when it holds no strings, ValueError when they exceed 2 GiB.
+    """
+    if isinstance(texts, pa.ChunkedArray):
+        texts = texts.combine_chunks()
+    kind = getattr(texts, "type", None)
+    if not isinstance(texts, pa.Array) or not any(accepts(kind) for accepts in _TEXT_TYPES):
+        raise TypeError(f"texts must be a pyarrow string array, not {kind or type(texts).__name__}")
+    if not pa.types.is_string(kind):
+        try:
+            texts = texts.cast(pa.string())
+        except pa.ArrowInvalid as error:
+            raise too_long() from error
+    _, offsets, data = texts.buffers()
+    rows = len(texts)
+    if offsets is None or not rows:
+        positions = np.zeros(rows + 1, np.int32)
+    else:
+        positions = np.frombuffer(offsets, np.int32, rows + 1, 4 * texts.offset)
+    valid = np.empty(0, np.uint8)
+    if texts.null_count:
+        valid = texts.is_valid().to_numpy(zero_copy_only=False).view(np.uint8)
+    return Buffers(
+        read_only(np.frombuffer(data, np.uint8) if data else np.empty(0, np.uint8)),
+        read_only(positions),
+        read_only(valid),
+    )
+
+
+def string_array(
+    data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int32], valid: npt.NDArray[np.uint8]
+) -> pa.StringArray:
+    """Return the string array over these buffers, which must not change afterwards."""
+    nulls = pa.py_buffer(np.packbits(valid, bitorder="little")) if valid.size else None
+    return pa.StringArray.from_buffers(
+        offsets.size - 1, pa.py_buffer(offsets), pa.py_buffer(data), nulls
+    )
+
+
+def too_long() -> ValueError:
+    """Return the error for texts that 32-bit Arrow offsets cannot address."""
+    return ValueError("the texts of one call exceed 2 GiB; pass smaller batches")
