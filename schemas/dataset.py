@@ -58,7 +58,7 @@ def open_dataset(path: str | Path, *, checksums: bool = True) -> Dataset:
             f"{root} has no {MANIFEST}: the build did not finish, or this is no dataset; "
             "run the same `pairsmith build` again"
         )
-    dataset = Dataset(root, Manifest.from_json(file.read_text("utf-8"), str(file)))
+    dataset = Dataset(root, Manifest.from_json(file.read_bytes(), str(file)))
     for problem in problems(dataset, checksums=checksums):
         raise UserError(f"{problem}; build the dataset anew or fetch it again")
     return dataset
@@ -81,10 +81,11 @@ def problems(dataset: Dataset, *, checksums: bool = True) -> Iterator[str]:
 def _file_problems(
     root: Path, file: ShardFile, schema: pa.Schema, checksums: bool
 ) -> Iterator[str]:
-    path = (root / file.path).resolve()
-    if not path.is_relative_to(root.resolve()):
+    # Judged by the name alone: download caches keep the files themselves elsewhere, behind links.
+    if file.path.startswith("/") or ".." in file.path.split("/"):
         yield f"{file.path} lies outside {root}"
         return
+    path = root / file.path
     if not path.is_file():
         yield f"{path} is missing"
         return
@@ -102,7 +103,9 @@ def _file_problems(
     with footer:
         version = int((footer.schema_arrow.metadata or {}).get(VERSION_KEY, b"0"))
         if version > SCHEMA_VERSION:
-            yield f"{path} has schema version {version}, this pairsmith reads up to {SCHEMA_VERSION}"
+            yield (
+                f"{path} has schema version {version}, this pairsmith reads up to {SCHEMA_VERSION}"
+            )
         elif not footer.schema_arrow.equals(schema):
             yield f"{path} does not have the columns of schema version {SCHEMA_VERSION}"
         elif footer.metadata.num_rows != file.rows:

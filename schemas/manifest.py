@@ -64,7 +64,7 @@ class Manifest:
         return json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
     @staticmethod
-    def from_json(text: str, where: str) -> "Manifest":
+    def from_json(text: str | bytes, where: str) -> "Manifest":
         """Parse `manifest.json`; `where` names it in errors.
 
         Raises UserError when it is not JSON, lacks a field, is of a newer schema, or was edited.
