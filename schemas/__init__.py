@@ -1,6 +1,6 @@
 """The contract between the halves: what a row, a shard, a manifest and a key are."""
 
-from pairsmith.schemas.dataset import Dataset, open_dataset
+from pairsmith.schemas.dataset import Dataset, open_dataset, problems, read_manifest
 from pairsmith.schemas.errors import UserError, require
 from pairsmith.schemas.keys import (
     group_ids,
@@ -26,6 +26,8 @@ __all__ = [
     "group_ids",
     "open_dataset",
     "pair_ids",
+    "problems",
+    "read_manifest",
     "record_keys",
     "require",
     "shard_numbers",

@@ -49,6 +49,17 @@ def open_dataset(path: str | Path, *, checksums: bool = True) -> Dataset:
     Raises UserError, one line, when the folder or its manifest is missing, a file is missing,
     was added, cut or changed, or the schema version is newer than this library's.
     """
+    dataset = read_manifest(path)
+    for problem in problems(dataset, checksums=checksums):
+        raise UserError(f"{problem}; build the dataset anew or fetch it again")
+    return dataset
+
+
+def read_manifest(path: str | Path) -> Dataset:
+    """Return the dataset at `path` as its manifest has it, without a look at the other files.
+
+    Raises UserError, one line, when the folder or its manifest is missing, unreadable or newer.
+    """
     root = Path(path)
     if not root.is_dir():
         raise UserError(f"no dataset at {root}: there is no such folder")
@@ -58,10 +69,7 @@ def open_dataset(path: str | Path, *, checksums: bool = True) -> Dataset:
             f"{root} has no {MANIFEST}: the build did not finish, or this is no dataset; "
             "run the same `pairsmith build` again"
         )
-    dataset = Dataset(root, Manifest.from_json(file.read_bytes(), str(file)))
-    for problem in problems(dataset, checksums=checksums):
-        raise UserError(f"{problem}; build the dataset anew or fetch it again")
-    return dataset
+    return Dataset(root, Manifest.from_json(file.read_bytes(), str(file)))
 
 
 def problems(dataset: Dataset, *, checksums: bool = True) -> Iterator[str]:

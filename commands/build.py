@@ -1,0 +1,122 @@
+"""`pairsmith build`: a corpus and a recipe in, a dataset out."""
+
+import dataclasses
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from pairsmith.schemas import Dataset, UserError, require
+
+_DESCRIPTION = """Make pairs from a corpus.
+
+RECIPE is one of quickstart, context, crop, dropout, identity, or a function of your own that
+returns a Recipe: my_recipes.py:my_recipe, my_package.recipes:my_recipe.
+
+The recipe quickstart reads the column `text` of Parquet, JSONL and CSV files, or the lines of text
+files (.gz and .zst are fine), and uses `doc_id` where there is one. A null or blank text is
+dropped; a row that cannot be read has failed. Both are kept, with the reason, beside the pairs.
+
+Flags that are not listed here go to Apache Beam, such as --runner=SparkRunner or
+--direct_num_workers=2 --direct_running_mode=multi_processing.
+
+examples:
+  pairsmith build quickstart --input 'corpus/*.parquet' --output pairs
+  pairsmith build context --input a.jsonl.gz b.csv --output pairs --shards 64 --seed 1
+"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says."""
+
+    recipe: Annotated[str, tyro.conf.Positional]
+    """Name of the recipe."""
+    input: tuple[str, ...]
+    """Files to read; quoted globs are expanded on every file system that Beam knows."""
+    output: Path
+    """Folder to make. It must not exist, unless a build of it was ended half-way."""
+    seed: int | None = None
+    """Instead of the recipe's seed; another seed gives other pairs."""
+    shards: int | None = None
+    """Number of files, instead of the recipe's. Aim at 50 to 500 MB each."""
+    max_failed: float = 0.01
+    """Share of input rows, and of pairs, that may fail before the build is refused."""
+    batch_rows: int = 4096
+    """Rows worked on at a time. Changes memory and speed, never the result."""
+    verbose: bool = False
+    """Show what Beam logs."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command and return its exit code."""
+    options, beam_flags = tyro.cli(
+        Options,
+        prog="pairsmith build",
+        description=_DESCRIPTION,
+        args=list(argv),
+        return_unknown_args=True,
+    )
+    if not options.verbose:
+        logging.disable(logging.WARNING)  # Beam warns of what does not concern a user
+    for module in ("apache_beam", "numba", "orjson"):
+        require(module, "build")
+    from pairsmith.pipelines.build import build
+    from pairsmith.pipelines.recipes import find_recipe
+
+    _check(options, beam_flags)
+    changes = {"seed": options.seed, "shards": options.shards}
+    recipe = dataclasses.replace(
+        find_recipe(options.recipe), **{k: v for k, v in changes.items() if v is not None}
+    )
+    dataset = build(
+        recipe,
+        options.recipe,
+        options.input,
+        options.output,
+        max_failed=options.max_failed,
+        batch_rows=options.batch_rows,
+        beam_flags=beam_flags,
+        console=Console(stderr=True),
+    )
+    _print_summary(dataset)
+    return 0
+
+
+def _check(options: Options, beam_flags: Sequence[str]) -> None:
+    if options.shards is not None and options.shards < 1:
+        raise UserError("--shards must be at least 1")
+    if options.batch_rows < 1:
+        raise UserError("--batch-rows must be at least 1")
+    if not 0 <= options.max_failed <= 1:
+        raise UserError("--max-failed is a share: between 0 and 1")
+    if stray := [flag for flag in beam_flags if not flag.startswith("-")]:
+        raise UserError(
+            f"cannot place {stray[0]!r}; write Beam flags with '=', as --runner=SparkRunner"
+        )
+    if "://" in str(options.output):
+        raise UserError("--output must be a folder on this machine or on a shared file system")
+
+
+def _print_summary(dataset: Dataset) -> None:
+    counts = dataset.manifest.counts
+    table = Table(box=None, header_style="bold")
+    for column in ("", "read / tried", "written", "dropped", "failed"):
+        table.add_column(column, justify="left" if not column else "right")
+    for noun, first in (("sources", "read"), ("pairs", "made")):
+        names = (first, "written", "dropped", "failed")
+        table.add_row(noun, *(f"{counts[noun][name]:,}" for name in names))
+    console = Console(file=sys.stdout)
+    console.print(table)
+    kinds = ", ".join(f"{kind} {count:,}" for kind, count in counts["kinds"].items())
+    console.print(f"pairs by kind: {kinds}", highlight=False)
+    for folder, reasons in counts["reasons"].items():
+        for reason, count in list(reasons.items())[:5]:
+            console.print(f"{folder}: {count:,} × {reason}", highlight=False)
+    console.print(f"dataset: {dataset.root}  card: {dataset.root / 'README.md'}", highlight=False)

@@ -1,0 +1,63 @@
+"""`pairsmith`: finds the command, and turns what the user can mend into one line."""
+
+import errno
+import importlib
+import importlib.metadata
+import sys
+from collections.abc import Sequence
+
+from pairsmith.schemas import UserError
+
+COMMANDS = {
+    "build": "make pairs from a corpus",
+    "verify": "check a dataset against its manifest",
+    "train": "train a text encoder on one or more datasets",
+    "evaluate": "score an encoder",
+}
+
+
+_MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return the exit code: 0 done, 1 a check failed, 2 something to mend."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_help())
+        return 0 if arguments else 2
+    if arguments[0] == "--version":
+        print(importlib.metadata.version("pairsmith"))
+        return 0
+    name, *rest = arguments
+    try:
+        if name not in COMMANDS:
+            raise UserError(f"no command {name!r}; there are {', '.join(COMMANDS)}")
+        command = importlib.import_module(f"pairsmith.commands.{name}")
+        return command.main(rest)  # type: ignore[no-any-return]
+    except UserError as error:
+        line = str(error)
+    except OSError as error:
+        if error.errno not in _MENDABLE:
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        line = f"{error.strerror}{where}; make room or choose another folder"
+    except KeyboardInterrupt:
+        line = "interrupted; the same command starts again"
+    print(f"pairsmith {name}: {' '.join(line.split())}", file=sys.stderr)
+    return 2
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = "\n".join(f"  {name:<{width}}  {what}" for name, what in COMMANDS.items())
+    return f"""usage: pairsmith COMMAND …
+
+Contrastive training pairs for text encoders, and the trainer that eats them.
+
+{lines}
+
+  pairsmith build quickstart --input 'corpus/*.parquet' --output pairs
+  pairsmith train pairs --model static::256 --output model
+  pairsmith evaluate model --sts stsb.parquet
+
+`pairsmith COMMAND --help` tells more."""

@@ -1,0 +1,189 @@
+"""The books of a build: every source and every pair is written, dropped or failed.
+
+Counts come from the rows that were written out, never from the engine's counters: an engine may
+run a step twice. What must add up is counted twice, where it begins and where it ends.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pairsmith.pipelines.pairs import Made
+from pairsmith.schemas import ShardFile, UserError
+
+OUTCOMES = ("written", "dropped", "failed")
+
+
+@dataclass(frozen=True)
+class ShardResult:
+    """What one shard's files hold."""
+
+    files: dict[str, ShardFile]
+    """By folder: `shards` always, `dropped` and `failed` where there are rows."""
+    sources: dict[str, int]
+    """Number of sources by outcome, of those that lie in this shard alone."""
+    spread: list[tuple[str, str]]
+    """(source id, outcome here) of the sources that lie in several shards."""
+    units: dict[str, int]
+    pairs: dict[str, int]
+    reasons: dict[str, dict[str, int]]
+    """Number of dropped and of failed rows by `stage: reason`."""
+    kinds: dict[str, int]
+    """Number of pairs written by kind."""
+
+    def as_data(self) -> dict[str, Any]:
+        """Return the result as JSON data."""
+        return asdict(self)
+
+    @staticmethod
+    def from_data(data: dict[str, Any]) -> "ShardResult":
+        """Return the result that `as_data` was made from."""
+        files = {folder: ShardFile(**file) for folder, file in data["files"].items()}
+        spread = [(source_id, outcome) for source_id, outcome in data["spread"]]
+        return ShardResult(**{**data, "files": files, "spread": spread})
+
+
+@dataclass(frozen=True)
+class Totals:
+    """The sums over all shards."""
+
+    sources: dict[str, int] = field(default_factory=dict)
+    units: dict[str, int] = field(default_factory=dict)
+    pairs: dict[str, int] = field(default_factory=dict)
+    kinds: dict[str, int] = field(default_factory=dict)
+    reasons: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def as_data(self) -> dict[str, Any]:
+        """Return the totals as they stand in the manifest."""
+        return asdict(self)
+
+
+def count_shard(
+    files: dict[str, ShardFile],
+    blocks: pa.RecordBatch,
+    pairs: pa.Table,
+    dropped: pa.Table,
+    failed: pa.Table,
+    made: Made,
+) -> ShardResult:
+    """Return the counts of one shard, from the rows of its files.
+
+    A source is written when it has a pair, else failed when a row of it failed, else dropped.
+    """
+    first = blocks.filter(pc.equal(blocks["blocks"], 1))["source_id"]
+    several = pc.unique(blocks.filter(pc.greater(blocks["blocks"], 1))["source_id"])
+    outcomes = [_outcome(ids, pairs, failed) for ids in (first, several)]
+    sources = Counter(outcomes[0])
+    sources["dropped"] += dropped["unit"].null_count
+    sources["failed"] += failed["unit"].null_count
+    units_dropped = _present(dropped, "unit") - _present(dropped, "kind")
+    pair_counts = {
+        "made": made.pairs,
+        "written": len(pairs),
+        "dropped": _present(dropped, "kind"),
+        "failed": _present(failed, "kind"),
+    }
+    return ShardResult(
+        files=files,
+        sources={outcome: sources[outcome] for outcome in OUTCOMES},
+        spread=list(zip(several.to_pylist(), outcomes[1], strict=True)),
+        units={"made": made.units, "dropped": units_dropped},
+        pairs=pair_counts,
+        reasons={"dropped": _reasons(dropped), "failed": _reasons(failed)},
+        kinds=_count(pairs["kind"]),
+    )
+
+
+def add_up(rows_read: int, results: Sequence[ShardResult]) -> Totals:
+    """Return the sums of all shards.
+
+    rows_read: input rows as the reading step counted them.
+    Raises RuntimeError unless sources read = written + dropped + failed, pairs likewise, and the
+    rows of the files are those that were counted.
+    """
+    spread: dict[str, set[str]] = {}
+    for result in results:
+        for source_id, outcome in result.spread:
+            spread.setdefault(source_id, set()).add(outcome)
+    sources = _sum(result.sources for result in results)
+    for seen in spread.values():
+        sources[next(o for o in ("written", "failed", "dropped") if o in seen)] += 1
+    totals = Totals(
+        sources={"read": rows_read, **{outcome: sources[outcome] for outcome in OUTCOMES}},
+        units=dict(_sum(result.units for result in results)),
+        pairs=dict(_sum(result.pairs for result in results)),
+        kinds=dict(sorted(_sum(result.kinds for result in results).items())),
+        reasons={
+            folder: dict(_sum(result.reasons[folder] for result in results).most_common())
+            for folder in ("dropped", "failed")
+        },
+    )
+    _check(totals, results)
+    return totals
+
+
+def check_failed(totals: Totals, limit: float) -> None:
+    """Raise UserError with the top reasons when more than a `limit` share of rows has failed."""
+    for noun, counts, whole in (
+        ("input rows", totals.sources, totals.sources["read"]),
+        ("pairs", totals.pairs, totals.pairs["made"]),
+    ):
+        if counts["failed"] > limit * whole:
+            raise UserError(
+                f"{counts['failed']:,} of {whole:,} {noun} failed, more than --max-failed "
+                f"{limit:g} allows: {top_reasons(totals, 'failed')}; "
+                "mend the input or raise --max-failed"
+            )
+
+
+def top_reasons(totals: Totals, folder: str) -> str:
+    """Return the three most frequent reasons, with their counts."""
+    top = list(totals.reasons[folder].items())[:3]
+    return ", ".join(f"{reason} ({count:,})" for reason, count in top)
+
+
+def _check(totals: Totals, results: Sequence[ShardResult]) -> None:
+    balances = [
+        ("sources", totals.sources["read"], sum(totals.sources[o] for o in OUTCOMES)),
+        ("pairs", totals.pairs["made"], sum(totals.pairs[o] for o in OUTCOMES)),
+        ("written pairs", totals.pairs["written"], sum(totals.kinds.values())),
+    ]
+    counted = {"shards": totals.pairs["written"]}
+    counted |= {folder: sum(reasons.values()) for folder, reasons in totals.reasons.items()}
+    for folder, count in counted.items():
+        rows = sum(r.files[folder].rows for r in results if folder in r.files)
+        balances.append((f"rows of {folder}/", count, rows))
+    for name, begun, ended in balances:
+        if begun != ended:
+            raise RuntimeError(f"the books do not balance: {name} {begun:,} != {ended:,}")
+
+
+def _outcome(source_ids: pa.Array, pairs: pa.Table, failed: pa.Table) -> list[str]:
+    written = pc.is_in(source_ids, pc.unique(pairs["source_id"]))
+    broken = pc.is_in(source_ids, pc.unique(failed["source_id"]))
+    outcome = pc.if_else(written, "written", pc.if_else(broken, "failed", "dropped"))
+    return outcome.to_pylist()  # type: ignore[no-any-return]
+
+
+def _present(rows: pa.Table, column: str) -> int:
+    return len(rows) - rows[column].null_count  # type: ignore[no-any-return]
+
+
+def _reasons(rows: pa.Table) -> dict[str, int]:
+    return _count(pc.binary_join_element_wise(rows["stage"], rows["reason"], ": "))
+
+
+def _count(values: pa.ChunkedArray) -> dict[str, int]:
+    counted = values.value_counts().to_pylist()
+    return dict(sorted((item["values"], item["counts"]) for item in counted))
+
+
+def _sum(counts: Iterable[dict[str, int]]) -> "Counter[str]":
+    total: Counter[str] = Counter()
+    for one in counts:
+        total.update(one)
+    return total

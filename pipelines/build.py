@@ -1,0 +1,167 @@
+"""Driving a build: refuse early, run the pipeline, check the books, write the manifest last."""
+
+import datetime
+import importlib.metadata
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import apache_beam as beam
+import orjson
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.runners.runner import create_runner
+from rich.console import Console
+
+from pairsmith.pipelines.accounts import ShardResult, Totals, add_up, check_failed, top_reasons
+from pairsmith.pipelines.card import card
+from pairsmith.pipelines.inputs import Input, name_of, plan_inputs
+from pairsmith.pipelines.progress import ProgressLine
+from pairsmith.pipelines.recipe import Recipe
+from pairsmith.pipelines.shards import put
+from pairsmith.pipelines.transforms import RESULTS, BuildDataset, Job
+from pairsmith.schemas import Dataset, Manifest, UserError
+from pairsmith.schemas.dataset import MANIFEST
+from pairsmith.schemas.manifest import InputFile
+
+UNFINISHED = "UNFINISHED"
+_FOLDERS = ("shards", "dropped", "failed")
+_LIBRARIES = ("apache-beam", "numba", "numpy", "pairsmith", "pyarrow", "rjieba", "sentencepiece")
+_LIBRARIES += ("sentencex", "xxhash")
+_IN_PROCESS = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+
+
+def build(
+    recipe: Recipe,
+    name: str,
+    inputs: Sequence[str],
+    output: Path,
+    *,
+    max_failed: float = 0.01,
+    batch_rows: int = 4096,
+    beam_flags: Sequence[str] = (),
+    console: Console | None = None,
+) -> Dataset:
+    """Build the dataset folder `output` from the files that match `inputs`, and return it.
+
+    name: what the card calls the recipe. beam_flags: `--runner=…` and other Beam options; without a
+    runner, Beam's in-process one. An unfinished build in `output` is begun anew.
+    Raises UserError, and leaves nothing behind, for what the user can mend.
+    """
+    recipe.setup()
+    files = plan_inputs(inputs, recipe.source)
+    splits = [split for file in files for split in file.splits]
+    console = console or Console(stderr=True, quiet=True)
+    with _claimed(output):
+        total = sum(split.bytes for split in splits)
+        with ProgressLine(console, total, recipe.shards) as progress:
+            job = Job(recipe, str(output), batch_rows, progress.address)
+            _run(job, splits, drop_copies=any(file.has_ids for file in files), flags=beam_flags)
+        results = orjson.loads((output / RESULTS).read_bytes())
+        rows_read = sum(result["rows_read"] for result in results if "rows_read" in result)
+        shards = [ShardResult.from_data(result) for result in results if "files" in result]
+        totals = add_up(rows_read, shards)
+        check_failed(totals, max_failed)
+        if not totals.pairs["written"]:
+            raise UserError(
+                f"no pair is left of {rows_read:,} rows: {top_reasons(totals, 'dropped')}; "
+                "look at the input or loosen the recipe's screens and gates"
+            )
+        manifest = _manifest(recipe, name, files, shards, totals)
+        dataset = Dataset(output, manifest)
+        put(output / "README.md", card(dataset, name).encode())
+        (output / RESULTS).unlink()
+        put(output / MANIFEST, manifest.to_json().encode())
+        (output / UNFINISHED).unlink()
+    return dataset
+
+
+def _run(job: Job, splits: Sequence[object], *, drop_copies: bool, flags: Sequence[str]) -> None:
+    options = PipelineOptions(list(flags))
+    named = options.view_as(StandardOptions).runner
+    # DirectRunner would try an engine that may not be there, and fall back without a word.
+    runner = create_runner(_IN_PROCESS if named in (None, "DirectRunner") else named)
+    try:
+        with beam.Pipeline(runner=runner, options=options) as pipeline:
+            (
+                pipeline
+                | "Splits" >> beam.Create(splits)
+                | "Spread" >> beam.Reshuffle()
+                | "Build" >> BuildDataset(job, drop_copies=drop_copies)
+            )
+    except Exception as error:
+        # Engines wrap what a worker raised in errors of their own, and only the text survives.
+        if line := _mendable(error):
+            raise UserError(line) from error
+        raise
+
+
+def _mendable(error: Exception) -> str | None:
+    """Return the one line of a user's error that was raised on a worker."""
+    text = str(error)
+    if isinstance(error, UserError):
+        return text.split(" [while running")[0]
+    if found := re.search(r"UserError: (.+?)(?: \[while running|$)", text, re.MULTILINE):
+        return found[1]
+    if "No space left on device" in text or "Disk quota exceeded" in text:
+        return "the disk is full; make room or choose another --output"
+    return None
+
+
+@contextmanager
+def _claimed(output: Path) -> Iterator[None]:
+    """Mark the folder as being built; leave it as it was when the build fails."""
+    marker = output / UNFINISHED
+    existed = output.exists()
+    if existed and not output.is_dir():
+        raise UserError(f"{output} is a file; choose another --output")
+    if existed and not marker.exists() and any(output.iterdir()):
+        what = "a finished dataset" if (output / MANIFEST).exists() else "files of something else"
+        raise UserError(f"{output} already holds {what}; choose another --output or remove it")
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        marker.write_text("A build is at work here, or was ended. Run it again to finish it.\n")
+        _wipe(output)
+        yield
+    except BaseException:
+        _wipe(output)
+        marker.unlink(missing_ok=True)
+        if not existed:
+            shutil.rmtree(output, ignore_errors=True)
+        raise
+
+
+def _wipe(output: Path) -> None:
+    for folder in _FOLDERS:
+        shutil.rmtree(output / folder, ignore_errors=True)
+    for pattern in (RESULTS, MANIFEST, "README.md", ".*"):
+        for path in output.glob(pattern):
+            path.unlink()
+
+
+def _manifest(
+    recipe: Recipe, name: str, files: Sequence[Input], shards: Sequence[ShardResult], totals: Totals
+) -> Manifest:
+    listed = {
+        folder: sorted((r.files[folder] for r in shards if folder in r.files), key=lambda f: f.path)
+        for folder in _FOLDERS
+    }
+    return Manifest(
+        recipe={"name": name, **recipe.as_data()},
+        recipe_digest=recipe.digest,
+        inputs=tuple(InputFile(name_of(file.path), file.bytes) for file in files),
+        shards=tuple(listed["shards"]),
+        dropped=tuple(listed["dropped"]),
+        failed=tuple(listed["failed"]),
+        counts=totals.as_data(),
+        versions={library: _version(library) for library in _LIBRARIES},
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _version(library: str) -> str:
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"

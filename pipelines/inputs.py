@@ -1,0 +1,170 @@
+"""Which files are read, what they are, and how they are cut into splits for many workers.
+
+All that can be refused by looking at names, sizes, headers and footers is refused here, before
+anything is written.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+
+from pairsmith.pipelines.recipe import Documents
+from pairsmith.schemas import UserError
+
+Format = Literal["parquet", "jsonl", "csv", "text"]
+_FORMATS: dict[str, Format] = {
+    ".parquet": "parquet",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".txt": "text",
+}
+_CODECS = {".gz": "gzip", ".zst": "zstd"}
+_SPLIT_BYTES = 32 << 20
+
+
+@dataclass(frozen=True)
+class Split:
+    """A part of one input file that one worker reads."""
+
+    path: str
+    format: Format
+    start: int
+    """First row group, or first byte; a line belongs to the split its first byte is in."""
+    stop: int
+    """One past the last; -1 for the whole of a file that cannot be cut."""
+    bytes: int
+    """Size on disk, for progress."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input file."""
+
+    path: str
+    bytes: int
+    format: Format
+    splits: tuple[Split, ...]
+    has_ids: bool
+    """Whether rows may carry source ids."""
+
+
+def plan_inputs(globs: Sequence[str], source: Documents) -> tuple[Input, ...]:
+    """Return the input files in order of path, each with its splits.
+
+    Raises UserError for a glob without files, an unknown ending, an empty corpus, a truncated
+    Parquet file and a missing or wrongly typed text column.
+    """
+    found: dict[str, int] = {}
+    for match, glob in zip(FileSystems.match(list(globs)), globs, strict=True):
+        files = {m.path: m.size_in_bytes for m in match.metadata_list if not _is_folder(m.path)}
+        if not files:
+            hint = "; to read a folder, add '/*'" if _is_folder(glob) else ""
+            raise UserError(f"no input file matches {glob!r}{hint}")
+        found |= files
+    inputs = tuple(_plan_file(path, size, source) for path, size in sorted(found.items()))
+    if not any(file.splits for file in inputs):
+        raise UserError(f"the corpus is empty: no rows in {', '.join(map(repr, globs))}")
+    return inputs
+
+
+def open_input(path: str) -> io.BufferedReader:
+    """Return the bytes of an input file, decompressed by its ending.
+
+    Arrow's streams, unlike zstandard's and Beam's, raise OSError when the data was cut.
+    """
+    stream = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+    codec = _CODECS.get(Path(path).suffix)
+    if codec is None:
+        return stream  # type: ignore[no-any-return]
+    return io.BufferedReader(pa.CompressedInputStream(pa.PythonFile(stream, "r"), codec), 1 << 20)
+
+
+def name_of(path: str) -> str:
+    """Return the file's own name, without the folders it lies in."""
+    return path.rsplit("/", 1)[-1]
+
+
+def read_header(lines: Iterable[str], path: str) -> list[str]:
+    """Return the column names of a CSV file."""
+    try:
+        return next(csv.reader(lines, strict=True))
+    except StopIteration:
+        return []
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: the header is not CSV in UTF-8 ({error})") from error
+
+
+def _is_folder(path: str) -> bool:
+    return "://" not in path and Path(path).is_dir()
+
+
+def _plan_file(path: str, size: int, source: Documents) -> Input:
+    bare = path.removesuffix(".gz").removesuffix(".zst")
+    kind = _FORMATS.get(Path(bare).suffix.lower())
+    if kind is None:
+        endings = ", ".join(_FORMATS)
+        raise UserError(
+            f"{path}: unknown ending; expected {endings}, or one of the text ones with .gz or .zst"
+        )
+    if kind == "parquet":
+        if bare != path:
+            raise UserError(f"{path}: Parquet is compressed inside; decompress the file itself")
+        return _plan_parquet(path, size, source)
+    has_ids = kind != "text"
+    if kind == "csv" and size:
+        with open_input(path) as stream:
+            header = read_header((line.decode("utf-8-sig") for line in stream), path)
+        _require_column(source, header, path)
+        has_ids = source.id in header
+    whole = kind == "csv" or bare != path  # quoted line breaks and compressed bytes cannot be cut
+    if whole:
+        splits = [Split(path, kind, 0, -1, size)] if size else []
+    else:
+        edges = range(0, size, _SPLIT_BYTES)
+        splits = [Split(path, kind, a, a + _SPLIT_BYTES, _SPLIT_BYTES) for a in edges]
+    return Input(path, size, kind, tuple(splits), has_ids)
+
+
+def _plan_parquet(path: str, size: int, source: Documents) -> Input:
+    try:
+        with open_input(path) as stream, pq.ParquetFile(stream) as file:
+            names, types = file.schema_arrow.names, file.schema_arrow
+            sizes = [
+                file.metadata.row_group(g).total_byte_size
+                for g in range(file.metadata.num_row_groups)
+                if file.metadata.row_group(g).num_rows
+            ]
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(
+            f"{path} is not whole Parquet; fetch or write it again ({error})"
+        ) from error
+    _require_column(source, names, path)
+    for column in set(source.columns) & set(names):
+        kind = types.field(column).type
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+        allowed = [pa.string(), pa.large_string(), pa.string_view(), pa.null()]
+        if kind not in allowed and not (column == source.id and pa.types.is_integer(kind)):
+            raise UserError(f"{path}: column {column!r} is {kind}, not text; cast it")
+    total = sum(sizes) or 1
+    splits = tuple(
+        Split(path, "parquet", group, group + 1, size * share // total)
+        for group, share in enumerate(sizes)
+    )
+    return Input(path, size, "parquet", splits, source.id in names)
+
+
+def _require_column(source: Documents, names: Sequence[str], path: str) -> None:
+    if source.text not in names:
+        raise UserError(
+            f"{path} has no column {source.text!r} (it has {', '.join(map(repr, names))}); "
+            "rename the column, or set Documents(text=…) in a recipe of your own"
+        )

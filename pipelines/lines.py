@@ -1,0 +1,138 @@
+"""Rows of line formats: JSONL, CSV and plain text. A row that cannot be read says why and where."""
+
+import csv
+import io
+import sys
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import orjson
+
+from pairsmith.pipelines.inputs import Split
+from pairsmith.pipelines.recipe import Documents
+
+SHOWN_CHARS = 2000
+"""Kept of a line that could not be read; its position finds the rest."""
+
+
+class Row(NamedTuple):
+    """A row that was read. Its fields may still be null or blank."""
+
+    text: str | None
+    id: str | None
+    lang: str | None
+    label: str | None
+    position: int
+
+
+class Unreadable(NamedTuple):
+    """A row that was not."""
+
+    reason: str
+    detail: str
+    shown: str | None
+    position: int
+
+
+def text_rows(
+    stream: io.BufferedReader, split: Split, source: Documents
+) -> Iterator[Row | Unreadable]:
+    """Yield a row for each line; position is its first byte."""
+    for position, line in _lines(stream, split):
+        try:
+            text = line.decode("utf-8-sig" if position == 0 else "utf-8")
+        except UnicodeDecodeError as error:
+            yield Unreadable("not UTF-8", str(error), _show(line), position)
+        else:
+            yield Row(text, None, None, None, position)
+
+
+def json_rows(
+    stream: io.BufferedReader, split: Split, source: Documents
+) -> Iterator[Row | Unreadable]:
+    """Yield a row for each line, which must hold a JSON object; position is its first byte."""
+    for position, line in _lines(stream, split):
+        if position == 0:
+            line = line.removeprefix(b"\xef\xbb\xbf")
+        if not line.strip():
+            yield Row(None, None, None, None, position)
+            continue
+        try:
+            value = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            yield Unreadable("not JSON", str(error), _show(line), position)
+        else:
+            yield _json_row(value, line, position, source)
+
+
+def csv_rows(
+    stream: io.BufferedReader, split: Split, source: Documents
+) -> Iterator[Row | Unreadable]:
+    """Yield a row for each record; position is its number, the header being 0."""
+    csv.field_size_limit(sys.maxsize)  # the module's only switch for texts above 128 KiB
+    decoded = io.TextIOWrapper(stream, "utf-8-sig", "surrogateescape", newline="")
+    reader = csv.reader(decoded, strict=True)
+    header = next(reader)
+    places = [header.index(c) if c in header else None for c in source.columns]
+    position = 0
+    while True:
+        position += 1
+        try:
+            record = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield Unreadable("not CSV", str(error), None, position)
+            continue
+        if not record:
+            yield Row(None, None, None, None, position)
+        elif len(record) != len(header):
+            detail = f"{len(record)} fields, the header has {len(header)}"
+            yield Unreadable("not CSV", detail, _show_record(record), position)
+        else:
+            text, *others = (None if i is None else record[i] for i in places)
+            if all(_is_unicode(field) for field in (text, *others)):
+                yield Row(text, *(field or None for field in others), position)
+            else:
+                yield Unreadable("not UTF-8", "a field", _show_record(record), position)
+
+
+def _lines(stream: io.BufferedReader, split: Split) -> Iterator[tuple[int, bytes]]:
+    """Yield the position and bytes of each line that begins in the split, without its end."""
+    position = split.start
+    if position:
+        stream.seek(position - 1)
+        position += len(stream.readline()) - 1
+    while split.stop < 0 or position < split.stop:
+        line = stream.readline()
+        if not line:
+            return
+        yield position, line.rstrip(b"\r\n")
+        position += len(line)
+
+
+def _json_row(value: Any, line: bytes, position: int, source: Documents) -> Row | Unreadable:
+    if not isinstance(value, dict):
+        return Unreadable("not a JSON object", type(value).__name__, _show(line), position)
+    if source.text not in value:
+        return Unreadable("no text column", f"expected {source.text!r}", _show(line), position)
+    text, ids, lang, label = (value.get(column) for column in source.columns)
+    if isinstance(ids, int) and not isinstance(ids, bool):
+        ids = str(ids)
+    for column, field in zip(source.columns, (text, ids, lang, label), strict=True):
+        if field is not None and not isinstance(field, str):
+            detail = f"{column!r} is {type(field).__name__}, not text"
+            return Unreadable("wrong type", detail, _show(line), position)
+    return Row(text, ids, lang, label, position)
+
+
+def _is_unicode(field: str | None) -> bool:
+    return field is None or field.isascii() or not any("\udc80" <= c <= "\udcff" for c in field)
+
+
+def _show(line: bytes) -> str:
+    return line[: SHOWN_CHARS * 4].decode(errors="replace")[:SHOWN_CHARS]
+
+
+def _show_record(record: list[str]) -> str:
+    return _show(",".join(record).encode("utf-8", "surrogateescape"))

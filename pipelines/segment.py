@@ -1,0 +1,67 @@
+"""Cutting documents into units."""
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Protocol
+
+from pairsmith.schemas import require
+
+_HAN = re.compile("[\u4e00-\u9fff]")
+_LINE_BREAKS = re.compile(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
+
+
+class Segmenter(Protocol):
+    """Cuts one text into units."""
+
+    version: ClassVar[int]
+
+    def __call__(self, text: str, lang: str | None) -> list[str]:
+        """Return the units of a text, trimmed, none of them empty."""
+        ...
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """Sentences, by the rules of the sentencex library for the text's language.
+
+    Where no language is given, text with Chinese characters is cut as Chinese, other as English.
+    """
+
+    line_breaks: Literal["end", "wrap"] = "end"
+    """Whether a line break ends a sentence (`end`), or is only where a line was full (`wrap`)."""
+    version: ClassVar[int] = 1
+
+    def __call__(self, text: str, lang: str | None) -> list[str]:
+        """Return the sentences of a text."""
+        if lang is None:
+            lang = "zh" if _HAN.search(text) else "en"
+        segment = require("sentencex", "build").segment
+        lines = _LINE_BREAKS.split(text) if self.line_breaks == "end" else [text]
+        return [
+            trimmed
+            for line in lines
+            for sentence in segment(lang, line)
+            if (trimmed := " ".join(sentence.split()))
+        ]
+
+
+@dataclass(frozen=True)
+class Lines:
+    """One unit a line."""
+
+    version: ClassVar[int] = 1
+
+    def __call__(self, text: str, lang: str | None) -> list[str]:
+        """Return the lines of a text."""
+        return [trimmed for line in _LINE_BREAKS.split(text) if (trimmed := line.strip())]
+
+
+@dataclass(frozen=True)
+class Whole:
+    """The whole text as a single unit."""
+
+    version: ClassVar[int] = 1
+
+    def __call__(self, text: str, lang: str | None) -> list[str]:
+        """Return the text."""
+        return [trimmed] if (trimmed := text.strip()) else []

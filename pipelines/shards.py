@@ -1,0 +1,123 @@
+"""Filling one shard: its blocks become sorted pairs, its files are written under final names."""
+
+import hashlib
+import os
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pairsmith.pipelines.accounts import ShardResult, count_shard
+from pairsmith.pipelines.blocks import BLOCKS
+from pairsmith.pipelines.duplicates import drop_same_ids
+from pairsmith.pipelines.negatives import add_negatives
+from pairsmith.pipelines.pairs import PLAIN_PAIRS, Made, make_pairs
+from pairsmith.pipelines.recipe import Recipe
+from pairsmith.pipelines.rejected import PLAIN_REJECTED
+from pairsmith.schemas import PAIRS, REJECTED, ROW_GROUP_ROWS, ShardFile
+
+Tag = Literal["blocks", "dropped", "failed"]
+SCHEMAS: dict[Tag, pa.Schema] = {
+    "blocks": BLOCKS,
+    "dropped": PLAIN_REJECTED,
+    "failed": PLAIN_REJECTED,
+}
+_REPEATING = [
+    "kind",
+    "anchor_view",
+    "positive_view",
+    "lang",
+    "label",
+    "source_id",
+    "stage",
+    "reason",
+    "negative_info.list.element.kind",
+]
+_REJECTED_ORDER = [(name, "ascending") for name in PLAIN_REJECTED.names]
+
+
+def fill_shard(
+    number: int,
+    parts: Iterable[tuple[Tag, bytes]],
+    recipe: Recipe,
+    output: Path,
+    batch_units: int,
+) -> ShardResult:
+    """Make and write the files of one shard from all its parts, in whatever order they come.
+
+    batch_units: about how many units are augmented at a time; it does not change the result.
+    Every file is written under a temporary name and renamed, so it is whole or not there.
+    """
+    batches: dict[Tag, list[pa.RecordBatch]] = {tag: [] for tag in SCHEMAS}
+    for tag, data in parts:
+        batches[tag].append(pa.ipc.read_record_batch(pa.py_buffer(data), SCHEMAS[tag]))
+    blocks, copies = drop_same_ids(_joined(batches["blocks"], BLOCKS))
+    made = Made(dropped=[*batches["dropped"], copies], failed=batches["failed"])
+    for run in _runs(blocks, batch_units):
+        make_pairs(run, recipe, made)
+    pairs = pa.Table.from_batches(made.written, PLAIN_PAIRS).sort_by("pair_id")
+    if recipe.negatives:
+        pairs = add_negatives(pairs, recipe.negatives, recipe.seed)
+    files = {"shards": write_parquet(pairs, PAIRS, output, f"shards/{number:05d}.parquet")}
+    rejected = {}
+    for folder, batches_of_folder in (("dropped", made.dropped), ("failed", made.failed)):
+        rows = pa.Table.from_batches(batches_of_folder, PLAIN_REJECTED).sort_by(_REJECTED_ORDER)
+        rejected[folder] = rows
+        if len(rows):
+            path = f"{folder}/{number:05d}.parquet"
+            files[folder] = write_parquet(rows, REJECTED, output, path)
+    return count_shard(files, blocks, pairs, rejected["dropped"], rejected["failed"], made)
+
+
+def write_parquet(table: pa.Table, schema: pa.Schema, output: Path, path: str) -> ShardFile:
+    """Write the table as `output/path` and return its entry for the manifest.
+
+    The same rows give the same bytes, whatever chunks they come in.
+    """
+    table = table.combine_chunks().cast(schema)
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table,
+        sink,
+        compression="zstd",
+        row_group_size=ROW_GROUP_ROWS,
+        use_dictionary=_REPEATING,
+    )
+    data = sink.getvalue()
+    put(output / path, data)
+    return ShardFile(path, table.num_rows, data.size, hashlib.sha256(data).hexdigest())
+
+
+def put(path: Path, data: bytes | pa.Buffer) -> None:
+    """Write a file so that it is there whole or not at all, even if two do it at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _joined(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:
+    table = pa.Table.from_batches(batches, schema).combine_chunks()
+    return table.to_batches()[0] if len(table) else pa.RecordBatch.from_pylist([], schema)
+
+
+def _runs(blocks: pa.RecordBatch, batch_units: int) -> Iterable[pa.RecordBatch]:
+    """Yield runs of blocks with about `batch_units` units each."""
+    ends = np.cumsum(blocks["own"].to_numpy())
+    start = 0
+    while start < len(blocks):
+        reached = ends[start - 1] if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, reached + batch_units, side="right")))
+        yield blocks[start:stop]
+        start = stop

@@ -1,0 +1,181 @@
+"""The Beam steps of a build. They only wire: what happens to rows is in the modules beside this.
+
+Between shuffles the elements are Arrow batches; what goes to a shard is a part:
+`(shard, (tag, batch serialised without its schema))`.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+from apache_beam.pvalue import TaggedOutput
+
+from pairsmith.pipelines.blocks import segment_documents
+from pairsmith.pipelines.duplicates import drop_same_texts
+from pairsmith.pipelines.inputs import Split
+from pairsmith.pipelines.progress import Address, report
+from pairsmith.pipelines.read import DOCUMENTS, read_split
+from pairsmith.pipelines.recipe import Recipe
+from pairsmith.pipelines.shards import Tag, fill_shard, put
+from pairsmith.schemas import shard_numbers
+from pairsmith.schemas.keys import UNITS_PER_BLOCK
+
+RESULTS = "results.json"
+Keyed = tuple[int, bytes]
+Part = tuple[int, tuple[Tag, bytes]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every step of one build must know."""
+
+    recipe: Recipe
+    output: str
+    batch_rows: int
+    """Rows read, and units augmented, at a time. Does not change the result."""
+    progress: Address | None = None
+
+
+class BuildDataset(beam.PTransform):  # type: ignore[misc]
+    """Splits -> the files of a dataset but its manifest, and `results.json` to make that of.
+
+    drop_copies: whether sources may share a text under different ids. Finding those costs one
+    more shuffle of the documents.
+    """
+
+    def __init__(self, job: Job, *, drop_copies: bool) -> None:
+        super().__init__()
+        self.job = job
+        self.drop_copies = drop_copies
+
+    def expand(self, splits: beam.PCollection) -> beam.PCollection:
+        """Wire the steps."""
+        read = splits | "Read" >> _parallel(_Read(self.job), "parts", "results")
+        documents, parts = read.documents, [read.parts]
+        if self.drop_copies:
+            once = (
+                documents
+                | "KeyByText" >> beam.ParDo(_KeyByText(self.job)).with_output_types(Keyed)
+                | "GroupTexts" >> beam.GroupByKey()
+                | "DropCopies" >> _parallel(_DropCopies(self.job), "parts")
+            )
+            documents = once.documents
+            parts.append(once.parts)
+        parts.append(documents | "Segment" >> beam.ParDo(_Segment(self.job)))
+        results = (
+            [p | f"Part{i}" >> beam.Map(_same).with_output_types(Part) for i, p in enumerate(parts)]
+            | "AllParts" >> beam.Flatten()
+            | "GroupShards" >> beam.GroupByKey()
+            | "FillShards" >> beam.ParDo(_FillShard(self.job))
+        )
+        return (
+            [
+                p | f"Result{i}" >> beam.Map(_same).with_output_types(Keyed)
+                for i, p in enumerate([results, read.results])
+            ]
+            | "AllResults" >> beam.Flatten()
+            | "GroupResults" >> beam.GroupByKey()
+            | "WriteResults" >> beam.ParDo(_WriteResults(self.job))
+        )
+
+
+class _Step(beam.DoFn):  # type: ignore[misc]
+    def __init__(self, job: Job) -> None:
+        self.job = job
+
+    def parts(self, tag: Tag, batch: pa.RecordBatch) -> Iterator[Part]:
+        """Yield rejected rows as parts: with their source's first unit, or spread by place."""
+        if len(batch):
+            places = [batch["path"], pc.cast(batch["position"], pa.string())]
+            place = pc.binary_join_element_wise(*places, ":", null_handling="replace")
+            owners = pc.coalesce(batch["source_id"], place)
+            zeros = np.zeros(len(batch), np.int32)
+            numbers = shard_numbers(owners, zeros, self.job.recipe.shards)
+            for number, data in _scatter(batch, numbers):
+                yield number, (tag, data)
+
+
+class _Read(_Step):
+    def process(self, split: Split) -> Iterator[Any]:
+        rows = 0
+        for read in read_split(split, self.job.recipe.source, self.job.batch_rows):
+            rows += read.rows
+            report(self.job.progress, rows=read.rows)
+            yield read.documents
+            for part in self.parts("dropped", read.dropped):
+                yield TaggedOutput("parts", part)
+            for part in self.parts("failed", read.failed):
+                yield TaggedOutput("parts", part)
+        report(self.job.progress, bytes=split.bytes)
+        yield TaggedOutput("results", (0, orjson.dumps({"rows_read": rows})))
+
+
+class _KeyByText(_Step):
+    def process(self, documents: pa.RecordBatch) -> Iterator[Keyed]:
+        zeros = np.zeros(len(documents), np.int32)
+        buckets = shard_numbers(documents["text_id"], zeros, self.job.recipe.shards)
+        yield from _scatter(documents, buckets)
+
+
+class _DropCopies(_Step):
+    def process(self, group: tuple[int, Iterable[bytes]]) -> Iterator[Any]:
+        batches = [pa.ipc.read_record_batch(pa.py_buffer(data), DOCUMENTS) for data in group[1]]
+        table = pa.Table.from_batches(batches, DOCUMENTS).combine_chunks()
+        kept, copies = drop_same_texts(table.to_batches()[0])
+        for start in range(0, len(kept), self.job.batch_rows):
+            yield kept[start : start + self.job.batch_rows]
+        for part in self.parts("dropped", copies):
+            yield TaggedOutput("parts", part)
+
+
+class _Segment(_Step):
+    def process(self, documents: pa.RecordBatch) -> Iterator[Part]:
+        recipe = self.job.recipe
+        cut = segment_documents(documents, recipe.source.segment, recipe.margins)
+        first_units = cut.blocks["block"].to_numpy() * UNITS_PER_BLOCK
+        numbers = shard_numbers(cut.blocks["source_id"], first_units, recipe.shards)
+        for number, data in _scatter(cut.blocks, numbers):
+            yield number, ("blocks", data)
+        yield from self.parts("dropped", cut.dropped)
+        yield from self.parts("failed", cut.failed)
+
+
+class _FillShard(_Step):
+    def setup(self) -> None:
+        self.job.recipe.setup()
+
+    def process(self, group: tuple[int, Iterable[tuple[Tag, bytes]]]) -> Iterator[Keyed]:
+        job = self.job
+        result = fill_shard(*group, job.recipe, Path(job.output), job.batch_rows)
+        pairs = result.pairs
+        report(job.progress, shards=1, pairs=pairs["written"], dropped=pairs["dropped"])
+        yield 0, orjson.dumps(result.as_data())
+
+
+class _WriteResults(_Step):
+    def process(self, group: tuple[int, Iterable[bytes]]) -> None:
+        put(Path(self.job.output) / RESULTS, b"[%b]" % b",".join(group[1]))
+
+
+def _parallel(step: beam.DoFn, *others: str) -> beam.PTransform:
+    return beam.ParDo(step).with_outputs(*others, main="documents")
+
+
+def _same(element: Any) -> Any:
+    return element
+
+
+def _scatter(batch: pa.RecordBatch, numbers: npt.NDArray[np.int64]) -> Iterator[Keyed]:
+    """Yield the rows of each number, serialised without their schema."""
+    order = np.argsort(numbers, kind="stable")
+    ordered = batch.take(pa.array(order))
+    found, starts = np.unique(numbers[order], return_index=True)
+    for number, start, stop in zip(found, starts, [*starts[1:], len(batch)], strict=True):
+        yield int(number), ordered[start:stop].serialize().to_pybytes()
