@@ -1,13 +1,13 @@
 """Arrow string arrays as numpy views, and back: no Python object per row, no copy."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-MOST_BYTES: Final = 2**31 - 1
+Scalar = TypeVar("Scalar", bound=np.generic)
 _TEXT_TYPES = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
 
 
@@ -27,7 +27,7 @@ class Buffers:
         return self.offsets.size - 1
 
 
-def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def read_only(array: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
     """Return a contiguous view that cannot be written."""
     view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
@@ -73,6 +73,14 @@ def string_array(
     return pa.StringArray.from_buffers(
         offsets.size - 1, pa.py_buffer(offsets), pa.py_buffer(data), nulls
     )
+
+
+def check_keys(keys: npt.NDArray[np.uint64], rows: int) -> npt.NDArray[np.uint64]:
+    """Return the keys as kernels take them. Raises ValueError unless they are `rows` uint64."""
+    if not isinstance(keys, np.ndarray) or keys.dtype != np.uint64 or keys.shape != (rows,):
+        kind = f"{keys.dtype} {keys.shape}" if isinstance(keys, np.ndarray) else type(keys).__name__
+        raise ValueError(f"keys must be a uint64 array of shape ({rows},), not {kind}")
+    return read_only(keys)
 
 
 def too_long() -> ValueError:

@@ -17,6 +17,12 @@ CLOSER: Final = 3
 OPENER: Final = 4
 EXTENDER: Final = 5
 
+# What the neighbours of a token must know of it, as bits of its edge.
+LEFT_CJK: Final = 1
+RIGHT_CJK: Final = 2
+GLUES_LEFT: Final = 4
+OPENS_RIGHT: Final = 8
+
 CLASS_COUNT: Final = 0x200000
 """Four UTF-8 bytes hold 21 bits, so even bytes that are no valid UTF-8 stay inside the table."""
 FOLD_COUNT: Final = 0x590

@@ -1,59 +1,111 @@
-"""Compiled loops over Arrow string buffers: cut a text into tokens, decide, write, in one pass.
+"""Compiled loops that cut the texts of Arrow string buffers into tokens, count and compare them.
 
-Imported by `setup()` or at first use only: numba takes half a second to load. All kernels that cut
-text stand in this one file because numba's cache looks at the time stamp of no other.
+Imported by `setup()` or at first use only: numba takes a second to load. Scratch arrays are made
+once per call and stay in the cache from text to text.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
-import numba
 import numpy as np
+import numpy.typing as npt
 
-from pairsmith.augmenters.characters import CJK, CLOSER, EXTENDER, FOLD_COUNT, OPENER, SPACE
+from pairsmith.augmenters.characters import (
+    CJK,
+    CLOSER,
+    EXTENDER,
+    FOLD_COUNT,
+    GLUES_LEFT,
+    LEFT_CJK,
+    OPENER,
+    OPENS_RIGHT,
+    RIGHT_CJK,
+    SPACE,
+)
+from pairsmith.augmenters.plans import Bytes, Flags, Ints, Keys, Longs, integer, jit, mix
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-# What a token's neighbours must know of it, as bits.
-_LEFT_CJK = 1
-_RIGHT_CJK = 2
-_GLUES_LEFT = 4
-_OPENS_RIGHT = 8
-
-
-def jit(function: F) -> F:
-    """Return `function` compiled at its first call, without the GIL, cached on disk."""
-    return cast(F, numba.njit(nogil=True, cache=True, error_model="numpy")(function))
-
-
-@jit
-def mix(z):  # type: ignore[no-untyped-def]
-    """Return the splitmix64 finaliser of a uint64."""
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
+# Bit b stands for the byte b: 9 to 13 and 28 to 32.
+_ASCII_SPACES = np.uint64(0x1F0003E00)
 
 
 @jit
-def decode(data, i, end):  # type: ignore[no-untyped-def]
+def decode(data: Bytes, i: int, end: int) -> tuple[int, int]:
     """Return the code point at byte `i` and its width; bytes that are no UTF-8 stay in bounds."""
-    b = np.int64(data[i])
+    b = integer(data[np.uintp(i)])
     if b < 0xC0:
         return b, 1
-    width = 2 if b < 0xE0 else (3 if b < 0xF0 else 4)
-    width = min(width, end - i)
+    if b >= 0xE0 and b < 0xF0 and i + 2 < end:
+        c = integer(data[np.uintp(i + 1)]) & 0x3F
+        return ((b & 0x0F) << 12) | (c << 6) | (integer(data[np.uintp(i + 2)]) & 0x3F), 3
+    width = min(2 if b < 0xE0 else (3 if b < 0xF0 else 4), end - i)
     point = b & (0xFF >> (width + 1))
     for k in range(1, width):
-        point = (point << 6) | (np.int64(data[i + k]) & 0x3F)
+        point = (point << 6) | (integer(data[np.uintp(i + k)]) & 0x3F)
     return point, width
 
 
 @jit
-def scan(data, start, end, classes, inside, starts, ends, edges):  # type: ignore[no-untyped-def]
-    """Cut data[start:end] into tokens and return their number; scratch: (end - start) // 2 + 2.
+def scan(
+    data: Bytes, start: int, end: int, classes: Bytes, inside: Bytes, bounds: Ints, edges: Bytes
+) -> int:
+    """Cut data[start:end] into tokens and return their number.
 
+    bounds: token t is data[bounds[2 * t]:bounds[2 * t + 1]]; shape (end - start + 4,) will do, as
+    a token and what parts it from the next take two bytes. edges: half as many, one per token.
     inside: empty, or for each byte of data 1 where a character goes on with the word before it.
     """
+    if is_plain(data, start, end):
+        n = _scan_plain(data, start, end, bounds)
+        for t in range(n):
+            edges[np.uintp(t)] = 0
+        return n
+    return _scan_any(data, start, end, classes, inside, bounds, edges)
+
+
+@jit
+def is_plain(data: Bytes, start: int, end: int) -> bool:
+    """Return True when all spaces in the text are ASCII ones and no character is CJK."""
+    seen = np.uint8(0)
+    for i in range(start, end):  # LLVM makes this a few wide instructions.
+        seen |= data[np.uintp(i)]
+    if seen < 128:
+        return True
+    for i in range(start, end - 2):
+        b = data[np.uintp(i)]
+        if b < 0xC2:
+            continue
+        c = data[np.uintp(i + 1)]
+        d = data[np.uintp(i + 2)]
+        if b > 0xE2 or (b == 0xE2 and c >= 0xBA):
+            return False
+        if b == 0xE2 and c == 0x80 and (d <= 0x8A or d in (0xA8, 0xA9, 0xAF)):
+            return False
+        if (b == 0xE2 and c == 0x81 and d == 0x9F) or (b == 0xE1 and c == 0x9A and d == 0x80):
+            return False
+        if b == 0xC2 and c in (0x85, 0xA0):
+            return False
+    return not (end - start >= 2 and data[end - 2] == 0xC2 and data[end - 1] in (0x85, 0xA0))
+
+
+@jit
+def _scan_plain(data: Bytes, start: int, end: int, bounds: Ints) -> int:
+    """Cut a plain text at ASCII spaces. Free of branches: words are too short to predict."""
+    k = 0
+    was_space = 1
+    for i in range(start, end):
+        b = np.uint64(data[np.uintp(i)])
+        space = integer((_ASCII_SPACES >> b) & np.uint64(1)) if b <= 32 else 0
+        bounds[np.uintp(k)] = i
+        k += was_space ^ space
+        was_space = space
+    if not was_space:
+        bounds[k] = end
+        k += 1
+    return k >> 1
+
+
+@jit
+def _scan_any(
+    data: Bytes, start: int, end: int, classes: Bytes, inside: Bytes, bounds: Ints, edges: Bytes
+) -> int:
+    """Cut any text: see `scan`."""
     n = 0
     i = start
     while i < end:
@@ -64,17 +116,17 @@ def scan(data, start, end, classes, inside, starts, ends, edges):  # type: ignor
             continue
         first = i
         if kind != CJK:
-            edge = _GLUES_LEFT if kind == CLOSER or kind == EXTENDER else 0
+            edge = GLUES_LEFT if kind in (CLOSER, EXTENDER) else 0
             last = kind
             i += width
             while i < end:
-                b = data[i]
+                b = data[np.uintp(i)]
                 if b > 32 and b < 128:
                     i += 1
                     continue
                 point, width = decode(data, i, end)
                 kind = classes[point]
-                if kind == SPACE or kind == CJK:
+                if kind in (SPACE, CJK):
                     break
                 last = kind
                 i += width
@@ -82,41 +134,41 @@ def scan(data, start, end, classes, inside, starts, ends, edges):  # type: ignor
             if i < end and kind == CJK:
                 stop = _before_openers(data, first, i, classes)
             elif (classes[data[i - 1]] if data[i - 1] < 128 else last) == OPENER:
-                edge |= _OPENS_RIGHT
+                edge |= OPENS_RIGHT
             if stop > first:
-                if inside.size and n and ends[n - 1] == first and inside[first]:
+                if inside.size and n and bounds[2 * n - 1] == first and inside[first]:
                     n -= 1
-                    edge = (edge & _OPENS_RIGHT) | (edges[n] & (_LEFT_CJK | _GLUES_LEFT))
+                    edge = (edge & OPENS_RIGHT) | (edges[n] & (LEFT_CJK | GLUES_LEFT))
                 else:
-                    starts[n] = first
-                ends[n] = stop
+                    bounds[2 * n] = first
+                bounds[2 * n + 1] = stop
                 edges[n] = edge
                 n += 1
             if i >= end or kind != CJK:
                 continue
             first = stop
-        joins = inside.size and n and ends[n - 1] == i and inside[i]
+        joins = inside.size and n and bounds[2 * n - 1] == i and inside[i]
         i += width
         while i < end:
             point, width = decode(data, i, end)
             kind = classes[point]
-            if kind != CLOSER and kind != EXTENDER:
+            if kind not in (CLOSER, EXTENDER):
                 break
             i += width
-        edge = _LEFT_CJK
+        edge = LEFT_CJK
         if joins:
             n -= 1
-            edge = edges[n] & (_LEFT_CJK | _GLUES_LEFT)
+            edge = edges[n] & (LEFT_CJK | GLUES_LEFT)
         else:
-            starts[n] = first
-        ends[n] = i
-        edges[n] = edge | _RIGHT_CJK
+            bounds[2 * n] = first
+        bounds[2 * n + 1] = i
+        edges[n] = edge | RIGHT_CJK
         n += 1
     return n
 
 
 @jit
-def _before_openers(data, first, stop, classes):  # type: ignore[no-untyped-def]
+def _before_openers(data: Bytes, first: int, stop: int, classes: Bytes) -> int:
     """Return where the opening brackets and quotes that end data[first:stop] begin."""
     while stop > first:
         i = stop - 1
@@ -130,7 +182,7 @@ def _before_openers(data, first, stop, classes):  # type: ignore[no-untyped-def]
 
 
 @jit
-def longest(offsets):  # type: ignore[no-untyped-def]
+def longest(offsets: Ints) -> int:
     """Return the number of bytes of the longest text."""
     most = 0
     for row in range(offsets.size - 1):
@@ -139,31 +191,29 @@ def longest(offsets):  # type: ignore[no-untyped-def]
 
 
 @jit
-def count_tokens(data, offsets, valid, classes, inside):  # type: ignore[no-untyped-def]
+def count_tokens(data: Bytes, offsets: Ints, valid: Bytes, classes: Bytes, inside: Bytes) -> Ints:
     """Return the number of tokens of each text: int32; 0 for null."""
     rows = offsets.size - 1
-    room = longest(offsets) // 2 + 2
-    starts = np.empty(room, np.int32)
-    ends = np.empty(room, np.int32)
-    edges = np.empty(room, np.uint8)
+    bounds = np.empty(longest(offsets) + 4, np.int32)
+    edges = np.empty(bounds.size // 2, np.uint8)
     counts = np.zeros(rows, np.int32)
     for row in range(rows):
         if not valid.size or valid[row]:
-            a = np.int64(offsets[row])
-            b = np.int64(offsets[row + 1])
-            counts[row] = scan(data, a, b, classes, inside, starts, ends, edges)
+            a = integer(offsets[row])
+            b = integer(offsets[row + 1])
+            counts[row] = scan(data, a, b, classes, inside, bounds, edges)
     return counts
 
 
 @jit
-def _token_hash(data, start, end, folds):  # type: ignore[no-untyped-def]
+def _token_hash(data: Bytes, start: int, end: int, folds: npt.NDArray[np.uint32]) -> np.uint64:
     """Return a 64-bit hash of the case-folded token data[start:end]."""
     h = np.uint64(0)
-    i = np.int64(start)
+    i = integer(start)
     while i < end:
-        point, width = decode(data, i, np.int64(end))
+        point, width = decode(data, i, integer(end))
         if point < FOLD_COUNT:
-            point = np.int64(folds[point])
+            point = integer(folds[point])
         elif point >= 0xFF21 and point <= 0xFF3A:  # full width A to Z
             point += 0x20
         h = (h ^ np.uint64(point)) * np.uint64(0x9E3779B97F4A7C15)
@@ -173,13 +223,21 @@ def _token_hash(data, start, end, folds):  # type: ignore[no-untyped-def]
 
 
 @jit
-def jaccard(a, a_offsets, a_valid, b, b_offsets, b_valid, classes, folds, inside):  # type: ignore[no-untyped-def]
+def jaccard(
+    a: Bytes,
+    a_offsets: Ints,
+    a_valid: Bytes,
+    b: Bytes,
+    b_offsets: Ints,
+    b_valid: Bytes,
+    classes: Bytes,
+    folds: npt.NDArray[np.uint32],
+    inside: Bytes,
+) -> npt.NDArray[np.float32]:
     """Return |A and B| / |A or B| of the token sets of each pair: float32; nan beside a null."""
     rows = a_offsets.size - 1
-    room = max(longest(a_offsets), longest(b_offsets)) // 2 + 2
-    starts = np.empty(room, np.int32)
-    ends = np.empty(room, np.int32)
-    edges = np.empty(room, np.uint8)
+    bounds = np.empty(max(longest(a_offsets), longest(b_offsets)) + 4, np.int32)
+    edges = np.empty(bounds.size // 2, np.uint8)
     slots = _power_above(longest(a_offsets) + longest(b_offsets) + 4)
     # A hash set with open addressing; a slot is taken when it bears the row's stamp.
     hashes = np.empty(slots, np.uint64)
@@ -189,23 +247,23 @@ def jaccard(a, a_offsets, a_valid, b, b_offsets, b_valid, classes, folds, inside
         if (a_valid.size and not a_valid[row]) or (b_valid.size and not b_valid[row]):
             out[row] = np.nan
             continue
-        a0, a1 = np.int64(a_offsets[row]), np.int64(a_offsets[row + 1])
-        b0, b1 = np.int64(b_offsets[row]), np.int64(b_offsets[row + 1])
+        a0, a1 = integer(a_offsets[row]), integer(a_offsets[row + 1])
+        b0, b1 = integer(b_offsets[row]), integer(b_offsets[row + 1])
         last = _power_above(a1 - a0 + b1 - b0 + 4) - 1
         in_a, in_b, in_both = 3 * row, 3 * row + 1, 3 * row + 2
         union = 0
         shared = 0
-        n = scan(a, a0, a1, classes, inside, starts, ends, edges)
+        n = scan(a, a0, a1, classes, inside, bounds, edges)
         for t in range(n):
-            h = _token_hash(a, starts[t], ends[t], folds)
+            h = _token_hash(a, bounds[2 * t], bounds[2 * t + 1], folds)
             slot = _slot(hashes, stamps, last, in_a, h)
             if stamps[slot] < in_a:
                 hashes[slot] = h
                 stamps[slot] = in_a
                 union += 1
-        n = scan(b, b0, b1, classes, inside, starts, ends, edges)
+        n = scan(b, b0, b1, classes, inside, bounds, edges)
         for t in range(n):
-            h = _token_hash(b, starts[t], ends[t], folds)
+            h = _token_hash(b, bounds[2 * t], bounds[2 * t + 1], folds)
             slot = _slot(hashes, stamps, last, in_a, h)
             if stamps[slot] < in_a:
                 hashes[slot] = h
@@ -219,7 +277,7 @@ def jaccard(a, a_offsets, a_valid, b, b_offsets, b_valid, classes, folds, inside
 
 
 @jit
-def _power_above(least):  # type: ignore[no-untyped-def]
+def _power_above(least: int) -> int:
     """Return the smallest power of two >= `least`."""
     power = 4
     while power < least:
@@ -228,9 +286,51 @@ def _power_above(least):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _slot(hashes, stamps, last, taken, h):  # type: ignore[no-untyped-def]
+def _slot(hashes: Keys, stamps: Longs, last: int, taken: int, h: np.uint64) -> int:
     """Return the slot where `h` is, or would go; slots with stamps below `taken` are free."""
-    slot = np.int64(h >> np.uint64(8)) & last
+    slot = integer(h >> np.uint64(8)) & last
     while stamps[slot] >= taken and hashes[slot] != h:
         slot = (slot + 1) & last
     return slot
+
+
+@jit
+def rows_with_cjk(data: Bytes, offsets: Ints, valid: Bytes, classes: Bytes) -> Flags:
+    """Return which texts have a CJK character: bool, shape (rows,)."""
+    found = np.zeros(offsets.size - 1, np.bool_)
+    for row in range(found.size):
+        i = integer(offsets[row])
+        end = integer(offsets[row + 1])
+        if (valid.size and not valid[row]) or is_plain(data, i, end):
+            continue
+        while i < end and not found[row]:
+            point, width = decode(data, i, end)
+            found[row] = classes[point] == CJK
+            i += width
+    return found
+
+
+@jit
+def mark_insides(data: Bytes, offsets: Ints, chosen: Flags, lengths: Ints) -> Bytes:
+    """Return `inside` for `scan`: uint8, shape (data.size,).
+
+    lengths: of the words of the chosen texts, in code points, each text followed by a line end.
+    """
+    inside = np.zeros(data.size, np.uint8)
+    word = 0
+    left = integer(lengths[0])
+    for row in range(chosen.size):
+        if not chosen[row]:
+            continue
+        for i in range(offsets[row], offsets[row + 1] + 1):
+            ends = i == offsets[row + 1]
+            if not ends and data[np.uintp(i)] & 0xC0 == 0x80:
+                continue
+            begins = left == integer(lengths[word])
+            if not ends and not begins:
+                inside[np.uintp(i)] = 1
+            left -= 1
+            if left == 0 and word + 1 < lengths.size:
+                word += 1
+                left = integer(lengths[word])
+    return inside

@@ -6,9 +6,8 @@ import pyarrow as pa
 
 from pairsmith.augmenters.buffers import string_buffers
 from pairsmith.augmenters.characters import case_folds, char_classes
-
-_NO_CUTS = np.empty(0, np.uint8)
-_NO_CUTS.flags.writeable = False
+from pairsmith.augmenters.segment import NO_CUTS
+from pairsmith.schemas import require
 
 
 def count_words(texts: pa.StringArray) -> npt.NDArray[np.int32]:
@@ -16,11 +15,12 @@ def count_words(texts: pa.StringArray) -> npt.NDArray[np.int32]:
 
     A word is a run of non-space characters; a Chinese character or kana is one by itself.
     """
+    require("numba", extra="build")
     from pairsmith.augmenters.kernels import count_tokens
 
     t = string_buffers(texts)
     counts: npt.NDArray[np.int32] = count_tokens(
-        t.data, t.offsets, t.valid, char_classes(), _NO_CUTS
+        t.data, t.offsets, t.valid, char_classes(), NO_CUTS
     )
     return counts
 
@@ -32,6 +32,7 @@ def word_overlap(a: pa.StringArray, b: pa.StringArray) -> npt.NDArray[np.float32
     counts them, with their punctuation, compared by a 64-bit hash.
     Raises ValueError when the lengths differ.
     """
+    require("numba", extra="build")
     from pairsmith.augmenters.kernels import jaccard
 
     left, right = string_buffers(a), string_buffers(b)
@@ -39,6 +40,6 @@ def word_overlap(a: pa.StringArray, b: pa.StringArray) -> npt.NDArray[np.float32
         raise ValueError(f"a has {left.rows} texts, b has {right.rows}")
     overlap: npt.NDArray[np.float32] = jaccard(
         *(left.data, left.offsets, left.valid, right.data, right.offsets, right.valid),
-        *(char_classes(), case_folds(), _NO_CUTS),
+        *(char_classes(), case_folds(), NO_CUTS),
     )
     return overlap

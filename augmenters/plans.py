@@ -1,0 +1,178 @@
+"""Compiled decisions: which of n tokens are kept, dropped, masked, moved or said twice.
+
+A plan is a list: `what[j]` is the token that stands at place j, or -1 for a mark, and `gap[j]` the
+token whose space stands before it, or -1 for none. Plans return their length. All randomness is
+splitmix64 of a record's state and a counter (Steele, Lea, Flood, OOPSLA 2014).
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+Flags = npt.NDArray[np.bool_]
+Bytes = npt.NDArray[np.uint8]
+Ints = npt.NDArray[np.int32]
+Longs = npt.NDArray[np.int64]
+Keys = npt.NDArray[np.uint64]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def jit(function: F) -> F:
+    """Return `function` compiled at its first call, without the GIL, cached on disk."""
+    return cast(F, numba.njit(nogil=True, cache=True, error_model="numpy")(function))
+
+
+@jit
+def integer(x: Any) -> int:
+    """Return x as int64: numba keeps unsigned types apart, and makes floats of mixtures."""
+    return np.int64(x)  # type: ignore[return-value]
+
+
+@jit
+def mix(z: np.uint64) -> np.uint64:
+    """Return the splitmix64 finaliser of a uint64."""
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+@jit
+def draw(state: np.uint64, counter: int) -> np.uint64:
+    """Return the `counter`-th random uint64 of a state."""
+    return mix(state + np.uint64(counter + 1) * np.uint64(0x9E3779B97F4A7C15))
+
+
+@jit
+def unit(bits: np.uint64) -> float:
+    """Return a float64 in [0, 1) made of random bits."""
+    return np.float64(bits >> np.uint64(11)) * 2.0**-53
+
+
+@jit
+def below(bits: np.uint64, n: int) -> int:
+    """Return an int64 in [0, n) made of random bits, for n < 2**31."""
+    return integer((bits >> np.uint64(32)) * np.uint64(n) >> np.uint64(32))
+
+
+@jit
+def plan_drop(n: int, state: np.uint64, rate: float, what: Ints) -> int:
+    """Drop each token with probability `rate`; if all would go, one stays. Each keeps its gap."""
+    threshold = np.uint64(rate * 2.0**64)
+    m = 0
+    for t in range(n):
+        what[np.uintp(m)] = t
+        m += integer(draw(state, t) >= threshold)
+    if m == 0:
+        what[0] = below(draw(state, n), n)
+        m = 1
+    return m
+
+
+@jit
+def plan_spans(
+    n: int,
+    state: np.uint64,
+    density: float,
+    mean_length: float,
+    marked: bool,
+    what: Ints,
+    gap: Ints,
+) -> int:
+    """Cut out spans of tokens that never touch, as T5 does (arXiv 1910.10683, section 3.3.4).
+
+    The numbers of spans and of tokens in them are rounded at random, so that density and mean
+    length hold in the mean at any n; T5 rounds to the nearest and never to 0. Lengths and places
+    are uniform among all that fit; T5 always ends a text with a span. One token at least stays.
+    """
+    spans = integer(n * density / mean_length + unit(draw(state, 0)))
+    noise = min(integer(spans * mean_length + unit(draw(state, 1))), n - 1)
+    spans = min(spans, noise, n - noise + 1)
+    counter = 2
+    # Parts of n - noise + 2 kept tokens, of which the outer two stand for the ends of the text.
+    cuts, slots = spans, n - noise + 1
+    noise_cuts, noise_slots = spans - 1, noise - 1
+    t = 0
+    m = 0
+    for part in range(spans + 1):
+        length, cuts, slots, counter = _part(state, counter, cuts, slots)
+        length -= (part == 0) + (part == spans)
+        for _ in range(length):
+            what[m] = t
+            gap[m] = t
+            m += 1
+            t += 1
+        if part < spans:
+            length, noise_cuts, noise_slots, counter = _part(
+                state, counter, noise_cuts, noise_slots
+            )
+            if marked:
+                what[m] = -1
+                gap[m] = t
+                m += 1
+            t += length
+    return m
+
+
+@jit
+def _part(state: np.uint64, counter: int, cuts: int, slots: int) -> tuple[int, int, int, int]:
+    """Return the next part's length when `cuts` of the `slots` between units are cut at random."""
+    length = 1
+    while slots > 0:
+        cut = below(draw(state, counter), slots) < cuts
+        counter += 1
+        slots -= 1
+        if cut:
+            cuts -= 1
+            break
+        length += 1
+    return length, cuts, slots, counter
+
+
+@jit
+def plan_crop(
+    n: int, state: np.uint64, low: float, high: float, least: int, what: Ints, gap: Ints
+) -> int:
+    """Keep a run of tokens: its share of n uniform in [low, high], its place uniform."""
+    share = low + (high - low) * unit(draw(state, 0))
+    m = min(max(integer(share * n + 0.5), least, 1), n)
+    first = below(draw(state, 1), n - m + 1)
+    for j in range(m):
+        what[j] = first + j
+        gap[j] = first + j
+    return m
+
+
+@jit
+def plan_shuffle(n: int, state: np.uint64, window: int, order: Longs, what: Ints, gap: Ints) -> int:
+    """Sort tokens by place + uniform [0, window), arXiv 1711.00043: none moves window places."""
+    for t in range(n):
+        place = (t << 32) + integer((draw(state, t) >> np.uint64(32)) * np.uint64(window))
+        j = t
+        while j > 0 and order[j - 1] > place:
+            order[j] = order[j - 1]
+            what[j] = what[j - 1]
+            j -= 1
+        order[j] = place
+        what[j] = t
+        gap[t] = t
+    return n
+
+
+@jit
+def plan_repeat(n: int, state: np.uint64, rate: float, what: Ints, gap: Ints) -> int:
+    """Say some tokens twice, ESimCSE (arXiv 2109.04380): 0 to max(2, rate * n) of them, uniform."""
+    m = 0
+    left = min(below(draw(state, n), max(2, integer(rate * n)) + 1), n)
+    for t in range(n):
+        what[m] = t
+        gap[m] = t
+        m += 1
+        if below(draw(state, t), n - t) < left:
+            left -= 1
+            what[m] = t
+            gap[m] = -1
+            m += 1
+    return m

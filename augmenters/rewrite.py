@@ -1,0 +1,183 @@
+"""The compiled loop behind all word augmenters: cut a text, plan its tokens anew, write it.
+
+numba's cache of this file does not see changes in `kernels.py` and `plans.py`: touch it after one.
+"""
+
+import numpy as np
+
+from pairsmith.augmenters.characters import GLUES_LEFT, LEFT_CJK, OPENS_RIGHT, RIGHT_CJK
+from pairsmith.augmenters.kernels import longest, scan
+from pairsmith.augmenters.operations import CROP, DROP, SHUFFLE, SPANS
+from pairsmith.augmenters.plans import (
+    Bytes,
+    Ints,
+    Keys,
+    draw,
+    integer,
+    jit,
+    plan_crop,
+    plan_drop,
+    plan_repeat,
+    plan_shuffle,
+    plan_spans,
+)
+
+Marks = tuple[Bytes, Bytes, bool, int]
+_MOST_BYTES = 2**31 - 1
+_SPACE = 32
+_DIGITS = 10
+
+
+@jit
+def rewrite(
+    data: Bytes,
+    offsets: Ints,
+    valid: Bytes,
+    keys: Keys,
+    classes: Bytes,
+    inside: Bytes,
+    op: int,
+    low: float,
+    high: float,
+    size: int,
+    marks: Marks,
+) -> tuple[Bytes, Ints]:
+    """Return the rewritten texts as (bytes, int32 offsets); no offsets at all beyond 2 GiB.
+
+    low, high, size: what the plan of `op` takes. marks: see `_write`; no prefix deletes a span.
+    """
+    rows = offsets.size - 1
+    bounds = np.empty(longest(offsets) + 4, np.int32)
+    edges = np.empty(bounds.size // 2, np.uint8)
+    order = np.empty(edges.size if op == SHUFFLE else 0, np.int64)
+    what = np.empty(bounds.size, np.int32)
+    gap = what if op == DROP else np.empty(bounds.size, np.int32)
+    out = np.empty(integer(offsets[rows]) - offsets[0] + 64, np.uint8)
+    out_offsets = np.zeros(rows + 1, np.int32)
+    mark_bytes = marks[0].size + marks[1].size + _DIGITS + 2
+    o = 0
+    for row in range(rows):
+        if valid.size and not valid[row]:
+            out_offsets[row + 1] = o
+            continue
+        start = integer(offsets[row])
+        end = integer(offsets[row + 1])
+        n = scan(data, start, end, classes, inside, bounds, edges)
+        m = n
+        room = end - start
+        if n > 0:
+            state = draw(keys[row], op)
+            if op == DROP:
+                m = plan_drop(n, state, low, what)
+            elif op == SPANS:
+                marked = marks[0].size > 0
+                m = plan_spans(n, state, low, high, marked, what, gap)
+                room += mark_bytes * m if marked else 0
+            elif op == CROP:
+                m = plan_crop(n, state, low, high, size, what, gap)
+            elif op == SHUFFLE:
+                m = plan_shuffle(n, state, size, order, what, gap)
+                room += n
+            else:
+                m = plan_repeat(n, state, low, what, gap)
+                room += room + n + n
+        if o + room > out.size:
+            bigger = np.empty(out.size + out.size // 2 + room, np.uint8)
+            _copy(out, 0, o, bigger, 0)
+            out = bigger
+        if n > 0:
+            bare = op == CROP
+            o = _write(data, start, end, bounds, edges, n, what, gap, m, out, o, marks, bare)
+        else:
+            o = _copy(data, start, end, out, o)
+        if o > _MOST_BYTES:
+            return out[:0], out_offsets[:0]
+        out_offsets[row + 1] = o
+    return out[:o], out_offsets
+
+
+@jit
+def _write(
+    data: Bytes,
+    start: int,
+    end: int,
+    bounds: Ints,
+    edges: Bytes,
+    n: int,
+    what: Ints,
+    gap: Ints,
+    m: int,
+    out: Bytes,
+    o: int,
+    marks: Marks,
+    bare: bool,
+) -> int:
+    """Write a plan of m > 0 places at out[o:] and return where it ends.
+
+    Space around the text stays, unless `bare` and the token beside it went. marks: (prefix, suffix,
+    numbered, edge); a mark is prefix, its number if numbered, suffix.
+    """
+    prefix, suffix, numbered, mark_edge = marks
+    number = 0
+    before = 0
+    if not bare or what[0] == 0:
+        o = _copy(data, start, bounds[0], out, o)
+    j = 0
+    while j < m:
+        t = what[j]
+        edge = mark_edge if t < 0 else edges[t]
+        if j > 0:
+            g = gap[j]
+            if g > 0 and bounds[2 * g - 1] < bounds[2 * g]:
+                o = _copy(data, bounds[2 * g - 1], bounds[2 * g], out, o)
+            elif _would_merge(before, edge):
+                out[o] = _SPACE
+                o += 1
+        j += 1
+        if t < 0:
+            o = _copy(prefix, 0, prefix.size, out, o)
+            if numbered:
+                o = _write_number(number, out, o)
+                number += 1
+            o = _copy(suffix, 0, suffix.size, out, o)
+            before = edge
+        else:
+            first = bounds[2 * t]
+            while j < m and what[j] == t + 1 and gap[j] == t + 1:
+                t += 1
+                j += 1
+            o = _copy(data, first, bounds[2 * t + 1], out, o)
+            before = edges[t]
+    if not bare or what[m - 1] == n - 1:
+        o = _copy(data, bounds[2 * n - 1], end, out, o)
+    return o
+
+
+@jit
+def _copy(source: Bytes, start: int, end: int, out: Bytes, o: int) -> int:
+    """Copy source[start:end] to out[o:] and return where it ends."""
+    for i in range(end - start):
+        out[np.uintp(o + i)] = source[np.uintp(start + i)]
+    return o + (end - start)
+
+
+@jit
+def _would_merge(left: int, right: int) -> bool:
+    """Return True when two tokens without a gap would read as other tokens: see the edge bits."""
+    if left & RIGHT_CJK:
+        return not right & LEFT_CJK and right & GLUES_LEFT != 0
+    return not right & LEFT_CJK or left & OPENS_RIGHT != 0
+
+
+@jit
+def _write_number(number: int, out: Bytes, o: int) -> int:
+    """Write a number >= 0 in decimal and return where it ends."""
+    digits = 1
+    rest = number
+    while rest > 9:
+        rest //= 10
+        digits += 1
+    for i in range(digits):
+        out[o + digits - 1 - i] = 48 + number % 10
+        number //= 10
+    return o + digits

@@ -1,0 +1,259 @@
+"""Augmenters on words: one compiled pass per text, keyed per record, without the GIL.
+
+A word is a maximal run of characters that are not white space, as `str.split()` cuts. Chinese is
+cut into words by rjieba, or into characters; kana into characters. Closing punctuation goes with
+the character before it, opening brackets and quotes with what follows. Thai, Lao, Khmer and
+Burmese, which write no spaces either, are not cut: there a phrase is one word.
+
+Words keep their spelling, punctuation and the space before them; words that become neighbours
+without a space get one, unless they are Chinese. No text becomes empty; a text without words
+stays as it is; null gives null.
+"""
+
+from abc import abstractmethod
+from dataclasses import KW_ONLY, dataclass
+from typing import ClassVar, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pairsmith.augmenters.buffers import (
+    check_keys,
+    read_only,
+    string_array,
+    string_buffers,
+    too_long,
+)
+from pairsmith.augmenters.characters import (
+    CJK,
+    CLOSER,
+    EXTENDER,
+    GLUES_LEFT,
+    LEFT_CJK,
+    OPENER,
+    OPENS_RIGHT,
+    RIGHT_CJK,
+    char_classes,
+)
+from pairsmith.augmenters.operations import CROP, DROP, REPEAT, SHUFFLE, SPANS
+from pairsmith.augmenters.segment import NO_CUTS, word_insides
+from pairsmith.schemas import require
+
+_NO_MARKS = (NO_CUTS, NO_CUTS, False, 0)
+
+
+class Plan(NamedTuple):
+    """What `rewrite` is to do with each text; the settings mean what the operation says."""
+
+    operation: int
+    low: float = 0.0
+    high: float = 0.0
+    size: int = 0
+    marks: tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], bool, int] = _NO_MARKS
+
+
+@dataclass(frozen=True)
+class WordAugmenter:
+    """What all augmenters on words share."""
+
+    _: KW_ONLY
+    chinese: Literal["words", "characters"] = "words"
+    """What a token of Chinese text is."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a setting out of range."""
+        if self.chinese not in ("words", "characters"):
+            raise ValueError(f"chinese must be 'words' or 'characters', not {self.chinese!r}")
+
+    def setup(self) -> None:
+        """Load and compile. Raises UserError when numba or rjieba is not installed."""
+        self(pa.array(["一"]), np.zeros(1, np.uint64))
+
+    def __call__(self, texts: pa.StringArray, keys: npt.NDArray[np.uint64]) -> pa.StringArray:
+        """Return a view of each text; null for null.
+
+        keys: uint64, shape (len(texts),). Equal key and text give equal output on every machine.
+        Raises TypeError or ValueError for arrays of other types or lengths, or over 2 GiB.
+        """
+        require("numba", extra="build")
+        from pairsmith.augmenters.rewrite import rewrite
+
+        buffers = string_buffers(texts)
+        inside = word_insides(buffers) if self.chinese == "words" else NO_CUTS
+        plan = self._plan()
+        data, offsets = rewrite(
+            buffers.data,
+            buffers.offsets,
+            buffers.valid,
+            check_keys(keys, buffers.rows),
+            char_classes(),
+            inside,
+            plan.operation,
+            plan.low,
+            plan.high,
+            plan.size,
+            plan.marks,
+        )
+        if not offsets.size:
+            raise too_long()
+        return string_array(data, offsets, buffers.valid)
+
+    @abstractmethod
+    def _plan(self) -> Plan: ...
+
+
+@dataclass(frozen=True)
+class WordDropout(WordAugmenter):
+    """Delete each word with probability `p`. If all would go, one stays."""
+
+    name: ClassVar[str] = "word-dropout"
+    version: ClassVar[int] = 1
+
+    p: float = 0.1
+    """0 <= p < 1."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a setting out of range."""
+        super().__post_init__()
+        if not 0 <= self.p < 1:
+            raise ValueError(f"p must be at least 0 and below 1, not {self.p}")
+
+    def _plan(self) -> Plan:
+        return Plan(DROP, self.p)
+
+
+@dataclass(frozen=True)
+class SpanMask(WordAugmenter):
+    """Mask spans of words as T5 does (arXiv 1910.10683): `density` of all words, in the mean.
+
+    A text too short for a whole span sometimes gets one and sometimes none, so that density and
+    mean length hold in any corpus; texts of mean_length words or fewer get shorter ones.
+    """
+
+    name: ClassVar[str] = "span-mask"
+    version: ClassVar[int] = 1
+
+    density: float = 0.15
+    """0 <= density < 1, and no more than spans that must not touch can cover."""
+    mean_length: float = 3.0
+    """Words in a span: at least 1."""
+    style: Literal["sentinel", "mask", "delete"] = "sentinel"
+    """What stands for a span: `<extra_id_0>`, `<extra_id_1>`, … or `mask` or nothing."""
+    mask: str = "[MASK]"
+    """One word."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a setting out of range."""
+        super().__post_init__()
+        check_spans(self.density, self.mean_length)
+        if self.style not in ("sentinel", "mask", "delete"):
+            raise ValueError(f"style must be 'sentinel', 'mask' or 'delete', not {self.style!r}")
+        if not self.mask or self.mask.split() != [self.mask]:
+            raise ValueError(f"mask must be one word without spaces, not {self.mask!r}")
+
+    def _plan(self) -> Plan:
+        marks = _NO_MARKS
+        if self.style == "sentinel":
+            marks = (_bytes("<extra_id_"), _bytes(">"), True, 0)
+        elif self.style == "mask":
+            marks = (_bytes(self.mask), NO_CUTS, False, _edge(self.mask))
+        return Plan(SPANS, self.density, self.mean_length, marks=marks)
+
+
+@dataclass(frozen=True)
+class Crop(WordAugmenter):
+    """Keep one run of words: its share of the text uniform in [min, max], its place uniform."""
+
+    name: ClassVar[str] = "crop"
+    version: ClassVar[int] = 1
+
+    min: float = 0.3
+    """0 < min <= max."""
+    max: float = 0.8
+    """At most 1."""
+    min_words: int = 1
+    """Keep at least so many; a text that has no more stays whole."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a setting out of range."""
+        super().__post_init__()
+        if not 0 < self.min <= self.max <= 1:
+            raise ValueError(f"0 < min <= max <= 1 must hold, not min={self.min}, max={self.max}")
+        if self.min_words < 1:
+            raise ValueError(f"min_words must be at least 1, not {self.min_words}")
+
+    def _plan(self) -> Plan:
+        return Plan(CROP, self.min, self.max, self.min_words)
+
+
+@dataclass(frozen=True)
+class WordShuffle(WordAugmenter):
+    """Shuffle words within a window, as arXiv 1711.00043 does.
+
+    Words are sorted by place + uniform [0, window): none moves `window` places or more.
+    """
+
+    name: ClassVar[str] = "word-shuffle"
+    version: ClassVar[int] = 1
+
+    window: int = 3
+    """2 to 1000."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a setting out of range."""
+        super().__post_init__()
+        if not 2 <= self.window <= 1000:
+            raise ValueError(f"window must be from 2 to 1000, not {self.window}")
+
+    def _plan(self) -> Plan:
+        return Plan(SHUFFLE, size=self.window)
+
+
+@dataclass(frozen=True)
+class WordRepeat(WordAugmenter):
+    """Say some words twice, as ESimCSE does (arXiv 2109.04380, section 3.1).
+
+    Of N words, a number uniform in [0, max(2, rate * N)] is drawn without replacement.
+    """
+
+    name: ClassVar[str] = "word-repeat"
+    version: ClassVar[int] = 1
+
+    rate: float = 0.32
+    """0 <= rate <= 1."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a setting out of range."""
+        super().__post_init__()
+        if not 0 <= self.rate <= 1:
+            raise ValueError(f"rate must be from 0 to 1, not {self.rate}")
+
+    def _plan(self) -> Plan:
+        return Plan(REPEAT, self.rate)
+
+
+def check_spans(density: float, mean_length: float) -> None:
+    """Raise ValueError when no text could be masked with these settings."""
+    if not 0 <= density < 1:
+        raise ValueError(f"density must be at least 0 and below 1, not {density}")
+    if not 1 <= mean_length < 2**31:
+        raise ValueError(f"mean_length must be at least 1, not {mean_length}")
+    if density / mean_length > 1 - density:
+        least = density / (1 - density)
+        raise ValueError(
+            f"spans must not touch: with density={density}, mean_length must be at least {least:.3}"
+        )
+
+
+def _bytes(text: str) -> npt.NDArray[np.uint8]:
+    return read_only(np.frombuffer(text.encode(), np.uint8))
+
+
+def _edge(mask: str) -> int:
+    """Return the edge bits of a mask: what `scan` would say of it."""
+    first, last = char_classes()[[ord(mask[0]), ord(mask[-1])]]
+    edge = LEFT_CJK if first == CJK else 0
+    edge |= GLUES_LEFT if first in (CLOSER, EXTENDER) else 0
+    edge |= RIGHT_CJK if last == CJK else 0
+    return edge | (OPENS_RIGHT if last == OPENER else 0)
