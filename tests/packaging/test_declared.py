@@ -1,0 +1,64 @@
+"""Every import is declared, and the lock file holds every version."""
+
+import ast
+import importlib.metadata
+import re
+import sys
+import tomllib
+
+import pytest
+
+pytestmark = pytest.mark.checkout
+# Which extras a folder may use; `commands` may use both, since it imports late.
+ALLOWED = {
+    "schemas": [],
+    "augmenters": ["build"],
+    "pipelines": ["build"],
+    "training": ["train"],
+    "commands": ["build", "train"],
+}
+
+
+@pytest.fixture(scope="module")
+def project(checkout):
+    return tomllib.loads((checkout / "pyproject.toml").read_text("utf-8"))["project"]
+
+
+def name(requirement):
+    return re.match(r"[A-Za-z0-9_.-]+", requirement)[0].lower()
+
+
+def imported(file):
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield (node.module or "").split(".")[0]
+
+
+@pytest.mark.parametrize("folder", ALLOWED)
+def test_every_import_is_in_the_extra_of_its_folder(checkout, project, folder):
+    declared = {name(r) for r in project["dependencies"]}
+    for extra in ALLOWED[folder]:
+        declared |= {name(r) for r in project["optional-dependencies"][extra]}
+    brings = importlib.metadata.packages_distributions()
+    for file in (checkout / folder).rglob("*.py"):
+        for module in {*imported(file)} - {*sys.stdlib_module_names, "pairsmith"}:
+            distributions = {d.lower().replace("_", "-") for d in brings.get(module, [module])}
+            assert distributions & declared, f"{file.relative_to(checkout)} imports {module}"
+
+
+def test_the_lock_file_pins_every_dependency_and_names_no_index(checkout, project):
+    text = (checkout / "constraints.txt").read_text("utf-8")
+    pinned = {line.split("==")[0] for line in text.splitlines()}
+    extras = project["optional-dependencies"]
+    declared = {name(r) for rs in [project["dependencies"], *extras.values()] for r in rs}
+    assert declared <= pinned
+    assert all(re.match(r"[a-z0-9-]+==\S+( ; .+)?$", line) for line in text.splitlines())
+
+
+def test_every_dependency_is_explained(checkout, project):
+    explained = (checkout / "docs" / "dependencies.md").read_text("utf-8")
+    extras = project["optional-dependencies"]
+    declared = {name(r) for rs in [project["dependencies"], *extras.values()] for r in rs}
+    assert {d for d in declared if f"| {d} |" not in explained} == set()
