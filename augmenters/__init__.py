@@ -4,7 +4,9 @@ Importing this loads nothing heavy; numba, rjieba and sentencepiece load at `set
 """
 
 from pairsmith.augmenters.augmenter import Augmenter, FunctionAugmenter, from_function
+from pairsmith.augmenters.ids import drop_ids, mask_id_spans
 from pairsmith.augmenters.measures import count_words, word_overlap
+from pairsmith.augmenters.pieces import TokenDropout, TokenSpanMask
 from pairsmith.augmenters.words import Crop, SpanMask, WordDropout, WordRepeat, WordShuffle
 
 __all__ = [
@@ -12,10 +14,14 @@ __all__ = [
     "Crop",
     "FunctionAugmenter",
     "SpanMask",
+    "TokenDropout",
+    "TokenSpanMask",
     "WordDropout",
     "WordRepeat",
     "WordShuffle",
     "count_words",
+    "drop_ids",
     "from_function",
+    "mask_id_spans",
     "word_overlap",
 ]

@@ -1,7 +1,7 @@
 """Arrow string arrays as numpy views, and back: no Python object per row, no copy."""
 
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt

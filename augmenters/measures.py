@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from pairsmith.augmenters.buffers import string_buffers
 from pairsmith.augmenters.characters import case_folds, char_classes
-from pairsmith.augmenters.segment import NO_CUTS
+from pairsmith.augmenters.operations import NO_CUTS
 from pairsmith.schemas import require
 
 

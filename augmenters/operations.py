@@ -1,9 +1,121 @@
-"""Numbers that name an operation to compiled code; apart from it because it loads numba."""
+"""What compiled code can do to a text, with checked settings; apart from it as it loads numba."""
 
-from typing import Final
+from typing import Final, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pairsmith.augmenters.buffers import (
+    Buffers,
+    check_keys,
+    read_only,
+    string_array,
+    too_long,
+)
+from pairsmith.augmenters.characters import (
+    CJK,
+    CLOSER,
+    EXTENDER,
+    GLUES_LEFT,
+    LEFT_CJK,
+    OPENER,
+    OPENS_RIGHT,
+    RIGHT_CJK,
+    char_classes,
+)
+from pairsmith.schemas import require
 
 DROP: Final = 0
 SPANS: Final = 1
 CROP: Final = 2
 SHUFFLE: Final = 3
 REPEAT: Final = 4
+
+Style = Literal["sentinel", "mask", "delete"]
+Marks = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], bool, int]
+"""Prefix, suffix, whether a number stands between them, edge bits."""
+Pieces = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]
+"""Bounds of all pieces, and the first piece of each text."""
+
+
+def _bytes(text: str) -> npt.NDArray[np.uint8]:
+    return read_only(np.frombuffer(text.encode(), np.uint8))
+
+
+NO_CUTS: Final = _bytes("")
+NO_MARKS: Final[Marks] = (_bytes(""), _bytes(""), False, 0)
+NO_PIECES: Final[Pieces] = (read_only(np.empty(0, np.int32)), read_only(np.empty(0, np.int32)))
+
+
+class Plan(NamedTuple):
+    """An operation and its settings, which mean what the operation says."""
+
+    operation: int
+    low: float = 0.0
+    high: float = 0.0
+    size: int = 0
+    marks: Marks = NO_MARKS
+
+    def apply(
+        self,
+        texts: Buffers,
+        keys: npt.NDArray[np.uint64],
+        inside: npt.NDArray[np.uint8] = NO_CUTS,
+        pieces: Pieces = NO_PIECES,
+    ) -> pa.StringArray:
+        """Return the rewritten texts; `inside` and `pieces` say where tokens begin: see `rewrite`.
+
+        Raises ValueError for keys that do not fit the texts, and when the result exceeds 2 GiB.
+        """
+        require("numba", extra="build")
+        from pairsmith.augmenters.rewrite import rewrite
+
+        keys = check_keys(keys, texts.rows)
+        data, offsets = rewrite(
+            *(texts.data, texts.offsets, texts.valid), keys, char_classes(), inside, pieces, self
+        )
+        if not offsets.size:
+            raise too_long()
+        return string_array(data, offsets, texts.valid)
+
+
+def check_rate(p: float) -> None:
+    """Raise ValueError unless `p` is a rate of dropout."""
+    if not 0 <= p < 1:
+        raise ValueError(f"p must be at least 0 and below 1, not {p}")
+
+
+def check_spans(density: float, mean_length: float) -> None:
+    """Raise ValueError when no text can be masked with these settings."""
+    if not 0 <= density < 1:
+        raise ValueError(f"density must be at least 0 and below 1, not {density}")
+    if not 1 <= mean_length < 2**31:
+        raise ValueError(f"mean_length must be at least 1, not {mean_length}")
+    if density / mean_length > 1 - density:
+        least = density / (1 - density)
+        raise ValueError(
+            f"spans must not touch: with density={density}, mean_length must be at least {least:.3}"
+        )
+
+
+def check_style(style: str, mask: str) -> None:
+    """Raise ValueError for an unknown style, or a mask that is not one word."""
+    if style not in ("sentinel", "mask", "delete"):
+        raise ValueError(f"style must be 'sentinel', 'mask' or 'delete', not {style!r}")
+    if mask.split() != [mask]:
+        raise ValueError(f"mask must be one word without spaces, not {mask!r}")
+
+
+def marks_of(style: Style, mask: str) -> Marks:
+    """Return what stands for a span in this style, with the edge bits that `scan` would give it."""
+    if style == "delete":
+        return NO_MARKS
+    if style == "sentinel":
+        return (_bytes("<extra_id_"), _bytes(">"), True, 0)
+    first, last = char_classes()[[ord(mask[0]), ord(mask[-1])]]
+    edge = LEFT_CJK if first == CJK else 0
+    edge |= GLUES_LEFT if first in (CLOSER, EXTENDER) else 0
+    edge |= RIGHT_CJK if last == CJK else 0
+    edge |= OPENS_RIGHT if last == OPENER else 0
+    return (_bytes(mask), _bytes(""), False, edge)

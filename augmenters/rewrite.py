@@ -7,7 +7,7 @@ import numpy as np
 
 from pairsmith.augmenters.characters import GLUES_LEFT, LEFT_CJK, OPENS_RIGHT, RIGHT_CJK
 from pairsmith.augmenters.kernels import longest, scan
-from pairsmith.augmenters.operations import CROP, DROP, SHUFFLE, SPANS
+from pairsmith.augmenters.operations import CROP, DROP, SHUFFLE, SPANS, Marks, Pieces, Plan
 from pairsmith.augmenters.plans import (
     Bytes,
     Ints,
@@ -22,7 +22,6 @@ from pairsmith.augmenters.plans import (
     plan_spans,
 )
 
-Marks = tuple[Bytes, Bytes, bool, int]
 _MOST_BYTES = 2**31 - 1
 _SPACE = 32
 _DIGITS = 10
@@ -36,18 +35,18 @@ def rewrite(
     keys: Keys,
     classes: Bytes,
     inside: Bytes,
-    op: int,
-    low: float,
-    high: float,
-    size: int,
-    marks: Marks,
+    pieces: Pieces,
+    plan: Plan,
 ) -> tuple[Bytes, Ints]:
     """Return the rewritten texts as (bytes, int32 offsets); no offsets at all beyond 2 GiB.
 
-    low, high, size: what the plan of `op` takes. marks: see `_write`; no prefix deletes a span.
+    Tokens are what `scan` finds; or, when `pieces` holds any text, what it says, and those are
+    written side by side without spaces of ours.
     """
+    bounds_of_pieces, firsts = pieces
+    op, low, high, size, marks = plan
     rows = offsets.size - 1
-    bounds = np.empty(longest(offsets) + 4, np.int32)
+    bounds = np.empty((2 if firsts.size else 1) * longest(offsets) + 4, np.int32)
     edges = np.empty(bounds.size // 2, np.uint8)
     order = np.empty(edges.size if op == SHUFFLE else 0, np.int64)
     what = np.empty(bounds.size, np.int32)
@@ -62,7 +61,10 @@ def rewrite(
             continue
         start = integer(offsets[row])
         end = integer(offsets[row + 1])
-        n = scan(data, start, end, classes, inside, bounds, edges)
+        if firsts.size:
+            n = _take_pieces(bounds_of_pieces, firsts, row, bounds, edges)
+        else:
+            n = scan(data, start, end, classes, inside, bounds, edges)
         m = n
         room = end - start
         if n > 0:
@@ -94,6 +96,18 @@ def rewrite(
             return out[:0], out_offsets[:0]
         out_offsets[row + 1] = o
     return out[:o], out_offsets
+
+
+@jit
+def _take_pieces(pieces: Ints, firsts: Ints, row: int, bounds: Ints, edges: Bytes) -> int:
+    """Copy the bounds of a text's pieces and return their number; nothing parts CJK edges."""
+    first = integer(firsts[row])
+    n = integer(firsts[row + 1]) - first
+    for t in range(n):
+        bounds[2 * t] = pieces[2 * (first + t)]
+        bounds[2 * t + 1] = pieces[2 * (first + t) + 1]
+        edges[t] = LEFT_CJK | RIGHT_CJK
+    return n
 
 
 @jit

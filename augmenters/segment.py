@@ -8,9 +8,8 @@ import pyarrow as pa
 
 from pairsmith.augmenters.buffers import Buffers, read_only, string_array
 from pairsmith.augmenters.characters import char_classes
+from pairsmith.augmenters.operations import NO_CUTS
 from pairsmith.schemas import require
-
-NO_CUTS = read_only(np.empty(0, np.uint8))
 
 
 def word_insides(texts: Buffers) -> npt.NDArray[np.uint8]:
@@ -19,6 +18,7 @@ def word_insides(texts: Buffers) -> npt.NDArray[np.uint8]:
     Only texts with Chinese characters or kana are cut; rjieba leaves kana single.
     Raises UserError when rjieba is not installed.
     """
+    require("numba", extra="build")
     from pairsmith.augmenters.kernels import mark_insides, rows_with_cjk
 
     chosen = rows_with_cjk(texts.data, texts.offsets, texts.valid, char_classes())

@@ -10,51 +10,34 @@ without a space get one, unless they are Chinese. No text becomes empty; a text 
 stays as it is; null gives null.
 """
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from dataclasses import KW_ONLY, dataclass
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pairsmith.augmenters.buffers import (
-    check_keys,
-    read_only,
-    string_array,
-    string_buffers,
-    too_long,
+from pairsmith.augmenters.buffers import string_buffers
+from pairsmith.augmenters.operations import (
+    CROP,
+    DROP,
+    NO_CUTS,
+    REPEAT,
+    SHUFFLE,
+    SPANS,
+    Plan,
+    Style,
+    check_rate,
+    check_spans,
+    check_style,
+    marks_of,
 )
-from pairsmith.augmenters.characters import (
-    CJK,
-    CLOSER,
-    EXTENDER,
-    GLUES_LEFT,
-    LEFT_CJK,
-    OPENER,
-    OPENS_RIGHT,
-    RIGHT_CJK,
-    char_classes,
-)
-from pairsmith.augmenters.operations import CROP, DROP, REPEAT, SHUFFLE, SPANS
-from pairsmith.augmenters.segment import NO_CUTS, word_insides
-from pairsmith.schemas import require
-
-_NO_MARKS = (NO_CUTS, NO_CUTS, False, 0)
-
-
-class Plan(NamedTuple):
-    """What `rewrite` is to do with each text; the settings mean what the operation says."""
-
-    operation: int
-    low: float = 0.0
-    high: float = 0.0
-    size: int = 0
-    marks: tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], bool, int] = _NO_MARKS
+from pairsmith.augmenters.segment import word_insides
 
 
 @dataclass(frozen=True)
-class WordAugmenter:
+class WordAugmenter(ABC):
     """What all augmenters on words share."""
 
     _: KW_ONLY
@@ -76,28 +59,9 @@ class WordAugmenter:
         keys: uint64, shape (len(texts),). Equal key and text give equal output on every machine.
         Raises TypeError or ValueError for arrays of other types or lengths, or over 2 GiB.
         """
-        require("numba", extra="build")
-        from pairsmith.augmenters.rewrite import rewrite
-
         buffers = string_buffers(texts)
         inside = word_insides(buffers) if self.chinese == "words" else NO_CUTS
-        plan = self._plan()
-        data, offsets = rewrite(
-            buffers.data,
-            buffers.offsets,
-            buffers.valid,
-            check_keys(keys, buffers.rows),
-            char_classes(),
-            inside,
-            plan.operation,
-            plan.low,
-            plan.high,
-            plan.size,
-            plan.marks,
-        )
-        if not offsets.size:
-            raise too_long()
-        return string_array(data, offsets, buffers.valid)
+        return self._plan().apply(buffers, keys, inside)
 
     @abstractmethod
     def _plan(self) -> Plan: ...
@@ -116,8 +80,7 @@ class WordDropout(WordAugmenter):
     def __post_init__(self) -> None:
         """Raise ValueError for a setting out of range."""
         super().__post_init__()
-        if not 0 <= self.p < 1:
-            raise ValueError(f"p must be at least 0 and below 1, not {self.p}")
+        check_rate(self.p)
 
     def _plan(self) -> Plan:
         return Plan(DROP, self.p)
@@ -138,7 +101,7 @@ class SpanMask(WordAugmenter):
     """0 <= density < 1, and no more than spans that must not touch can cover."""
     mean_length: float = 3.0
     """Words in a span: at least 1."""
-    style: Literal["sentinel", "mask", "delete"] = "sentinel"
+    style: Style = "sentinel"
     """What stands for a span: `<extra_id_0>`, `<extra_id_1>`, … or `mask` or nothing."""
     mask: str = "[MASK]"
     """One word."""
@@ -147,18 +110,10 @@ class SpanMask(WordAugmenter):
         """Raise ValueError for a setting out of range."""
         super().__post_init__()
         check_spans(self.density, self.mean_length)
-        if self.style not in ("sentinel", "mask", "delete"):
-            raise ValueError(f"style must be 'sentinel', 'mask' or 'delete', not {self.style!r}")
-        if not self.mask or self.mask.split() != [self.mask]:
-            raise ValueError(f"mask must be one word without spaces, not {self.mask!r}")
+        check_style(self.style, self.mask)
 
     def _plan(self) -> Plan:
-        marks = _NO_MARKS
-        if self.style == "sentinel":
-            marks = (_bytes("<extra_id_"), _bytes(">"), True, 0)
-        elif self.style == "mask":
-            marks = (_bytes(self.mask), NO_CUTS, False, _edge(self.mask))
-        return Plan(SPANS, self.density, self.mean_length, marks=marks)
+        return Plan(SPANS, self.density, self.mean_length, marks=marks_of(self.style, self.mask))
 
 
 @dataclass(frozen=True)
@@ -231,29 +186,3 @@ class WordRepeat(WordAugmenter):
 
     def _plan(self) -> Plan:
         return Plan(REPEAT, self.rate)
-
-
-def check_spans(density: float, mean_length: float) -> None:
-    """Raise ValueError when no text could be masked with these settings."""
-    if not 0 <= density < 1:
-        raise ValueError(f"density must be at least 0 and below 1, not {density}")
-    if not 1 <= mean_length < 2**31:
-        raise ValueError(f"mean_length must be at least 1, not {mean_length}")
-    if density / mean_length > 1 - density:
-        least = density / (1 - density)
-        raise ValueError(
-            f"spans must not touch: with density={density}, mean_length must be at least {least:.3}"
-        )
-
-
-def _bytes(text: str) -> npt.NDArray[np.uint8]:
-    return read_only(np.frombuffer(text.encode(), np.uint8))
-
-
-def _edge(mask: str) -> int:
-    """Return the edge bits of a mask: what `scan` would say of it."""
-    first, last = char_classes()[[ord(mask[0]), ord(mask[-1])]]
-    edge = LEFT_CJK if first == CJK else 0
-    edge |= GLUES_LEFT if first in (CLOSER, EXTENDER) else 0
-    edge |= RIGHT_CJK if last == CJK else 0
-    return edge | (OPENS_RIGHT if last == OPENER else 0)
