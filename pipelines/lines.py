@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -71,30 +72,35 @@ def csv_rows(
     """Yield a row for each record; position is its number, the header being 0."""
     csv.field_size_limit(sys.maxsize)  # the module's only switch for texts above 128 KiB
     decoded = io.TextIOWrapper(stream, "utf-8-sig", "surrogateescape", newline="")
-    reader = csv.reader(decoded, strict=True)
-    header = next(reader)
-    places = [header.index(c) if c in header else None for c in source.columns]
-    position = 0
-    while True:
-        position += 1
-        try:
-            record = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield Unreadable("not CSV", str(error), None, position)
-            continue
-        if not record:
-            yield Row(None, None, None, None, position)
-        elif len(record) != len(header):
-            detail = f"{len(record)} fields, the header has {len(header)}"
-            yield Unreadable("not CSV", detail, _show_record(record), position)
-        else:
-            text, *others = (None if i is None else record[i] for i in places)
-            if all(_is_unicode(field) for field in (text, *others)):
-                yield Row(text, *(field or None for field in others), position)
+    try:
+        reader = csv.reader(decoded, strict=True)
+        header = next(reader)
+        places = [header.index(c) if c in header else None for c in source.columns]
+        for position in itertools.count(1):
+            try:
+                record = next(reader)
+            except csv.Error as error:
+                yield Unreadable("not CSV", str(error), None, position)
             else:
-                yield Unreadable("not UTF-8", "a field", _show_record(record), position)
+                yield _csv_row(record, len(header), places, position)
+    except StopIteration:
+        return
+    finally:
+        decoded.detach()  # the stream is its opener's to close
+
+
+def _csv_row(
+    record: list[str], width: int, places: list[int | None], position: int
+) -> Row | Unreadable:
+    if not record:
+        return Row(None, None, None, None, position)
+    if len(record) != width:
+        detail = f"{len(record)} fields, the header has {width}"
+        return Unreadable("not CSV", detail, _show_record(record), position)
+    text, *others = (None if i is None else record[i] for i in places)
+    if not all(_is_unicode(field) for field in (text, *others)):
+        return Unreadable("not UTF-8", "a field", _show_record(record), position)
+    return Row(text, *(field or None for field in others), position)
 
 
 def _lines(stream: io.BufferedReader, split: Split) -> Iterator[tuple[int, bytes]]:

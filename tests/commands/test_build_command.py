@@ -1,0 +1,240 @@
+"""`pairsmith build` and `verify` as a user meets them: what they print, refuse and leave behind."""
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pairsmith.schemas import open_dataset
+from tests.pipelines.corpora import documents, pairsmith, write_jsonl, write_parquet
+
+RECIPES = """
+from pairsmith.augmenters import from_function
+from pairsmith.pipelines.recipe import Pair, Recipe, View
+
+
+def shout(text, rng):
+    if "Item 7:" in text:
+        raise ValueError("no seven, please")
+    return None if "Item 0:" in text else text.upper() + "!" * int(rng.integers(1, 4))
+
+
+def loud() -> Recipe:
+    view = View(from_function(shout, name="shout"))
+    return Recipe(pairs=(Pair("loud", anchor=View(), positive=view, draws=2),), shards=3)
+
+
+def no_recipe():
+    return 7
+
+
+def wrong():
+    return Recipe(pairs=())
+"""
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    return write_parquet(tmp_path / "in.parquet", documents(30))
+
+
+def refused(output: Path, *arguments: object) -> str:
+    """Run a build that must be refused and return its one line."""
+    before = sorted(output.parent.rglob("*"))
+    done = pairsmith("build", *arguments, "--output", output)
+    assert done.returncode == 2, done.stderr + done.stdout
+    assert done.stdout == ""
+    (line,) = done.stderr.strip().splitlines()
+    assert sorted(output.parent.rglob("*")) == before, "something was left behind"
+    return line
+
+
+def test_what_the_user_can_mend_is_one_line_and_leaves_nothing(
+    tmp_path: Path, corpus: Path
+) -> None:
+    output = tmp_path / "out"
+    (tmp_path / "blank.txt").write_text("\n \n\n")
+    (tmp_path / "empty.txt").touch()
+    write_jsonl(tmp_path / "other.jsonl", [{"body": "x"}] * 3)
+    cases = {
+        ("quickstart", "--input", tmp_path / "none"): "no input file matches",
+        ("quickstart", "--input", tmp_path / "empty.txt"): "the corpus is empty",
+        ("quickstart", "--input", tmp_path / "blank.txt"): "no pair is left of 3 rows",
+        ("quickstart", "--input", tmp_path / "other.jsonl"): "no text column (3)",
+        ("nonesuch", "--input", corpus): "unknown recipe 'nonesuch'; shipped are quickstart",
+        ("nowhere.py:loud", "--input", corpus): "no file nowhere.py",
+        ("no_such_module:loud", "--input", corpus): "no module 'no_such_module'",
+        ("quickstart", "--input", corpus, "--shards", 0): "--shards must be at least 1",
+        ("quickstart", "--input", corpus, "--max-failed", 2): "between 0 and 1",
+        ("quickstart", "--input", corpus, "--runner=NoSuchRunner"): "NoSuchRunner",
+    }
+    for arguments, expected in cases.items():
+        assert expected in refused(output, *arguments)
+
+
+def test_an_existing_folder_is_refused_and_kept(tmp_path: Path, corpus: Path) -> None:
+    output = tmp_path / "out"
+    assert pairsmith("build", "context", "--input", corpus, "--output", output).returncode == 0
+    before = {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
+    line = refused(output, "context", "--input", corpus)
+    assert "already holds a finished dataset" in line
+    assert {path: path.read_bytes() for path in output.rglob("*") if path.is_file()} == before
+
+
+def test_a_missing_extra_is_named(tmp_path: Path, corpus: Path) -> None:
+    (tmp_path / "blocked").mkdir()
+    (tmp_path / "blocked" / "numba.py").write_text(
+        "raise ModuleNotFoundError('no numba', name='numba')"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "blocked")}
+    done = pairsmith(
+        *("build", "context", "--input", corpus, "--output", tmp_path / "out"), env=environment
+    )
+    assert done.returncode == 2
+    assert "pip install 'pairsmith[build]'" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_recipe_of_ones_own_with_draws_failures_and_missing_views(
+    tmp_path: Path, corpus: Path
+) -> None:
+    (tmp_path / "my_recipes.py").write_text(RECIPES)
+    output = tmp_path / "out"
+    name = f"{tmp_path / 'my_recipes.py'}:loud"
+    line = refused(output, name, "--input", corpus, "--max-failed", 0)
+    assert "2 of 540 pairs failed" in line
+    assert "pair: shout raised an error (2)" in line
+    done = pairsmith("build", name, "--input", corpus, "--output", output, "--max-failed", 0.1)
+    assert done.returncode == 0, done.stderr
+    dataset = open_dataset(output)
+    # 30 documents of 9 units, 2 draws; "Item 0:" and "Item 7:" stand once each.
+    assert dataset.manifest.counts["pairs"] == {
+        "made": 540,
+        "written": 536,
+        "dropped": 2,
+        "failed": 2,
+    }
+    rows = dataset.read().to_pylist()
+    assert all(re.fullmatch(r"!{1,3}", row["positive"][len(row["anchor"]) :]) for row in rows)
+    assert {row["draw"] for row in rows} == {0, 1}
+    assert len({row["pair_id"] for row in rows}) == 536
+    assert "returned a int, not a Recipe" in refused(
+        tmp_path / "x", f"{tmp_path / 'my_recipes.py'}:no_recipe", "--input", corpus
+    )
+    assert "at least one pair" in refused(
+        tmp_path / "x", f"{tmp_path / 'my_recipes.py'}:wrong", "--input", corpus
+    )
+
+
+def test_a_recipe_of_ones_own_works_in_worker_processes(tmp_path: Path, corpus: Path) -> None:
+    (tmp_path / "my_recipes.py").write_text(RECIPES)
+    done = pairsmith(
+        *("build", "my_recipes.py:loud", "--input", corpus, "--output", tmp_path / "out"),
+        *("--direct_num_workers=2", "--direct_running_mode=multi_processing"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert open_dataset(tmp_path / "out").manifest.counts["pairs"]["written"] == 536
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of one MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("mounting a small disk to fill needs root: run the tests as root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, small_disk: Path) -> None:
+    corpus = write_parquet(tmp_path / "in.parquet", documents(3000))
+    flags = ("--direct_num_workers=2", "--direct_running_mode=multi_processing")
+    for more in ((), flags):
+        line = refused(small_disk / "out", "quickstart", "--input", corpus, *more)
+        assert "the disk is full" in line
+
+
+def test_a_folder_without_write_permission_is_one_line(tmp_path: Path, corpus: Path) -> None:
+    (tmp_path / "a_file").touch()
+    line = refused(tmp_path / "a_file" / "out", "context", "--input", corpus)
+    assert "a_file" in line
+
+
+def test_progress_is_drawn_on_a_terminal(tmp_path: Path, corpus: Path) -> None:
+    leader, follower = pty.openpty()
+    script = Path(sys.executable).with_name("pairsmith")
+    arguments = ["build", "quickstart", "--input", corpus, "--output", tmp_path / "out"]
+    process = subprocess.Popen(
+        [script, *arguments], stdout=subprocess.DEVNULL, stderr=follower, stdin=follower
+    )
+    os.close(follower)
+    drawn = b""
+    try:
+        while chunk := os.read(leader, 65536):
+            drawn += chunk
+    except OSError:  # how a terminal ends on Linux
+        pass
+    os.close(leader)
+    assert process.wait() == 0
+    for word in (b"reading", b"pairing", b"rows/s", b"pairs/s", b"dropped", b"ETA"):
+        assert word in drawn
+
+
+def test_nothing_is_drawn_where_there_is_no_terminal(tmp_path: Path, corpus: Path) -> None:
+    done = pairsmith("build", "context", "--input", corpus, "--output", tmp_path / "out")
+    assert done.stderr == ""
+    assert "pairs by kind: context" in done.stdout
+
+
+def test_the_manifest_holds_no_folder_of_this_machine(tmp_path: Path, corpus: Path) -> None:
+    pairsmith("build", "context", "--input", corpus, "--output", tmp_path / "out")
+    for name in ("manifest.json", "README.md"):
+        assert str(tmp_path) not in (tmp_path / "out" / name).read_text()
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert [file["name"] for file in manifest["inputs"]] == ["in.parquet"]
+
+
+def test_verify_says_what_is_wrong_with_every_file(tmp_path: Path, corpus: Path) -> None:
+    output = tmp_path / "out"
+    pairsmith("build", "context", "--input", corpus, "--output", output, "--shards", 3)
+    whole = pairsmith("verify", output)
+    assert whole.returncode == 0
+    assert re.search(r"is whole: \d+ pairs in 3 shards", whole.stdout)
+    first, second, _ = sorted((output / "shards").iterdir())
+    data = bytearray(first.read_bytes())
+    data[100] ^= 1
+    first.write_bytes(data)
+    second.unlink()
+    broken = pairsmith("verify", output)
+    assert broken.returncode == 2
+    lines = broken.stderr.splitlines()
+    assert len(lines) == 2
+    assert f"{first} differs from its sha256" in lines[0]
+    assert f"{second} is missing" in lines[1]
+
+
+@pytest.mark.parametrize("command", ["build", "verify"])
+def test_help_shows_an_example(command: str) -> None:
+    done = pairsmith(command, "--help")
+    assert done.returncode == 0
+    assert f"pairsmith {command} " in done.stdout.split("example")[1]
+
+
+def test_an_unknown_command_names_the_known_ones() -> None:
+    done = pairsmith("biuld")
+    assert done.returncode == 2
+    assert "there are build, verify, train, evaluate" in done.stderr
+    assert pairsmith().returncode == 2
+    assert "COMMAND" in pairsmith("--help").stdout

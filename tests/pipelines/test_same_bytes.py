@@ -1,0 +1,88 @@
+"""One recipe and seed give the same shards, however the input lies and the work is done."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.pipelines.corpora import (
+    documents,
+    pairsmith,
+    sums,
+    write_csv,
+    write_jsonl,
+    write_parquet,
+)
+
+SHARDS = 5
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_parquet(tmp_path_factory.mktemp("corpus") / "all.parquet", documents())
+
+
+@pytest.fixture(scope="module")
+def expected(corpus: Path) -> dict[str, str]:
+    return build(corpus.parent / "expected", corpus)
+
+
+def build(output: Path, *arguments: object) -> dict[str, str]:
+    done = pairsmith(
+        "build", "quickstart", "--output", output, "--shards", SHARDS, "--input", *arguments
+    )
+    assert done.returncode == 0, done.stderr
+    return sums(output)
+
+
+def test_the_build_is_not_trivial(expected: dict[str, str]) -> None:
+    assert len(expected) == SHARDS
+    assert len(set(expected.values())) == SHARDS
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--batch-rows", 7),
+        ("--batch-rows", 1),
+        ("--direct_num_workers=2", "--direct_running_mode=multi_processing"),
+        ("--direct_num_workers=1", "--direct_running_mode=multi_processing"),
+        ("--runner=BundleBasedDirectRunner",),
+        ("--runner=DirectRunner",),
+    ],
+    ids=["batch 7", "batch 1", "2 processes", "1 process", "bundle-based", "DirectRunner"],
+)
+def test_same_bytes_however_the_work_is_done(
+    tmp_path: Path, corpus: Path, expected: dict[str, str], flags: tuple[object, ...]
+) -> None:
+    assert build(tmp_path / "out", corpus, *flags) == expected
+
+
+def test_same_bytes_when_files_are_renamed_reordered_and_split(
+    tmp_path: Path, expected: dict[str, str]
+) -> None:
+    rows = documents()[::-1]
+    for number, start in enumerate(range(0, len(rows), 13)):
+        write_parquet(tmp_path / f"{97 - number}.parquet", rows[start : start + 13], row_group=4)
+    assert build(tmp_path / "out", tmp_path / "*.parquet") == expected
+
+
+def test_same_bytes_from_every_format(tmp_path: Path, expected: dict[str, str]) -> None:
+    rows = documents()
+    write_jsonl(tmp_path / "a.jsonl", rows[:10])
+    write_jsonl(tmp_path / "b.jsonl.gz", rows[10:20])
+    write_jsonl(tmp_path / "c.jsonl.zst", rows[20:30])
+    write_csv(tmp_path / "d.csv", rows[30:40])
+    write_parquet(tmp_path / "e.parquet", rows[40:])
+    assert build(tmp_path / "out", tmp_path / "*.*") == expected
+
+
+def test_same_bytes_when_every_row_is_there_twice(tmp_path: Path, expected: dict[str, str]) -> None:
+    write_parquet(tmp_path / "a.parquet", documents())
+    write_jsonl(tmp_path / "b.jsonl", documents())
+    assert build(tmp_path / "out", tmp_path / "*.*") == expected
+
+
+def test_another_seed_gives_other_bytes(
+    tmp_path: Path, corpus: Path, expected: dict[str, str]
+) -> None:
+    assert build(tmp_path / "out", corpus, "--seed", 18) != expected

@@ -1,0 +1,72 @@
+"""What a view shows of a document, and how documents are cut into units and blocks."""
+
+import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pairsmith.pipelines.bases import Neighbours, Passage, Unit
+from pairsmith.pipelines.blocks import segment_documents
+from pairsmith.pipelines.pairs import list_units
+from pairsmith.pipelines.read import DOCUMENTS
+from pairsmith.pipelines.segment import Lines, Sentences, Whole
+
+
+def test_english_and_chinese_are_cut_into_sentences() -> None:
+    cut = Sentences()
+    assert cut("Mr. Smith paid $3.50 for it. “Why?” she asked. He left.", None) == [
+        "Mr. Smith paid $3.50 for it.",
+        "“Why?” she asked.",
+        "He left.",
+    ]
+    assert cut("今天天气很好。我们去公园吧！你说：“好的。”然后呢？", None) == [
+        "今天天气很好。",
+        "我们去公园吧！",
+        "你说：“好的。”",
+        "然后呢？",
+    ]
+
+
+def test_a_line_break_ends_a_sentence_unless_the_text_is_wrapped() -> None:
+    text = "Los Angeles\nWhat date? The\nfirst"
+    assert Sentences()(text, "en") == ["Los Angeles", "What date?", "The", "first"]
+    assert Sentences(line_breaks="wrap")(text, "en") == ["Los Angeles What date?", "The first"]
+    assert Lines()(text, None) == ["Los Angeles", "What date? The", "first"]
+    assert Whole()(f" {text} ", None) == [text]
+
+
+def test_neighbours_are_the_sentences_around_without_the_sentence_itself() -> None:
+    units = ["One.", "Two.", "Three.", "Two.", "Five."]
+    assert Neighbours(1)(units, range(5)) == [
+        "Two.",
+        "One. Three.",
+        "Two. Two.",
+        "Three. Five.",
+        "Two.",
+    ]
+    assert Neighbours(3)(units, range(1, 2)) == ["One. Three. Five."]
+    assert Neighbours(3)(["Alone."], range(1)) == [None]
+    assert Neighbours(2)(["Same."] * 3, range(3)) == [None, None, None]
+
+
+def test_chinese_sentences_are_joined_without_a_space() -> None:
+    units = ["天气好。", "他说：“好。”", "Then he left.", "“Yes.”", "结束。"]
+    assert Passage(5)(units, range(1)) == ["天气好。他说：“好。”Then he left. “Yes.” 结束。"]
+    assert Unit()(units, range(1, 2)) == ["他说：“好。”"]
+
+
+@given(st.integers(1, 700), st.integers(1, 4))
+def test_a_unit_sees_the_same_neighbours_in_blocks_as_in_the_whole_document(
+    count: int, each_side: int
+) -> None:
+    lines = [f"line {n}" for n in range(count)]
+    text = "\n".join(lines)
+    row = {"source_id": "d", "text": text, "text_id": "t", "lang": None, "label": None}
+    base = Neighbours(each_side)
+    cut = segment_documents(
+        pa.RecordBatch.from_pylist([row], DOCUMENTS), Lines(), (base.before, base.after)
+    )
+    assert len(cut.blocks) == -(-count // 256)
+    units = list_units(cut.blocks)
+    assert units.table["unit"].to_pylist() == list(range(count))
+    assert units.table["text"].to_pylist() == lines
+    assert units.of_base(base).to_pylist() == base(lines, range(count))
