@@ -64,7 +64,7 @@ def main(argv: Sequence[str]) -> int:
         return_unknown_args=True,
     )
     if not options.verbose:
-        logging.disable(logging.WARNING)  # Beam warns of what does not concern a user
+        logging.disable()  # an error that Beam logs is also raised; the rest concerns no user
     for module in ("apache_beam", "numba", "orjson"):
         require(module, "build")
     from pairsmith.pipelines.build import build

@@ -81,7 +81,10 @@ def _run(job: Job, splits: Sequence[object], *, drop_copies: bool, flags: Sequen
     options = PipelineOptions(list(flags))
     named = options.view_as(StandardOptions).runner
     # DirectRunner would try an engine that may not be there, and fall back without a word.
-    runner = create_runner(_IN_PROCESS if named in (None, "DirectRunner") else named)
+    try:
+        runner = create_runner(_IN_PROCESS if named in (None, "DirectRunner") else named)
+    except (ImportError, ValueError) as error:
+        raise UserError(f"--runner={named}: {error}") from error
     try:
         with beam.Pipeline(runner=runner, options=options) as pipeline:
             (
@@ -113,22 +116,25 @@ def _mendable(error: Exception) -> str | None:
 def _claimed(output: Path) -> Iterator[None]:
     """Mark the folder as being built; leave it as it was when the build fails."""
     marker = output / UNFINISHED
-    existed = output.exists()
-    if existed and not output.is_dir():
+    if output.exists() and not output.is_dir():
         raise UserError(f"{output} is a file; choose another --output")
-    if existed and not marker.exists() and any(output.iterdir()):
+    if output.exists() and not marker.exists() and any(output.iterdir()):
         what = "a finished dataset" if (output / MANIFEST).exists() else "files of something else"
         raise UserError(f"{output} already holds {what}; choose another --output or remove it")
+    made = [folder for folder in (output, *output.parents) if not folder.exists()]
     try:
         output.mkdir(parents=True, exist_ok=True)
         marker.write_text("A build is at work here, or was ended. Run it again to finish it.\n")
+    except OSError as error:
+        raise UserError(f"cannot write to {output}: {error.strerror}; choose another") from error
+    try:
         _wipe(output)
         yield
     except BaseException:
         _wipe(output)
         marker.unlink(missing_ok=True)
-        if not existed:
-            shutil.rmtree(output, ignore_errors=True)
+        if made:
+            shutil.rmtree(made[-1], ignore_errors=True)
         raise
 
 

@@ -174,6 +174,8 @@ def _same(element: Any) -> Any:
 
 def _scatter(batch: pa.RecordBatch, numbers: npt.NDArray[np.int64]) -> Iterator[Keyed]:
     """Yield the rows of each number, serialised without their schema."""
+    if not len(batch):
+        return
     order = np.argsort(numbers, kind="stable")
     ordered = batch.take(pa.array(order))
     found, starts = np.unique(numbers[order], return_index=True)
