@@ -88,7 +88,7 @@ def rewrite(
             _copy(out, 0, o, bigger, 0)
             out = bigger
         if n > 0:
-            bare = op == CROP
+            bare = op == CROP and m < n
             o = _write(data, start, end, bounds, edges, n, what, gap, m, out, o, marks, bare)
         else:
             o = _copy(data, start, end, out, o)
@@ -128,13 +128,13 @@ def _write(
 ) -> int:
     """Write a plan of m > 0 places at out[o:] and return where it ends.
 
-    Space around the text stays, unless `bare` and the token beside it went. marks: (prefix, suffix,
+    Space around the text stays unless `bare`. marks: (prefix, suffix,
     numbered, edge); a mark is prefix, its number if numbered, suffix.
     """
     prefix, suffix, numbered, mark_edge = marks
     number = 0
     before = 0
-    if not bare or what[0] == 0:
+    if not bare:
         o = _copy(data, start, bounds[0], out, o)
     j = 0
     while j < m:
@@ -162,7 +162,7 @@ def _write(
                 j += 1
             o = _copy(data, first, bounds[2 * t + 1], out, o)
             before = edges[t]
-    if not bare or what[m - 1] == n - 1:
+    if not bare:
         o = _copy(data, bounds[2 * n - 1], end, out, o)
     return o
 
