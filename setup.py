@@ -1,4 +1,4 @@
-"""Maps the five top-level folders to `pairsmith.<folder>`; all metadata stands in pyproject.toml."""
+"""Maps the top-level folders to `pairsmith.<folder>`; all metadata stands in pyproject.toml."""
 
 from setuptools import find_packages, setup
 
