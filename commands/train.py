@@ -1,0 +1,49 @@
+"""`pairsmith train`: datasets in, a sentence-transformers folder out."""
+
+from collections.abc import Sequence
+
+import tyro
+
+from pairsmith.schemas import require
+from pairsmith.training.config import TrainConfig
+
+_DESCRIPTION = """Train a text encoder on pairs.
+
+DATA are folders made by `pairsmith build`. The encoder learns to put a pair's two texts close
+together and all other texts of the batch far away (InfoNCE); texts of one group or with equal words
+are never held against each other. The result opens in sentence-transformers.
+
+While it trains, everything stands in OUTPUT.unfinished. If it is killed, the same command goes on
+from the last checkpoint, with the same batches in the same order.
+
+static:TOKENIZER:DIM is a table of one vector of DIM numbers for each subword, quick on a CPU.
+TOKENIZER is a tokenizer.json, a folder or a hub name; left empty, as in static::256, a WordPiece
+tokenizer is trained from the data.
+
+examples:
+  pairsmith train pairs --output model --sts stsb.parquet
+      a static embedding: minutes on a laptop, its tokenizer learned from the pairs
+  pairsmith train pairs more-pairs --output model --model bert-base-uncased --epochs 2
+      a BERT-type model from a hub or a folder; wants a GPU
+  tensorboard --logdir model/logs
+      the curves; while training, they are in model.unfinished/logs
+"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command and return its exit code."""
+    config = tyro.cli(
+        TrainConfig, prog="pairsmith train", description=_DESCRIPTION, args=list(argv)
+    )
+    for module in ("torch", "transformers", "tokenizers", "safetensors"):
+        require(module, "train")
+    if config.tensorboard:
+        require("tensorboard", "train")
+    from pairsmith.training.telemetry import print_scores
+    from pairsmith.training.train import train
+
+    scores = train(config)
+    if scores:
+        print_scores(scores)
+    print(f"wrote {config.output}")
+    return 0

@@ -1,0 +1,69 @@
+"""The README.md of a trained model: what it is, what from, how good, how to use it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pairsmith.schemas import Dataset
+from pairsmith.training.config import TrainConfig, flag
+
+_USE = """```python
+from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer("{name}")
+vectors = model.encode(["How do I reset my password?", "I cannot log in any more."])
+print(model.similarity(vectors, vectors))
+```"""
+
+
+def model_card(
+    config: TrainConfig,
+    datasets: Sequence[Dataset],
+    dimension: int,
+    training: Mapping[str, Any],
+    scores: Mapping[int, Mapping[str, float]],
+) -> str:
+    """Return the card as Markdown with the front matter that model hubs read."""
+    kind = "static subword embedding" if config.is_static else "transformer"
+    name = config.output.name
+    parts = [
+        "---\nlibrary_name: sentence-transformers\npipeline_tag: sentence-similarity\n"
+        "tags:\n- sentence-transformers\n- sentence-similarity\n- feature-extraction\n---",
+        f"# {name}",
+        f"A text encoder trained on contrastive pairs with pairsmith: {kind}, "
+        f"vectors of {dimension} numbers at unit length.",
+        _USE.format(name=name),
+    ]
+    if scores:
+        parts += ["## Scores", _scores(scores)]
+    parts += ["## Data", _data(datasets), "## Training"]
+    parts += [_table(("", ""), [(key, str(value)) for key, value in training.items()])]
+    settings = [(f"`{flag(k)}`", f"`{v}`") for k, v in config.as_data().items() if k != "data"]
+    parts += [_table(("setting", "value"), settings)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _scores(scores: Mapping[int, Mapping[str, float]]) -> str:
+    first, last = min(scores), max(scores)
+    rows = [
+        (name, f"{scores[first].get(name, float('nan')):.4f}", f"{value:.4f}")
+        for name, value in scores[last].items()
+    ]
+    return _table(("score", f"step {first}", f"step {last}"), rows)
+
+
+def _data(datasets: Sequence[Dataset]) -> str:
+    rows = [
+        (
+            str(dataset.manifest.recipe.get("name", "")),
+            f"{dataset.rows:,}",
+            f"`{dataset.manifest.recipe_digest[:16]}`",
+            f"`{dataset.manifest.digest}`",
+        )
+        for dataset in datasets
+    ]
+    return _table(("recipe", "pairs", "recipe digest", "dataset digest"), rows)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -1,0 +1,122 @@
+"""Record batches -> tensors: all texts of a batch tokenised, and who may be whose negative."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from torch import Tensor
+from xxhash import xxh3_64_hexdigest
+
+from pairsmith.schemas import group_ids, text_hashes
+from pairsmith.training.loader import Cursor
+
+Features = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Identities:
+    """What tells texts of one batch of B rows and N hard negatives apart; all int64.
+
+    uint64 hashes are kept as the int64 of equal bits: only equality matters.
+    """
+
+    group: Tensor
+    """Shape (B,): rows of equal group may say the same."""
+    anchor: Tensor
+    """Shape (B,): hash of the anchor's text."""
+    positive: Tensor
+    """Shape (B,): hash of the positive's text."""
+    negative: Tensor
+    """Shape (N,): hash of each hard negative's text."""
+    negative_group: Tensor
+    """Shape (N,): group of the document each hard negative was taken from; 0 is unknown."""
+    owner: Tensor
+    """Shape (N,): the row each hard negative was stored with."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One step's input. Texts stand in the order anchors, positives, hard negatives."""
+
+    features: Features
+    identities: Identities
+    weight: Tensor
+    """float32, shape (B,)."""
+    digest: str
+    """Hash of the text hashes: equal for equal pairs in equal order."""
+    cursor: Cursor
+    """Where the next batch begins."""
+
+    @property
+    def rows(self) -> int:
+        """Return the number of pairs."""
+        return len(self.weight)
+
+    def to(self, device: torch.device) -> "Batch":
+        """Return the batch with its tensors on `device`."""
+        if device.type == "cpu":
+            return self
+        moved = {k: v.to(device, non_blocking=True) for k, v in self.features.items()}
+        identities = Identities(**{k: v.to(device) for k, v in vars(self.identities).items()})
+        return replace(self, features=moved, identities=identities, weight=self.weight.to(device))
+
+
+def collate(
+    pairs: pa.RecordBatch,
+    cursor: Cursor,
+    tokenise: Callable[[list[str]], Features],
+    negatives: int,
+) -> Batch:
+    """Return `pairs` as tensors, with the first `negatives` stored negatives of each row."""
+    texts, owner, sources = hard_negatives(pairs, negatives)
+    hashes = text_hashes(texts) if len(texts) else np.empty(0, np.uint64)
+    groups = np.zeros(len(texts), np.uint64)
+    known = np.flatnonzero(sources.is_valid().to_numpy(zero_copy_only=False))
+    if len(known):
+        groups[known] = group_ids(sources.take(known))
+    anchor, positive = pairs["anchor_hash"].to_numpy(), pairs["positive_hash"].to_numpy()
+    everything: list[str] = pairs["anchor"].to_pylist() + pairs["positive"].to_pylist()
+    return Batch(
+        features=tokenise(everything + texts.to_pylist()),
+        identities=Identities(
+            group=_bits(pairs["group_id"].to_numpy()),
+            anchor=_bits(anchor),
+            positive=_bits(positive),
+            negative=_bits(hashes),
+            negative_group=_bits(groups),
+            owner=torch.from_numpy(owner),
+        ),
+        weight=torch.tensor(pairs["weight"].to_numpy()),
+        digest=xxh3_64_hexdigest(anchor.tobytes() + positive.tobytes() + hashes.tobytes()),
+        cursor=cursor,
+    )
+
+
+def hard_negatives(
+    pairs: pa.RecordBatch, most: int
+) -> tuple[pa.Array, npt.NDArray[np.int64], pa.Array]:
+    """Return the first `most` negatives of every row: texts, owning rows, source ids or nulls."""
+    if most == 0:
+        empty = pa.array([], pa.string())
+        return empty, np.empty(0, np.int64), empty
+    lists = pairs["negatives"]
+    counts = pc.list_value_length(lists).to_numpy()
+    rank = _ranks(counts)
+    keep = np.flatnonzero(rank < most)
+    owner = np.repeat(np.arange(len(counts)), counts)[keep]
+    sources = pc.struct_field(pc.list_flatten(pairs["negative_info"]), "source_id")
+    return pc.list_flatten(lists).take(keep), owner, sources.take(keep)
+
+
+def _ranks(counts: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return 0, 1, … within each run: counts (2, 0, 3) give 0 1 0 1 2."""
+    ends = np.cumsum(counts)
+    return np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - counts, counts)
+
+
+def _bits(hashes: npt.NDArray[np.uint64]) -> Tensor:
+    return torch.from_numpy(hashes.astype(np.uint64).view(np.int64))
