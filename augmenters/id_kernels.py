@@ -15,7 +15,7 @@ from pairsmith.augmenters.plans import (
     Longs,
     draw,
     integer,
-    jit,
+    njit,
     plan_drop,
     plan_spans,
 )
@@ -26,7 +26,7 @@ _BEGIN = 4
 _END = 5
 
 
-@jit
+@njit
 def rewrite_ids(
     values: Ints, offsets: Longs, keys: Keys, op: int, low: float, high: float, marks: Ints
 ) -> tuple[Ints, Longs]:
@@ -63,7 +63,7 @@ def rewrite_ids(
     return out[:o], out_offsets
 
 
-@jit
+@njit
 def piece_bounds(
     data: Bytes, offsets: Ints, classes: Bytes, protos: Bytes, proto_offsets: Longs
 ) -> tuple[Ints, Ints]:
@@ -111,7 +111,7 @@ def piece_bounds(
     return bounds[: 2 * n], firsts
 
 
-@jit
+@njit
 def _varint(protos: Bytes, i: int) -> tuple[int, int]:
     """Return the base-128 number at byte i and where it ends."""
     number = 0
@@ -123,7 +123,7 @@ def _varint(protos: Bytes, i: int) -> tuple[int, int]:
     return number | integer(protos[i]) << shift, i + 1
 
 
-@jit
+@njit
 def _skip(protos: Bytes, i: int, wire: int) -> int:
     """Return where the field ends whose value of this wire type begins at byte i."""
     if wire == _FIXED64:

@@ -19,13 +19,13 @@ from pairsmith.augmenters.characters import (
     RIGHT_CJK,
     SPACE,
 )
-from pairsmith.augmenters.plans import Bytes, Flags, Ints, Keys, Longs, integer, jit, mix
+from pairsmith.augmenters.plans import Bytes, Flags, Ints, Keys, Longs, integer, mix, njit
 
 # Bit b stands for the byte b: 9 to 13 and 28 to 32.
 _ASCII_SPACES = np.uint64(0x1F0003E00)
 
 
-@jit
+@njit
 def decode(data: Bytes, i: int, end: int) -> tuple[int, int]:
     """Return the code point at byte `i` and its width; bytes that are no UTF-8 stay in bounds."""
     b = integer(data[np.uintp(i)])
@@ -41,7 +41,7 @@ def decode(data: Bytes, i: int, end: int) -> tuple[int, int]:
     return point, width
 
 
-@jit
+@njit
 def scan(
     data: Bytes, start: int, end: int, classes: Bytes, inside: Bytes, bounds: Ints, edges: Bytes
 ) -> int:
@@ -59,7 +59,7 @@ def scan(
     return _scan_any(data, start, end, classes, inside, bounds, edges)
 
 
-@jit
+@njit
 def is_plain(data: Bytes, start: int, end: int) -> bool:
     """Return True when all spaces in the text are ASCII ones and no character is CJK."""
     seen = np.uint8(0)
@@ -84,7 +84,7 @@ def is_plain(data: Bytes, start: int, end: int) -> bool:
     return not (end - start >= 2 and data[end - 2] == 0xC2 and data[end - 1] in (0x85, 0xA0))
 
 
-@jit
+@njit
 def _scan_plain(data: Bytes, start: int, end: int, bounds: Ints) -> int:
     """Cut a plain text at ASCII spaces. Free of branches: words are too short to predict."""
     k = 0
@@ -101,7 +101,7 @@ def _scan_plain(data: Bytes, start: int, end: int, bounds: Ints) -> int:
     return k >> 1
 
 
-@jit
+@njit
 def _scan_any(
     data: Bytes, start: int, end: int, classes: Bytes, inside: Bytes, bounds: Ints, edges: Bytes
 ) -> int:
@@ -167,7 +167,7 @@ def _scan_any(
     return n
 
 
-@jit
+@njit
 def _before_openers(data: Bytes, first: int, stop: int, classes: Bytes) -> int:
     """Return where the opening brackets and quotes that end data[first:stop] begin."""
     while stop > first:
@@ -181,7 +181,7 @@ def _before_openers(data: Bytes, first: int, stop: int, classes: Bytes) -> int:
     return stop
 
 
-@jit
+@njit
 def longest(offsets: Ints) -> int:
     """Return the number of bytes of the longest text."""
     most = 0
@@ -190,7 +190,7 @@ def longest(offsets: Ints) -> int:
     return most
 
 
-@jit
+@njit
 def count_tokens(data: Bytes, offsets: Ints, valid: Bytes, classes: Bytes, inside: Bytes) -> Ints:
     """Return the number of tokens of each text: int32; 0 for null."""
     rows = offsets.size - 1
@@ -205,7 +205,7 @@ def count_tokens(data: Bytes, offsets: Ints, valid: Bytes, classes: Bytes, insid
     return counts
 
 
-@jit
+@njit
 def _token_hash(data: Bytes, start: int, end: int, folds: npt.NDArray[np.uint32]) -> np.uint64:
     """Return a 64-bit hash of the case-folded token data[start:end]."""
     h = np.uint64(0)
@@ -222,7 +222,7 @@ def _token_hash(data: Bytes, start: int, end: int, folds: npt.NDArray[np.uint32]
     return mix(h)
 
 
-@jit
+@njit
 def jaccard(
     a: Bytes,
     a_offsets: Ints,
@@ -276,7 +276,7 @@ def jaccard(
     return out
 
 
-@jit
+@njit
 def _power_above(least: int) -> int:
     """Return the smallest power of two >= `least`."""
     power = 4
@@ -285,7 +285,7 @@ def _power_above(least: int) -> int:
     return power
 
 
-@jit
+@njit
 def _slot(hashes: Keys, stamps: Longs, last: int, taken: int, h: np.uint64) -> int:
     """Return the slot where `h` is, or would go; slots with stamps below `taken` are free."""
     slot = integer(h >> np.uint64(8)) & last
@@ -294,7 +294,7 @@ def _slot(hashes: Keys, stamps: Longs, last: int, taken: int, h: np.uint64) -> i
     return slot
 
 
-@jit
+@njit
 def rows_with_cjk(data: Bytes, offsets: Ints, valid: Bytes, classes: Bytes) -> Flags:
     """Return which texts have a CJK character: bool, shape (rows,)."""
     found = np.zeros(offsets.size - 1, np.bool_)
@@ -310,7 +310,7 @@ def rows_with_cjk(data: Bytes, offsets: Ints, valid: Bytes, classes: Bytes) -> F
     return found
 
 
-@jit
+@njit
 def mark_insides(data: Bytes, offsets: Ints, chosen: Flags, lengths: Ints) -> Bytes:
     """Return `inside` for `scan`: uint8, shape (data.size,).
 

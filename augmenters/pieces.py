@@ -3,7 +3,8 @@
 The model says where each piece stands in the text, and the text is rewritten there. What is kept
 is the original, letter by letter: never normalised, no character that the model does not know
 turned into an unknown mark or cut into bytes. Pieces that are a lone space or part of a character
-go with what follows. No text becomes empty; null gives null.
+go with what follows; a word that loses its first piece joins the word before it, as decoding the
+ids would have it. No text becomes empty; null gives null.
 """
 
 import functools

@@ -20,18 +20,18 @@ Keys = npt.NDArray[np.uint64]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def jit(function: F) -> F:
+def njit(function: F) -> F:
     """Return `function` compiled at its first call, without the GIL, cached on disk."""
     return cast(F, numba.njit(nogil=True, cache=True, error_model="numpy")(function))
 
 
-@jit
+@njit
 def integer(x: Any) -> int:
     """Return x as int64: numba keeps unsigned types apart, and makes floats of mixtures."""
     return np.int64(x)  # type: ignore[return-value]
 
 
-@jit
+@njit
 def mix(z: np.uint64) -> np.uint64:
     """Return the splitmix64 finaliser of a uint64."""
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -39,25 +39,25 @@ def mix(z: np.uint64) -> np.uint64:
     return z ^ (z >> np.uint64(31))
 
 
-@jit
+@njit
 def draw(state: np.uint64, counter: int) -> np.uint64:
     """Return the `counter`-th random uint64 of a state."""
     return mix(state + np.uint64(counter + 1) * np.uint64(0x9E3779B97F4A7C15))
 
 
-@jit
+@njit
 def unit(bits: np.uint64) -> float:
     """Return a float64 in [0, 1) made of random bits."""
     return np.float64(bits >> np.uint64(11)) * 2.0**-53
 
 
-@jit
+@njit
 def below(bits: np.uint64, n: int) -> int:
     """Return an int64 in [0, n) made of random bits, for n < 2**31."""
     return integer((bits >> np.uint64(32)) * np.uint64(n) >> np.uint64(32))
 
 
-@jit
+@njit
 def plan_drop(n: int, state: np.uint64, rate: float, what: Ints) -> int:
     """Drop each token with probability `rate`; if all would go, one stays. Each keeps its gap."""
     threshold = np.uint64(rate * 2.0**64)
@@ -71,7 +71,7 @@ def plan_drop(n: int, state: np.uint64, rate: float, what: Ints) -> int:
     return m
 
 
-@jit
+@njit
 def plan_spans(
     n: int,
     state: np.uint64,
@@ -116,7 +116,7 @@ def plan_spans(
     return m
 
 
-@jit
+@njit
 def _part(state: np.uint64, counter: int, cuts: int, slots: int) -> tuple[int, int, int, int]:
     """Return the next part's length when `cuts` of the `slots` between units are cut at random."""
     length = 1
@@ -131,7 +131,7 @@ def _part(state: np.uint64, counter: int, cuts: int, slots: int) -> tuple[int, i
     return length, cuts, slots, counter
 
 
-@jit
+@njit
 def plan_crop(
     n: int, state: np.uint64, low: float, high: float, least: int, what: Ints, gap: Ints
 ) -> int:
@@ -145,7 +145,7 @@ def plan_crop(
     return m
 
 
-@jit
+@njit
 def plan_shuffle(n: int, state: np.uint64, window: int, order: Longs, what: Ints, gap: Ints) -> int:
     """Sort tokens by place + uniform [0, window), arXiv 1711.00043: none moves window places."""
     for t in range(n):
@@ -161,7 +161,7 @@ def plan_shuffle(n: int, state: np.uint64, window: int, order: Longs, what: Ints
     return n
 
 
-@jit
+@njit
 def plan_repeat(n: int, state: np.uint64, rate: float, what: Ints, gap: Ints) -> int:
     """Say some tokens twice, ESimCSE (arXiv 2109.04380): 0 to max(2, rate * n) of them, uniform."""
     m = 0

@@ -14,7 +14,7 @@ from pairsmith.augmenters.plans import (
     Keys,
     draw,
     integer,
-    jit,
+    njit,
     plan_crop,
     plan_drop,
     plan_repeat,
@@ -27,7 +27,7 @@ _SPACE = 32
 _DIGITS = 10
 
 
-@jit
+@njit
 def rewrite(
     data: Bytes,
     offsets: Ints,
@@ -98,7 +98,7 @@ def rewrite(
     return out[:o], out_offsets
 
 
-@jit
+@njit
 def _take_pieces(pieces: Ints, firsts: Ints, row: int, bounds: Ints, edges: Bytes) -> int:
     """Copy the bounds of a text's pieces and return their number; nothing parts CJK edges."""
     first = integer(firsts[row])
@@ -110,7 +110,7 @@ def _take_pieces(pieces: Ints, firsts: Ints, row: int, bounds: Ints, edges: Byte
     return n
 
 
-@jit
+@njit
 def _write(
     data: Bytes,
     start: int,
@@ -167,7 +167,7 @@ def _write(
     return o
 
 
-@jit
+@njit
 def _copy(source: Bytes, start: int, end: int, out: Bytes, o: int) -> int:
     """Copy source[start:end] to out[o:] and return where it ends."""
     for i in range(end - start):
@@ -175,7 +175,7 @@ def _copy(source: Bytes, start: int, end: int, out: Bytes, o: int) -> int:
     return o + (end - start)
 
 
-@jit
+@njit
 def _would_merge(left: int, right: int) -> bool:
     """Return True when two tokens without a gap would read as other tokens: see the edge bits."""
     if left & RIGHT_CJK:
@@ -183,7 +183,7 @@ def _would_merge(left: int, right: int) -> bool:
     return not right & LEFT_CJK or left & OPENS_RIGHT != 0
 
 
-@jit
+@njit
 def _write_number(number: int, out: Bytes, o: int) -> int:
     """Write a number >= 0 in decimal and return where it ends."""
     digits = 1

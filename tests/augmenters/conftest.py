@@ -55,7 +55,7 @@ def train_model(tmp_path_factory, sentences):
 @pytest.fixture(scope="session")
 def pieces_model(train_model):
     """Return the path of a unigram model that normalises and falls back to bytes."""
-    return train_model("pieces", vocab_size=400, byte_fallback=True, character_coverage=0.95)
+    return train_model("pieces", vocab_size=400, byte_fallback=True, character_coverage=0.98)
 
 
 @pytest.fixture(scope="session")

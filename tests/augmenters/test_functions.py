@@ -1,0 +1,107 @@
+"""Plain functions as augmenters, and what stands around kernels: imports, the GIL, the extra."""
+
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pairsmith.augmenters import Augmenter, WordDropout, count_words, from_function, measures
+from pairsmith.schemas import UserError
+from tests.augmenters.plain_tokens import keys
+
+
+def swap_case(text, rng):
+    """Return the text with its case swapped, half of the time."""
+    return text.swapcase() if rng.random() < 0.5 else None
+
+
+def test_a_function_becomes_an_augmenter_with_its_name():
+    augmenter = from_function(swap_case)
+    assert isinstance(augmenter, Augmenter)
+    assert (augmenter.name, augmenter.version) == ("swap_case", 1)
+    named = from_function(swap_case, name="swap", version=3)
+    assert (named.name, named.version) == ("swap", 3)
+    augmenter.setup()
+
+
+def test_a_function_gets_a_generator_made_of_the_key_and_may_return_no_view():
+    own = keys(200)
+    views = from_function(swap_case)(pa.array(["aB"] * 200), own)
+    # Philox with the key, as documented.
+    expected = [
+        "Ab" if np.random.Generator(np.random.Philox(key=int(key))).random() < 0.5 else None
+        for key in own
+    ]
+    assert views.to_pylist() == expected
+    assert views.type == pa.string()
+    assert 60 < views.null_count < 140
+
+
+def test_a_function_is_not_asked_about_nulls_and_must_return_text():
+    def number(text, rng):
+        return len(text)
+
+    assert from_function(number)(pa.array([None], pa.string()), keys(1)).to_pylist() == [None]
+    with pytest.raises(TypeError, match="number returned int, not str or None"):
+        from_function(number)(pa.array(["a"]), keys(1))
+    with pytest.raises(ValueError, match="shorter"):
+        from_function(swap_case)(pa.array(["a", "b"]), keys(1))
+
+
+def test_importing_augmenters_and_making_them_loads_nothing_heavy():
+    code = (
+        "import sys, pairsmith.augmenters as a; a.WordDropout(); a.TokenDropout('m'); a.SpanMask();"
+        "heavy = {'numba', 'rjieba', 'sentencepiece', 'apache_beam', 'torch', 'pandas'};"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_all_that_is_public_can_be_imported():
+    import pairsmith.augmenters as public
+
+    assert sorted(public.__all__) == public.__all__
+    assert all(hasattr(public, name) for name in public.__all__)
+
+
+def test_kernels_let_other_threads_run():
+    texts = pa.array(["some words of a sentence that is not short " * 200] * 6000)
+    own = keys(len(texts))
+    WordDropout().setup()
+    finished = threading.Event()
+
+    def work():
+        WordDropout(chinese="characters")(texts, own)
+        finished.set()
+
+    thread = threading.Thread(target=work)
+    turns = 0
+    start = time.perf_counter()
+    thread.start()
+    # With the GIL held this thread would get a few turns before and after the kernel, no more.
+    while not finished.is_set():
+        time.sleep(0.001)
+        turns += 1
+    thread.join()
+    assert turns > 100 * (time.perf_counter() - start)
+
+
+def test_a_missing_package_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    for call in (
+        lambda: WordDropout()(pa.array(["a"]), keys(1)),
+        lambda: count_words(pa.array(["a"])),
+        lambda: measures.word_overlap(pa.array(["a"]), pa.array(["a"])),
+    ):
+        with pytest.raises(UserError, match=r"numba.*pip install 'pairsmith\[build\]'"):
+            call()
+    monkeypatch.undo()
+    monkeypatch.setitem(sys.modules, "rjieba", None)
+    assert WordDropout(0.0)(pa.array(["no Chinese"]), keys(1)).to_pylist() == ["no Chinese"]
+    with pytest.raises(UserError, match="rjieba"):
+        WordDropout()(pa.array(["中文"]), keys(1))
