@@ -1,0 +1,176 @@
+"""Pairs are what the recipe says: every row can be made again from its provenance."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pairsmith.augmenters import Crop, SpanMask, WordDropout, from_function
+from pairsmith.pipelines.bases import Neighbours, Passage
+from pairsmith.pipelines.build import build
+from pairsmith.pipelines.recipe import Documents, Pair, Recipe, View
+from pairsmith.pipelines.rules import MaxChars, MaxWords, MinWords, Overlap, Unchanged
+from pairsmith.pipelines.segment import Lines, Sentences
+from pairsmith.schemas import Dataset, pair_ids, record_keys, subkeys, text_hashes
+from tests.pipelines.corpora import documents, write_jsonl, write_parquet
+
+
+def build_from(folder: Path, recipe: Recipe, rows: list[dict[str, str]]) -> Dataset:
+    return build(recipe, "test", [str(write_jsonl(folder / "in.jsonl", rows))], folder / "out")
+
+
+def rejected(dataset: Dataset, folder: str) -> list[dict[str, object]]:
+    files = sorted((dataset.root / folder).glob("*.parquet"))
+    return [row for file in files for row in pa.parquet.read_table(file).to_pylist()]
+
+
+def test_every_row_can_be_replayed_from_seed_source_unit_kind_and_draw(tmp_path: Path) -> None:
+    steps = (WordDropout(p=0.3), Crop(0.4, 0.9))
+    recipe = Recipe(
+        pairs=(Pair("both", View(Crop(0.5, 0.9)), View(*steps, base=Passage(2)), draws=2),),
+        seed=-5,
+        source=Documents(segment=Lines()),
+        shards=3,
+    )
+    rows = [{"doc_id": d["doc_id"], "text": d["text"].replace(". ", ".\n")} for d in documents(8)]
+    texts = {row["doc_id"]: row["text"].split("\n") for row in rows}
+    made = build_from(tmp_path, recipe, rows).read().to_pylist()
+    assert len(made) == 2 * sum(map(len, texts.values()))
+    for row in made:
+        source, unit = pa.array([row["source_id"]]), np.array([row["unit"]], np.int32)
+        lines = texts[row["source_id"]]
+        for role, base, chain in (
+            ("anchor", lines[row["unit"]], (Crop(0.5, 0.9),)),
+            ("positive", Passage(2)(lines, range(row["unit"], row["unit"] + 1))[0], steps),
+        ):
+            keys = record_keys(-5, source, unit, f"both/{role}", row["draw"])
+            text = pa.array([base])
+            for number, step in enumerate(chain):
+                step.setup()
+                text = step(text, subkeys(keys, number))
+            assert row[role] == text[0].as_py()
+        assert row["pair_id"] == pair_ids(source, unit, "both", row["draw"])[0].as_py()
+        assert row["anchor_hash"] == text_hashes(pa.array([row["anchor"]]))[0]
+    assert {row["positive_view"] for row in made} == {"passage+word-dropout+crop"}
+
+
+def test_rows_are_sorted_typed_and_of_the_schema(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "in.parquet", documents(20))
+    recipe = Recipe(pairs=(Pair("context", View(), View(base=Neighbours(2))),), shards=2)
+    dataset = build(recipe, "test", [str(tmp_path / "in.parquet")], tmp_path / "out")
+    for shard in dataset.shards:
+        ids = pa.parquet.read_table(shard)["pair_id"].to_pylist()
+        assert ids == sorted(set(ids))
+    table = dataset.read()
+    assert table["kind"].type == pa.dictionary(pa.int32(), pa.string())
+    assert set(table["weight"].to_pylist()) == {1.0}
+    assert table["overlap"].null_count == len(table)  # no gate measured it
+
+
+def test_a_reason_is_given_for_every_unit_and_pair_that_is_left_out(tmp_path: Path) -> None:
+    recipe = Recipe(
+        pairs=(
+            Pair("copy", View(), View(from_function(lambda text, _: f" {text.upper()}  "))),
+            Pair("same", View(), View(), gates=()),
+            Pair("near", View(), View(from_function(lambda text, _: text + " more")), every=2),
+        ),
+        source=Documents(segment=Lines()),
+        screens=(MinWords(2), MaxChars(30)),
+        gates=(Unchanged(), Overlap(max=0.7), MaxWords(5)),
+    )
+    lines = ["one", "two words", "three words here", "x" * 20 + " " + "y" * 20, "a b c d e"]
+    dataset = build_from(tmp_path, recipe, [{"doc_id": "d", "text": "\n".join(lines)}])
+    kinds = {(row["kind"], row["unit"]) for row in dataset.read().to_pylist()}
+    assert kinds == {("same", 1), ("same", 2), ("same", 4)}
+    left_out = {
+        (row["stage"], row["kind"], row["unit"]): (row["reason"], row["detail"], row["text"])
+        for row in rejected(dataset, "dropped")
+    }
+    assert left_out == {
+        ("screen", None, 0): ("fewer than 2 words", "1", lines[0]),
+        ("screen", None, 3): ("more than 30 characters", "41", lines[3]),
+        ("gate", "copy", 1): ("copy: positive unchanged", "1", lines[1]),
+        ("gate", "copy", 2): ("copy: positive unchanged", "1", lines[2]),
+        ("gate", "copy", 4): ("copy: positive unchanged", "1", lines[4]),
+        ("gate", "near", 2): ("near: word overlap not in [0, 0.7]", "0.75", lines[2]),
+        ("gate", "near", 4): ("near: word overlap not in [0, 0.7]", "0.8333", lines[4]),
+    }
+    assert dataset.manifest.counts["pairs"] == {
+        "made": 8,
+        "written": 3,
+        "dropped": 5,
+        "failed": 0,
+    }
+
+
+def test_one_bad_text_does_not_take_its_batch_with_it(tmp_path: Path) -> None:
+    def moody(text: str, _: object) -> str:
+        if "11" in text or "27" in text:
+            raise RuntimeError(f"cannot bear {text}")
+        return text + "!"
+
+    recipe = Recipe(
+        pairs=(Pair("moody", View(), View(from_function(moody, name="moody"))),),
+        source=Documents(segment=Lines()),
+        shards=1,
+    )
+    rows = [{"doc_id": f"{n}", "text": f"text {n}"} for n in range(40)]
+    (tmp_path / "in.jsonl").touch()
+    dataset = build(
+        *(recipe, "test", [str(write_jsonl(tmp_path / "in.jsonl", rows))], tmp_path / "out"),
+        max_failed=0.1,
+    )
+    assert dataset.manifest.counts["sources"]["failed"] == 2
+    assert dataset.rows == 38
+    assert [(row["reason"], row["detail"]) for row in rejected(dataset, "failed")] == [
+        ("moody raised an error", "RuntimeError: cannot bear text 11"),
+        ("moody raised an error", "RuntimeError: cannot bear text 27"),
+    ]
+
+
+def test_a_long_document_is_one_source_over_many_shards(tmp_path: Path) -> None:
+    text = "\n".join(f"line number {n} of the long document" for n in range(2000))
+    recipe = Recipe(
+        pairs=(Pair("context", View(), View(base=Neighbours(1))),),
+        source=Documents(segment=Lines()),
+        shards=4,
+    )
+    dataset = build_from(tmp_path, recipe, [{"doc_id": "long", "text": text}])
+    assert dataset.manifest.counts["sources"]["written"] == 1
+    assert len([shard for shard in dataset.manifest.shards if shard.rows]) > 1
+    assert sorted(dataset.read(["unit"])["unit"].to_pylist()) == list(range(2000))
+
+
+def test_the_digest_changes_with_every_setting_that_changes_bytes() -> None:
+    def recipe(**changes: object) -> Recipe:
+        settings = {
+            "pairs": (Pair("k", View(), View(WordDropout(p=0.1))),),
+            "screens": (MinWords(3),),
+            **changes,
+        }
+        return Recipe(**settings)  # type: ignore[arg-type]
+
+    recipes = [
+        recipe(),
+        recipe(seed=18),
+        recipe(shards=3),
+        recipe(screens=(MinWords(4),)),
+        recipe(gates=(Unchanged(),)),
+        recipe(source=Documents(text="body")),
+        recipe(source=Documents(segment=Sentences(line_breaks="wrap"))),
+        recipe(pairs=(Pair("k", View(), View(WordDropout(p=0.2))),)),
+        recipe(pairs=(Pair("k", View(), View(SpanMask(density=0.1))),)),
+        recipe(pairs=(Pair("k", View(), View(WordDropout(p=0.1)), draws=2),)),
+    ]
+    assert len({r.digest for r in recipes}) == len(recipes)
+    assert recipe().digest == recipe().digest
+
+
+def test_a_recipe_that_makes_no_sense_is_refused() -> None:
+    pair = Pair("k", View(), View())
+    for wrong in ({"pairs": ()}, {"pairs": (pair, pair)}, {"pairs": (pair,), "shards": 0}):
+        with pytest.raises(ValueError, match="at least"):
+            Recipe(**wrong)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="at least 1"):
+        Pair("k", View(), View(), draws=0)
