@@ -76,8 +76,8 @@ def _rewrite(
         read_only(ends),
         check_keys(keys, ends.size - 1),
         operation,
-        low,
-        high,
+        float(low),
+        float(high),
         read_only(marks),
     )
     return lists

@@ -72,8 +72,10 @@ class Plan(NamedTuple):
         from pairsmith.augmenters.rewrite import rewrite
 
         keys = check_keys(keys, texts.rows)
+        # Settings may be of any number type; each would be compiled for anew.
+        plan = self._replace(low=float(self.low), high=float(self.high), size=int(self.size))
         data, offsets = rewrite(
-            *(texts.data, texts.offsets, texts.valid), keys, char_classes(), inside, pieces, self
+            *(texts.data, texts.offsets, texts.valid), keys, char_classes(), inside, pieces, plan
         )
         if not offsets.size:
             raise too_long()

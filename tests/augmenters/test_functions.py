@@ -9,7 +9,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pairsmith.augmenters import Augmenter, WordDropout, count_words, from_function, measures
+from pairsmith.augmenters import (
+    Augmenter,
+    Crop,
+    SpanMask,
+    WordDropout,
+    count_words,
+    drop_ids,
+    from_function,
+    measures,
+)
 from pairsmith.schemas import UserError
 from tests.augmenters.plain_tokens import keys
 
@@ -89,6 +98,24 @@ def test_kernels_let_other_threads_run():
         turns += 1
     thread.join()
     assert turns > 100 * (time.perf_counter() - start)
+
+
+def test_kernels_are_compiled_once_whatever_the_arrays_and_settings():
+    from pairsmith.augmenters.id_kernels import rewrite_ids
+    from pairsmith.augmenters.rewrite import rewrite
+
+    texts, own = pa.array(["a b", None, "中文"]), keys(3)
+    frozen = own.copy()
+    frozen.flags.writeable = False
+    for augmenter in (WordDropout(0), WordDropout(np.float32(0.5)), Crop(1, 1), SpanMask(0.5, 2)):
+        augmenter(texts, own)
+        augmenter(texts[1:], frozen[1:])
+        augmenter(texts.drop_null(), own[::2][:2])
+    for values in (np.arange(4, dtype=np.int32), np.arange(8, dtype=np.int32)[::2]):
+        drop_ids(values, np.array([0, 1, 2, 4]), frozen, 0)
+        drop_ids(values, np.array([0, 1, 2, 4], np.int32), own, 0.5)
+    assert len(rewrite.signatures) == 1
+    assert len(rewrite_ids.signatures) == 1
 
 
 def test_a_missing_package_names_the_extra(monkeypatch):
