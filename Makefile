@@ -47,7 +47,7 @@ bench: setup ## Measure; results go to benchmarks/
 	$(BIN)/python -m benchmarks
 
 demo: setup ## Build pairs, train a static encoder, print a table before/after: demo/
-	BIN=$(BIN) examples/demo/run.sh
+	examples/demo/run.sh
 
 lock: setup ## Refresh the pinned versions in constraints.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras \
