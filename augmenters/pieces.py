@@ -8,8 +8,9 @@ ids would have it. No text becomes empty; null gives null.
 """
 
 import functools
+import hashlib
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -66,6 +67,12 @@ class PieceAugmenter(ABC):
         bounds, firsts = pieces
         return self._plan().apply(buffers, keys, pieces=(read_only(bounds), read_only(firsts)))
 
+    def settings(self) -> dict[str, Any]:
+        """Return the settings as a recipe records them: the model by its content, not its place."""
+        content = hashlib.sha256(Path(self.model).read_bytes()).hexdigest()
+        model = {"name": Path(self.model).name, "sha256": content}
+        return {f.name: getattr(self, f.name) for f in fields(self)} | {"model": model}
+
     @abstractmethod
     def _plan(self) -> Plan: ...
 
@@ -74,7 +81,7 @@ class PieceAugmenter(ABC):
 class TokenDropout(PieceAugmenter):
     """Delete each token with probability `p`. If all would go, one stays."""
 
-    name: ClassVar[str] = "token-dropout"
+    name: ClassVar[str] = "token_dropout"
     version: ClassVar[int] = 1
 
     p: float = 0.1
@@ -92,7 +99,7 @@ class TokenDropout(PieceAugmenter):
 class TokenSpanMask(PieceAugmenter):
     """Mask spans of tokens as T5 does (arXiv 1910.10683); the settings are those of `SpanMask`."""
 
-    name: ClassVar[str] = "token-span-mask"
+    name: ClassVar[str] = "token_span_mask"
     version: ClassVar[int] = 1
 
     density: float = 0.15

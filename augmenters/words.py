@@ -71,7 +71,7 @@ class WordAugmenter(ABC):
 class WordDropout(WordAugmenter):
     """Delete each word with probability `p`. If all would go, one stays."""
 
-    name: ClassVar[str] = "word-dropout"
+    name: ClassVar[str] = "word_dropout"
     version: ClassVar[int] = 1
 
     p: float = 0.1
@@ -94,7 +94,7 @@ class SpanMask(WordAugmenter):
     mean length hold in any corpus; texts of mean_length words or fewer get shorter ones.
     """
 
-    name: ClassVar[str] = "span-mask"
+    name: ClassVar[str] = "span_mask"
     version: ClassVar[int] = 1
 
     density: float = 0.15
@@ -149,7 +149,7 @@ class WordShuffle(WordAugmenter):
     Words are sorted by place + uniform [0, window): none moves `window` places or more.
     """
 
-    name: ClassVar[str] = "word-shuffle"
+    name: ClassVar[str] = "word_shuffle"
     version: ClassVar[int] = 1
 
     window: int = 3
@@ -172,7 +172,7 @@ class WordRepeat(WordAugmenter):
     Of N words, a number uniform in [0, max(2, rate * N)] is drawn without replacement.
     """
 
-    name: ClassVar[str] = "word-repeat"
+    name: ClassVar[str] = "word_repeat"
     version: ClassVar[int] = 1
 
     rate: float = 0.32

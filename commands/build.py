@@ -71,9 +71,11 @@ def main(argv: Sequence[str]) -> int:
     from pairsmith.pipelines.recipes import find_recipe
 
     _check(options, beam_flags)
-    changes = {"seed": options.seed, "shards": options.shards}
+    recipe = find_recipe(options.recipe)
     recipe = dataclasses.replace(
-        find_recipe(options.recipe), **{k: v for k, v in changes.items() if v is not None}
+        recipe,
+        seed=recipe.seed if options.seed is None else options.seed,
+        shards=recipe.shards if options.shards is None else options.shards,
     )
     dataset = build(
         recipe,

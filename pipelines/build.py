@@ -27,8 +27,10 @@ from pairsmith.schemas.manifest import InputFile
 
 UNFINISHED = "UNFINISHED"
 _FOLDERS = ("shards", "dropped", "failed")
-_LIBRARIES = ("apache-beam", "numba", "numpy", "pairsmith", "pyarrow", "rjieba", "sentencepiece")
-_LIBRARIES += ("sentencex", "xxhash")
+_LIBRARIES = (
+    *("apache-beam", "numba", "numpy", "pairsmith", "pyarrow", "rjieba", "sentencepiece"),
+    *("sentencex", "xxhash"),
+)
 _IN_PROCESS = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 
 

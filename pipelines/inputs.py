@@ -9,7 +9,7 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -76,7 +76,7 @@ def plan_inputs(globs: Sequence[str], source: Documents) -> tuple[Input, ...]:
     return inputs
 
 
-def open_input(path: str) -> io.BufferedReader:
+def open_input(path: str) -> BinaryIO:
     """Return the bytes of an input file, decompressed by its ending.
 
     Arrow's streams, unlike zstandard's and Beam's, raise OSError when the data was cut.
@@ -84,7 +84,7 @@ def open_input(path: str) -> io.BufferedReader:
     stream = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
     codec = _CODECS.get(Path(path).suffix)
     if codec is None:
-        return stream  # type: ignore[no-any-return]
+        return stream
     return io.BufferedReader(pa.CompressedInputStream(pa.PythonFile(stream, "r"), codec), 1 << 20)
 
 

@@ -5,7 +5,7 @@ import io
 import itertools
 import sys
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import orjson
 
@@ -35,9 +35,7 @@ class Unreadable(NamedTuple):
     position: int
 
 
-def text_rows(
-    stream: io.BufferedReader, split: Split, source: Documents
-) -> Iterator[Row | Unreadable]:
+def text_rows(stream: BinaryIO, split: Split, source: Documents) -> Iterator[Row | Unreadable]:
     """Yield a row for each line; position is its first byte."""
     for position, line in _lines(stream, split):
         try:
@@ -48,9 +46,7 @@ def text_rows(
             yield Row(text, None, None, None, position)
 
 
-def json_rows(
-    stream: io.BufferedReader, split: Split, source: Documents
-) -> Iterator[Row | Unreadable]:
+def json_rows(stream: BinaryIO, split: Split, source: Documents) -> Iterator[Row | Unreadable]:
     """Yield a row for each line, which must hold a JSON object; position is its first byte."""
     for position, line in _lines(stream, split):
         if position == 0:
@@ -66,9 +62,7 @@ def json_rows(
             yield _json_row(value, line, position, source)
 
 
-def csv_rows(
-    stream: io.BufferedReader, split: Split, source: Documents
-) -> Iterator[Row | Unreadable]:
+def csv_rows(stream: BinaryIO, split: Split, source: Documents) -> Iterator[Row | Unreadable]:
     """Yield a row for each record; position is its number, the header being 0."""
     csv.field_size_limit(sys.maxsize)  # the module's only switch for texts above 128 KiB
     decoded = io.TextIOWrapper(stream, "utf-8-sig", "surrogateescape", newline="")
@@ -97,13 +91,13 @@ def _csv_row(
     if len(record) != width:
         detail = f"{len(record)} fields, the header has {width}"
         return Unreadable("not CSV", detail, _show_record(record), position)
-    text, *others = (None if i is None else record[i] for i in places)
-    if not all(_is_unicode(field) for field in (text, *others)):
+    text, ids, lang, label = (None if i is None else record[i] for i in places)
+    if not all(_is_unicode(field) for field in (text, ids, lang, label)):
         return Unreadable("not UTF-8", "a field", _show_record(record), position)
-    return Row(text, *(field or None for field in others), position)
+    return Row(text, ids or None, lang or None, label or None, position)
 
 
-def _lines(stream: io.BufferedReader, split: Split) -> Iterator[tuple[int, bytes]]:
+def _lines(stream: BinaryIO, split: Split) -> Iterator[tuple[int, bytes]]:
     """Yield the position and bytes of each line that begins in the split, without its end."""
     position = split.start
     if position:
@@ -122,13 +116,16 @@ def _json_row(value: Any, line: bytes, position: int, source: Documents) -> Row 
         return Unreadable("not a JSON object", type(value).__name__, _show(line), position)
     if source.text not in value:
         return Unreadable("no text column", f"expected {source.text!r}", _show(line), position)
-    text, ids, lang, label = (value.get(column) for column in source.columns)
-    if isinstance(ids, int) and not isinstance(ids, bool):
-        ids = str(ids)
-    for column, field in zip(source.columns, (text, ids, lang, label), strict=True):
+    fields: list[str | None] = []
+    for column in source.columns:
+        field = value.get(column)
+        if column == source.id and isinstance(field, int) and not isinstance(field, bool):
+            field = str(field)
         if field is not None and not isinstance(field, str):
             detail = f"{column!r} is {type(field).__name__}, not text"
             return Unreadable("wrong type", detail, _show(line), position)
+        fields.append(field)
+    text, ids, lang, label = fields
     return Row(text, ids, lang, label, position)
 
 

@@ -59,7 +59,6 @@ def make_pairs(blocks: pa.RecordBatch, recipe: Recipe, made: Made) -> None:
         for draw in range(pair.draws):
             if len(rows):
                 _make_kind(units, rows, pair, draw, recipe, made)
-    return made
 
 
 def list_units(blocks: pa.RecordBatch) -> Units:

@@ -126,7 +126,11 @@ class Recipe:
 
 def _data(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {f.name: _data(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        # An augmenter with files among its settings tells of their content itself.
+        if settings := getattr(value, "settings", None):
+            fields = settings()
+        else:
+            fields = {f.name: _data(getattr(value, f.name)) for f in dataclasses.fields(value)}
         if (version := getattr(value, "version", None)) is not None:
             fields["version"] = version
         return {"type": type(value).__name__, **fields}

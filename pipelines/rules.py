@@ -59,7 +59,7 @@ class PairRule(Protocol):
 class _BothTexts:
     """Makes a text rule a pair rule: a pair is refused when either of its texts is."""
 
-    def refused_pairs(self: TextRule, pairs: Measured) -> tuple[Mask, Values]:  # type: ignore[misc]
+    def refused_pairs(self: TextRule, pairs: Measured) -> tuple[Mask, Values]:
         """Return which pairs are refused, and the value of the text that decided it."""
         anchor_mask, anchor_values = self.refused_texts(pairs.anchors)
         positive_mask, positive_values = self.refused_texts(pairs.positives)

@@ -43,7 +43,7 @@ class Job:
     progress: Address | None = None
 
 
-class BuildDataset(beam.PTransform):  # type: ignore[misc]
+class BuildDataset(beam.PTransform[Any, Any]):
     """Splits -> the files of a dataset but its manifest, and `results.json` to make that of.
 
     drop_copies: whether sources may share a text under different ids. Finding those costs one
@@ -55,7 +55,7 @@ class BuildDataset(beam.PTransform):  # type: ignore[misc]
         self.job = job
         self.drop_copies = drop_copies
 
-    def expand(self, splits: beam.PCollection) -> beam.PCollection:
+    def expand(self, splits: beam.PCollection[Split]) -> beam.PCollection[None]:
         """Wire the steps."""
         read = splits | "Read" >> _parallel(_Read(self.job), "parts", "results")
         documents, parts = read.documents, [read.parts]
@@ -70,23 +70,19 @@ class BuildDataset(beam.PTransform):  # type: ignore[misc]
             parts.append(once.parts)
         parts.append(documents | "Segment" >> beam.ParDo(_Segment(self.job)))
         results = (
-            [p | f"Part{i}" >> beam.Map(_same).with_output_types(Part) for i, p in enumerate(parts)]
-            | "AllParts" >> beam.Flatten()
+            _together("Parts", parts, Part)
             | "GroupShards" >> beam.GroupByKey()
             | "FillShards" >> beam.ParDo(_FillShard(self.job))
         )
-        return (
-            [
-                p | f"Result{i}" >> beam.Map(_same).with_output_types(Keyed)
-                for i, p in enumerate([results, read.results])
-            ]
-            | "AllResults" >> beam.Flatten()
+        written: beam.PCollection[None] = (
+            _together("Results", [results, read.results], Keyed)
             | "GroupResults" >> beam.GroupByKey()
             | "WriteResults" >> beam.ParDo(_WriteResults(self.job))
         )
+        return written
 
 
-class _Step(beam.DoFn):  # type: ignore[misc]
+class _Step(beam.DoFn):
     def __init__(self, job: Job) -> None:
         self.job = job
 
@@ -164,8 +160,17 @@ class _WriteResults(_Step):
         put(Path(self.job.output) / RESULTS, b"[%b]" % b",".join(group[1]))
 
 
-def _parallel(step: beam.DoFn, *others: str) -> beam.PTransform:
+def _parallel(step: beam.DoFn, *others: str) -> Any:
     return beam.ParDo(step).with_outputs(*others, main="documents")
+
+
+def _together(label: str, collections: list[Any], kind: object) -> Any:
+    """Return the union of collections whose element type Beam cannot see, as tagged outputs."""
+    typed = [
+        elements | f"{label}{i}" >> beam.Map(_same).with_output_types(kind)
+        for i, elements in enumerate(collections)
+    ]
+    return typed | f"All{label}" >> beam.Flatten()
 
 
 def _same(element: Any) -> Any:

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pairsmith.augmenters import Crop, SpanMask, WordDropout, from_function
+from pairsmith.augmenters import Crop, SpanMask, TokenDropout, WordDropout, from_function
 from pairsmith.pipelines.bases import Neighbours, Passage
 from pairsmith.pipelines.build import build
 from pairsmith.pipelines.recipe import Documents, Pair, Recipe, View
@@ -52,7 +52,7 @@ def test_every_row_can_be_replayed_from_seed_source_unit_kind_and_draw(tmp_path:
             assert row[role] == text[0].as_py()
         assert row["pair_id"] == pair_ids(source, unit, "both", row["draw"])[0].as_py()
         assert row["anchor_hash"] == text_hashes(pa.array([row["anchor"]]))[0]
-    assert {row["positive_view"] for row in made} == {"passage+word-dropout+crop"}
+    assert {row["positive_view"] for row in made} == {"passage+word_dropout+crop"}
 
 
 def test_rows_are_sorted_typed_and_of_the_schema(tmp_path: Path) -> None:
@@ -174,3 +174,18 @@ def test_a_recipe_that_makes_no_sense_is_refused() -> None:
             Recipe(**wrong)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="at least 1"):
         Pair("k", View(), View(), draws=0)
+
+
+def test_a_sentencepiece_model_is_known_by_its_content_not_its_place(tmp_path: Path) -> None:
+    model = Path(__file__).parents[1] / "augmenters" / "golden.model"
+
+    def recipe(path: Path) -> Recipe:
+        step = TokenDropout(str(path), p=0.2)
+        return Recipe(pairs=(Pair("k", View(), View(step)),))
+
+    copy, other = tmp_path / "golden.model", tmp_path / "other" / "golden.model"
+    copy.write_bytes(model.read_bytes())
+    other.parent.mkdir()
+    other.write_bytes(model.read_bytes() + b"\n")
+    assert recipe(copy).digest == recipe(model).digest != recipe(other).digest
+    assert str(tmp_path) not in str(recipe(copy).as_data())
