@@ -1,16 +1,18 @@
 """`pairsmith build` and `verify` as a user meets them: what they print, refuse and leave behind."""
 
 import json
+import logging
 import os
 import pty
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from pairsmith.commands.main import main
 from pairsmith.schemas import open_dataset
 from tests.pipelines.corpora import documents, pairsmith, write_jsonl, write_parquet
 
@@ -44,19 +46,27 @@ def corpus(tmp_path: Path) -> Path:
     return write_parquet(tmp_path / "in.parquet", documents(30))
 
 
-def refused(output: Path, *arguments: object) -> str:
-    """Run a build that must be refused and return its one line."""
-    before = sorted(output.parent.rglob("*"))
-    done = pairsmith("build", *arguments, "--output", output)
-    assert done.returncode == 2, done.stderr + done.stdout
-    assert done.stdout == ""
-    (line,) = done.stderr.strip().splitlines()
-    assert sorted(output.parent.rglob("*")) == before, "something was left behind"
-    return line
+@pytest.fixture
+def refused(
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[Callable[..., str]]:
+    """Run, in this process, a build that must be refused, and return its one line."""
+
+    def run(output: Path, *arguments: object) -> str:
+        before = sorted(output.parent.rglob("*"))
+        assert main(["build", *map(str, arguments), "--output", str(output)]) == 2
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        (line,) = printed.err.strip().splitlines()
+        assert sorted(output.parent.rglob("*")) == before, "something was left behind"
+        return line
+
+    yield run
+    logging.disable(logging.NOTSET)
 
 
 def test_what_the_user_can_mend_is_one_line_and_leaves_nothing(
-    tmp_path: Path, corpus: Path
+    tmp_path: Path, corpus: Path, refused: Callable[..., str]
 ) -> None:
     output = tmp_path / "out"
     (tmp_path / "blank.txt").write_text("\n \n\n")
@@ -78,7 +88,9 @@ def test_what_the_user_can_mend_is_one_line_and_leaves_nothing(
         assert expected in refused(output, *arguments)
 
 
-def test_an_existing_folder_is_refused_and_kept(tmp_path: Path, corpus: Path) -> None:
+def test_an_existing_folder_is_refused_and_kept(
+    tmp_path: Path, corpus: Path, refused: Callable[..., str]
+) -> None:
     output = tmp_path / "out"
     assert pairsmith("build", "context", "--input", corpus, "--output", output).returncode == 0
     before = {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
@@ -103,7 +115,7 @@ def test_a_missing_extra_is_named(tmp_path: Path, corpus: Path) -> None:
 
 
 def test_a_recipe_of_ones_own_with_draws_failures_and_missing_views(
-    tmp_path: Path, corpus: Path
+    tmp_path: Path, corpus: Path, refused: Callable[..., str]
 ) -> None:
     (tmp_path / "my_recipes.py").write_text(RECIPES)
     output = tmp_path / "out"
@@ -158,7 +170,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, small_disk: Path) -> None:
+def test_a_full_disk_is_one_line_and_leaves_nothing(
+    tmp_path: Path, small_disk: Path, refused: Callable[..., str]
+) -> None:
     corpus = write_parquet(tmp_path / "in.parquet", documents(3000))
     flags = ("--direct_num_workers=2", "--direct_running_mode=multi_processing")
     assert "the disk is full" in refused(small_disk / "out", "quickstart", "--input", corpus)
@@ -170,7 +184,9 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, small_disk: 
     assert list(small_disk.iterdir()) == []
 
 
-def test_a_folder_without_write_permission_is_one_line(tmp_path: Path, corpus: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_one_line(
+    tmp_path: Path, corpus: Path, refused: Callable[..., str]
+) -> None:
     (tmp_path / "a_file").touch()
     line = refused(tmp_path / "a_file" / "out", "context", "--input", corpus)
     assert "a_file" in line

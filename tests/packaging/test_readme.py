@@ -1,0 +1,87 @@
+"""The README's commands and code run as they stand, and print what it says they print."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.pipelines.corpora import documents, write_jsonl, write_parquet
+
+BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def blocks() -> list[tuple[str, str]]:
+    """Return (language, code) of every block of the README."""
+    text = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+    return [(language, code) for language, code in BLOCK.findall(text)]
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory: pytest.TempPathFactory, blocks: list[tuple[str, str]]) -> Path:
+    """Return a folder with the files that the README's reader has."""
+    folder = tmp_path_factory.mktemp("reader")
+    (folder / "corpus").mkdir()
+    write_parquet(folder / "corpus" / "a.parquet", documents(40))
+    rows = [{"body": row["text"], "ticket": row["doc_id"]} for row in documents(30)]
+    write_jsonl(folder / "tickets.jsonl", rows)
+    intents = {"text": [f"question {i} on topic {i % 3}" for i in range(60)]}
+    intents["label"] = [f"topic {i % 3}" for i in range(60)]
+    pq.write_table(pa.table(intents), folder / "intents.parquet")
+    for language, code in blocks:
+        if language == "python" and code.startswith("# my_recipes.py"):
+            (folder / "my_recipes.py").write_text(code)
+    return folder
+
+
+def test_every_command_runs_as_it_stands(room: Path, blocks: list[tuple[str, str]]) -> None:
+    commands = [
+        line for language, code in blocks if language == "bash" for line in code.split("\n")
+    ]
+    commands = [command for command in commands if command]
+    assert len(commands) >= 5
+    bin_folder = Path(sys.executable).parent
+    for command in commands:
+        done = subprocess.run(
+            ["bash", "-c", command],
+            cwd=room,
+            env={"PATH": f"{bin_folder}:/usr/bin:/bin", "HF_HUB_OFFLINE": "1", "HOME": str(room)},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+
+
+def test_every_piece_of_python_runs_and_prints_what_follows_it(
+    room: Path, blocks: list[tuple[str, str]]
+) -> None:
+    pieces = 0
+    for (language, code), (after, printed) in zip(blocks, [*blocks[1:], ("", "")], strict=True):
+        if language == "python":
+            pieces += 1
+            done = subprocess.run(
+                [sys.executable, "-c", code], cwd=room, capture_output=True, text=True
+            )
+            assert done.returncode == 0, done.stderr
+            if after == "text":
+                assert done.stdout == printed
+    assert pieces >= 2
+
+
+@pytest.mark.checkout
+def test_every_file_that_is_linked_is_there(checkout: Path) -> None:
+    targets = re.findall(r"\]\(([^)#:]+)\)", (checkout / "README.md").read_text())
+    assert len(targets) > 8
+    assert [target for target in targets if not (checkout / target).exists()] == []
+
+
+@pytest.mark.checkout
+def test_every_top_level_folder_is_in_the_tree(checkout: Path) -> None:
+    text = (checkout / "README.md").read_text()
+    listed = set(re.findall(r"(\w+)/ ", text.split("## How data flows")[1].split("## Your")[0]))
+    folders = ("schemas", "augmenters", "pipelines", "training", "commands", "tests")
+    assert listed == {*folders, "benchmarks", "examples", "docs"}
