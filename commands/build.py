@@ -1,6 +1,7 @@
 """`pairsmith build`: a corpus and a recipe in, a dataset out."""
 
 import dataclasses
+import difflib
 import logging
 import sys
 from collections.abc import Sequence
@@ -36,9 +37,9 @@ examples:
 class Options:
     """What the command line says."""
 
-    recipe: Annotated[str, tyro.conf.Positional]
+    recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
     """Name of the recipe."""
-    input: tuple[str, ...]
+    input: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILES…")]
     """Files to read; quoted globs are expanded on every file system that Beam knows."""
     output: Path
     """Folder to make. It must not exist, unless a build of it was ended half-way."""
@@ -102,6 +103,11 @@ def _check(options: Options, beam_flags: Sequence[str]) -> None:
         raise UserError(
             f"cannot place {stray[0]!r}; write Beam flags with '=', as --runner=SparkRunner"
         )
+    ours = [f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(options)]
+    for flag in beam_flags:  # engines have flags of their own: only a near miss is surely a slip
+        name = flag.split("=")[0].replace("_", "-")
+        if near := difflib.get_close_matches(name, ours, 1, 0.85):
+            raise UserError(f"no option {flag.split('=')[0]}; did you mean {near[0]}?")
     if "://" in str(options.output):
         raise UserError("--output must be a folder on this machine or on a shared file system")
 

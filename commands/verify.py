@@ -23,7 +23,7 @@ example:
 class Options:
     """What the command line says."""
 
-    dataset: Annotated[Path, tyro.conf.Positional]
+    dataset: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
     """Folder made by `pairsmith build`."""
 
 

@@ -81,6 +81,7 @@ def test_what_the_user_can_mend_is_one_line_and_leaves_nothing(
         ("nowhere.py:loud", "--input", corpus): "no file nowhere.py",
         ("no_such_module:loud", "--input", corpus): "no module 'no_such_module'",
         ("quickstart", "--input", corpus, "--shards", 0): "--shards must be at least 1",
+        ("quickstart", "--input", corpus, "--shard=3"): "did you mean --shards?",
         ("quickstart", "--input", corpus, "--max-failed", 2): "between 0 and 1",
         ("quickstart", "--input", corpus, "--runner=NoSuchRunner"): "NoSuchRunner",
     }
