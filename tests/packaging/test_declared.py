@@ -48,6 +48,22 @@ def test_every_import_is_in_the_extra_of_its_folder(checkout, project, folder):
             assert distributions & declared, f"{file.relative_to(checkout)} imports {module}"
 
 
+def test_every_dependency_is_imported_somewhere(checkout, project):
+    brought_in = {"tensorboard"}  # by torch.utils.tensorboard
+    brings = importlib.metadata.packages_distributions()
+    files = [file for folder in ALLOWED for file in (checkout / folder).rglob("*.py")]
+    text = "\n".join(file.read_text("utf-8") for file in files)
+    for extra in ("build", "train"):
+        for distribution in map(name, project["optional-dependencies"][extra]):
+            modules = [m for m, ds in brings.items() if distribution in map(canonical, ds)]
+            used = any(re.search(rf"\b(import|from) {m}\b|\"{m}\"", text) for m in modules)
+            assert used or distribution in brought_in, f"{extra}: {distribution} is not used"
+
+
+def canonical(distribution):
+    return distribution.lower().replace("_", "-")
+
+
 def test_the_lock_file_pins_every_dependency_and_names_no_index(checkout, project):
     text = (checkout / "constraints.txt").read_text("utf-8")
     pinned = {line.split("==")[0] for line in text.splitlines()}
