@@ -7,8 +7,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pairsmith.schemas import PAIRS, SCHEMA_VERSION, Manifest, UserError, open_dataset
-from pairsmith.schemas.dataset import problems, sha256_file
+from pairsmith.schemas import (
+    PAIRS,
+    SCHEMA_VERSION,
+    Manifest,
+    UserError,
+    open_dataset,
+    problems,
+    read_manifest,
+)
+from pairsmith.schemas.dataset import sha256_file
 
 SHARD = "shards/00000-of-00002.parquet"
 
@@ -208,10 +216,20 @@ def test_a_shard_that_is_not_parquet_is_refused(folder):
 
 
 def test_every_problem_is_named_not_only_the_first(folder):
-    dataset = open_dataset(folder)
-    shutil.rmtree(folder / "failed")
-    (folder / SHARD).unlink()
-    (folder / "shards" / "stray").touch()
-    found = list(problems(dataset))
-    assert len(found) == 3
+    first, second = open_dataset(folder).shards
+    stray = open_manifest(folder).failed[0]
+    sealed(folder, failed=(dataclasses.replace(stray, path="../stray"),))
+    data = bytearray(first.read_bytes())
+    data[100] ^= 1
+    first.write_bytes(data)
+    second.write_bytes(second.read_bytes()[:-1])
+    shutil.rmtree(folder / "dropped")
+    found = list(problems(read_manifest(folder)))
     assert all("\n" not in line for line in found)
+    assert [line.split(" ", 1)[1] for line in found if "bytes" not in line] == [
+        "differs from its sha256 in the manifest",
+        "is missing",
+        f"lies outside {folder}",
+        "is not in the manifest",
+    ]
+    assert len(found) == 5
