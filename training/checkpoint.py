@@ -5,11 +5,12 @@ flushed to the disk and renamed, and only then are older ones removed: whenever 
 killed, the last whole checkpoint is there.
 """
 
-import errno
 import json
 import os
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,19 +60,18 @@ def save_checkpoint(
     scratch.mkdir(parents=True)
     state = {"identity": identity, **asdict(progress)}
     try:
-        save_model(model, str(scratch / MODEL))
-        save_file(_optimizer_tensors(model, optimizer), scratch / OPTIMIZER)
-        save_file(_random_state(), scratch / RANDOM)
+        with native_errors(scratch):
+            save_model(model, str(scratch / MODEL))
+            save_file(_optimizer_tensors(model, optimizer), scratch / OPTIMIZER)
+            save_file(_random_state(), scratch / RANDOM)
         (scratch / STATE).write_text(json.dumps(state, indent=1) + "\n", "utf-8")
         for path in (*scratch.iterdir(), scratch):
             _flush(path)
         shutil.rmtree(final, ignore_errors=True)
         scratch.rename(final)
         _flush(folder)
-    except BaseException as error:
+    except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
-        if isinstance(error, SafetensorError):
-            raise _as_os_error(error, scratch) from error
         raise
     for path in folder.glob("step-*"):
         if path != final:
@@ -136,7 +136,8 @@ def _restore_optimizer(
     states: dict[str, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         name, _, part = key.rpartition("/")
-        states.setdefault(name, {})[part] = value
+        # A copy: what was loaded is a map of a file that will be deleted.
+        states.setdefault(name, {})[part] = value.clone()
     data = optimizer.state_dict()
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     data["state"] = {i: states[names[p]] for i, p in enumerate(parameters) if names[p] in states}
@@ -165,6 +166,13 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
-def _as_os_error(error: SafetensorError, path: Path) -> OSError:
-    number = errno.ENOSPC if "os error 28" in str(error) else errno.EIO
-    return OSError(number, os.strerror(number), str(path))
+@contextmanager
+def native_errors(path: Path) -> Iterator[None]:
+    """Raise what Rust libraries say about files under `path` as the OSError that it is."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, OSError) or not (found := re.search(r"os error (\d+)", str(error))):
+            raise
+        number = int(found[1])
+        raise OSError(number, os.strerror(number), str(path)) from error

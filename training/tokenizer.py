@@ -19,15 +19,41 @@ def train_tokenizer(groups: Sequence[RowGroup], vocabulary: int, seed: int) -> T
     The sample is the anchors and positives of the first epoch, in the epoch's order, until
     `SAMPLE_TEXTS` texts or `SAMPLE_CHARACTERS` characters: equal data and seed, equal tokenizer.
     """
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))  # noqa: S106  no password
+    empty = _with_vocabulary({})
+    inner = _inner_characters(empty, _sample(groups, seed))
+    # The trainer numbers what follows inside words as it meets it in a hash map, in another order
+    # every time, and breaks ties by these numbers. Naming them beforehand fixes the order.
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=vocabulary,
+        special_tokens=[*SPECIAL, *inner],
+        min_frequency=2,
+        show_progress=False,
+    )
+    empty.train_from_iterator(_sample(groups, seed), trainer)
+    # The names were special only to the trainer: a new tokenizer does not look for them in texts.
+    return _with_vocabulary(empty.get_vocab())
+
+
+def _with_vocabulary(vocabulary: dict[str, int]) -> Tokenizer:
+    model = models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=100)  # noqa: S106
+    tokenizer = Tokenizer(model)
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=vocabulary, special_tokens=list(SPECIAL), min_frequency=2, show_progress=False
-    )
-    tokenizer.train_from_iterator(_sample(groups, seed), trainer)
+    if vocabulary:
+        tokenizer.add_special_tokens(list(SPECIAL))
     return tokenizer
+
+
+def _inner_characters(tokenizer: Tokenizer, texts: Iterator[list[str]]) -> list[str]:
+    """Return `##x`, sorted, for each character x of the texts that can stand inside a word."""
+    seen: set[str] = set()
+    for lines in texts:
+        seen.update(*lines)
+    plain = set("".join(map(tokenizer.normalizer.normalize_str, sorted(seen))))
+    split = tokenizer.pre_tokenizer.pre_tokenize_str
+    joined = tokenizer.normalizer.normalize_str
+    return [f"##{x}" for x in sorted(plain) if len(split(joined(f"a{x}"))) == 1 and not x.isspace()]
 
 
 def _sample(groups: Sequence[RowGroup], seed: int) -> Iterator[list[str]]:

@@ -23,6 +23,7 @@ from pairsmith.training.checkpoint import (
     check_identity,
     last_checkpoint,
     load_checkpoint,
+    native_errors,
     save_checkpoint,
 )
 from pairsmith.training.collate import Batch, collate
@@ -260,7 +261,8 @@ def data_tokenizer(config: TrainConfig, groups: Sequence[RowGroup], folder: Path
     if not path.is_file():
         say(f"training a tokenizer of {config.vocabulary:,} subwords")
         scratch = folder / f"{TOKENIZER}.tmp"
-        train_tokenizer(groups, config.vocabulary, config.seed).save(str(scratch))
+        with native_errors(scratch):
+            train_tokenizer(groups, config.vocabulary, config.seed).save(str(scratch))
         scratch.rename(path)
     return Tokenizer.from_file(str(path))
 
@@ -285,7 +287,8 @@ def finish(run: Run, datasets: Sequence[Dataset]) -> None:
     """Write the model folder with its card, log, curves and settings: whole, or not at all."""
     folder = run.folder / "model"
     shutil.rmtree(folder, ignore_errors=True)
-    run.encoder.save(folder)
+    with native_errors(folder):
+        run.encoder.save(folder)
     scores = run.progress.scores
     training = {
         "steps": run.progress.step,

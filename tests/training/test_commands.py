@@ -1,0 +1,148 @@
+"""`pairsmith train` and `pairsmith evaluate` as a user meets them."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from pairsmith.commands.main import main
+from tests.training.pair_folders import paired_sentences, write_dataset
+
+
+@pytest.fixture
+def quick(tokenizer_file: Path) -> list[str]:
+    """Return flags of a run of a second."""
+    model = f"static:{tokenizer_file}:16"
+    return ["--model", model, "--steps", "5", "--batch-size", "64", "--no-tensorboard"]
+
+
+def test_train_then_evaluate(
+    tmp_path: Path,
+    dataset: Path,
+    sts_file: Path,
+    quick: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    model = str(tmp_path / "model")
+    arguments = ["train", str(dataset), "--output", model, *quick, "--sts", str(sts_file)]
+    assert main(arguments) == 0
+    printed = capsys.readouterr()
+    assert "sts/made/spearman" in printed.out
+    assert "step 0" in printed.out
+    assert f"wrote {model}" in printed.out
+    assert "after step 5: sts/made/spearman" in printed.err
+
+    assert main(["evaluate", model, "--sts", str(sts_file), "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)
+    record = json.loads((tmp_path / "model" / "training.json").read_text())
+    assert scores == pytest.approx(record["scores"]["5"], abs=1e-6)
+    assert main(["evaluate", model, "--sts", str(sts_file), "--split", "train"]) == 0
+    assert capsys.readouterr().out.startswith("sts/made/spearman  ")
+
+
+def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """Run a command that must be refused and return its one line."""
+    assert main(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    (line,) = printed.err.strip().splitlines()
+    return line
+
+
+def test_what_the_user_can_mend_is_one_line_and_leaves_nothing(
+    tmp_path: Path,
+    dataset: Path,
+    sts_file: Path,
+    quick: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    output, there = str(tmp_path / "model"), tmp_path / "there"
+    there.mkdir()
+    file = tmp_path / "file"
+    file.write_text("")
+    empty = write_dataset(tmp_path / "empty", [])
+    one = write_dataset(tmp_path / "one", paired_sentences(1))
+    cut = write_dataset(tmp_path / "cut", paired_sentences(50))
+    (cut / "shards" / "part-00000.parquet").write_bytes(b"")
+    before = sorted(tmp_path.rglob("*"))
+    data, to = str(dataset), ["--output", output, *quick]
+    cases = [
+        ([str(tmp_path / "nowhere"), *to], "no dataset at"),
+        ([str(there), *to], "has no manifest.json"),
+        ([str(empty), *to], "0 pairs are too few"),
+        ([str(one), *to], "1 pairs are too few"),
+        ([str(cut), *to], "has 0 bytes"),
+        ([data, "--output", str(there), *quick], "there exists; choose another --output"),
+        ([data, "--output", str(file / "model"), *quick], "cannot make"),
+        ([data, *to, "--model", "static:nowhere:16"], "cannot open nowhere"),
+        ([data, *to, "--sts", str(tmp_path / "no.parquet")], "no file"),
+        ([data, *to, "--intent", str(sts_file)], "has no column 'text'"),
+        ([data, *to, "--batch-size", "1"], "--batch-size 1 is too small"),
+    ]
+    for arguments, message in cases:
+        line = refused(["train", *arguments], capsys)
+        assert line.startswith("pairsmith train: ")
+        assert message in line
+        assert sorted(tmp_path.rglob("*")) == before, f"{arguments} left something behind"
+
+
+def test_evaluate_refuses_in_one_line(
+    tmp_path: Path, sts_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nowhere = str(tmp_path / "nowhere")
+    assert "nothing to evaluate on" in refused(["evaluate", nowhere], capsys)
+    line = refused(["evaluate", nowhere, "--sts", str(sts_file)], capsys)
+    assert f"cannot open {nowhere}" in line
+    assert "no file" in refused(["evaluate", nowhere, "--sts", nowhere], capsys)
+
+
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on(
+    tmp_path: Path, small_disk: Path, dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = small_disk / "model"
+    tokenizer = ["--model", "static::200", "--vocabulary", "150", "--batch-size", "64"]
+    arguments = ["train", str(dataset), "--output", str(output), *tokenizer, "--steps", "12"]
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(800_000))
+    assert main([*arguments, "--checkpoint-every", "2"]) == 2
+    *_, line = capsys.readouterr().err.strip().splitlines()
+    assert "No space left on device" in line
+    assert not output.exists()
+    filler.unlink()
+    assert main([*arguments, "--checkpoint-every", "2"]) == 0
+    assert output.is_dir()
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_help_has_an_example_and_explains_every_option(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    assert "examples:" in text
+    assert f"pairsmith {command} " in text
+
+
+@pytest.mark.parametrize(
+    ("command", "package"),
+    [("train", "torch"), ("train", "tensorboard"), ("evaluate", "pytrec_eval")],
+)
+def test_a_missing_extra_is_named(
+    command: str,
+    package: str,
+    tmp_path: Path,
+    dataset: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)  # as Python itself marks what is not there
+    arguments = [command, str(dataset)]
+    arguments += ["--output", str(tmp_path / "model")] if command == "train" else []
+    line = refused(arguments, capsys)
+    assert line == (
+        f"pairsmith {command}: the Python package {package!r} is missing; "
+        "install it with: pip install 'pairsmith[train]'"
+    )
