@@ -62,8 +62,11 @@ def main(argv: Sequence[str]) -> int:
         raise UserError("nothing to evaluate on; give --sts, --intent or --retrieval")
     tasks.check()
     require("sentence_transformers", "train")
+    from transformers.utils.logging import disable_progress_bar
+
     from pairsmith.training.saved import open_saved
 
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     scores = evaluate(open_saved(options.model, options.device, options.batch_size), tasks)
     if options.json:
         print(json.dumps(scores, indent=1))

@@ -39,9 +39,12 @@ def main(argv: Sequence[str]) -> int:
         require(module, "train")
     if config.tensorboard:
         require("tensorboard", "train")
+    from transformers.utils.logging import disable_progress_bar
+
     from pairsmith.training.telemetry import print_scores
     from pairsmith.training.train import train
 
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     scores = train(config)
     if scores:
         print_scores(scores)

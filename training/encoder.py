@@ -1,7 +1,7 @@
 """Texts -> unit vectors: what is trained, and how it is saved for sentence-transformers.
 
-The saved folders name their modules `sentence_transformers.models.*`, which every version of that
-library since 3.0 opens; its own `save` writes names that only version 6 knows.
+The saved folders name their modules `sentence_transformers.models.*`. Versions 3.4, 4.1, 5.1 and
+6.2 of that library open them with equal vectors; its own `save` writes names only version 6 knows.
 """
 
 import json
@@ -106,6 +106,8 @@ class TransformerEncoder(Encoder):
         positions = getattr(model.config, "max_position_embeddings", max_length)
         self.max_length = min(max_length, positions)
         self.dimension = int(model.config.hidden_size)
+        # The first call sets padding and truncation, which must not happen in two threads at once.
+        self.tokenise(["text"])
 
     def tokenise(self, texts: list[str]) -> Features:
         """Return the tokenizer's tensors, padded to the longest text."""

@@ -37,6 +37,8 @@ class Step:
     loss: float
     gradient_norm: float
     learning_rate: float
+    seconds: float
+    """Spent on this step, waiting for its batch included."""
 
 
 class Journal:
@@ -63,6 +65,8 @@ class Journal:
         if self._writer is not None:
             for name in ("loss", "gradient_norm", "learning_rate"):
                 self._writer.add_scalar(f"train/{name}", getattr(line, name), line.step)
+            speed = line.rows / max(line.seconds, 1e-9)
+            self._writer.add_scalar("train/pairs_per_second", speed, line.step)
 
     def scores(self, step: int, scores: Mapping[str, float]) -> None:
         """Record an evaluation."""
@@ -81,10 +85,10 @@ class Meter:
     """The progress line on standard error: live on a terminal, else a line every 10 seconds."""
 
     def __init__(self, total: int, done: int):
-        self._total, self._start, self._rows = total, time.monotonic(), 0
+        self._total, self._rows, self._seconds = total, 0, 0.0
         self._console = Console(stderr=True)
         self._live = self._console.is_terminal
-        self._printed = self._start
+        self._printed = time.monotonic()
         self._bar = Bar(
             TextColumn("step {task.completed}/{task.total}"),
             BarColumn(),
@@ -112,8 +116,9 @@ class Meter:
     def step(self, line: Step) -> None:
         """Show one step."""
         self._rows += line.rows
+        self._seconds += line.seconds
+        rate = self._rows / max(self._seconds, 1e-9)
         now = time.monotonic()
-        rate = self._rows / max(now - self._start, 1e-9)
         self._bar.update(self._task, completed=line.step, loss=line.loss, rate=rate)
         if not self._live and now - self._printed > SECONDS_PER_LINE:
             self._printed = now

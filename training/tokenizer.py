@@ -8,7 +8,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from pairsmith.training.loader import TEXTS, Cursor, RowGroup, stream
 
 SAMPLE_TEXTS = 1_000_000
-SAMPLE_CHARACTERS = 200_000_000
+SAMPLE_CHARACTERS = 50_000_000
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 

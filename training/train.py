@@ -1,9 +1,7 @@
 """The training loop: shards -> batches -> loss -> encoder, and back again after a kill."""
 
-import json
 import math
 import os
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -12,24 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer
 from torch import nn
 from torch.optim import AdamW, Optimizer
 
-from pairsmith.schemas import Dataset, UserError, open_dataset
-from pairsmith.training.card import model_card
+from pairsmith.schemas import UserError, open_dataset
 from pairsmith.training.checkpoint import (
     Progress,
-    check_identity,
     last_checkpoint,
     load_checkpoint,
-    native_errors,
     save_checkpoint,
 )
 from pairsmith.training.collate import Batch, collate
 from pairsmith.training.config import TrainConfig
 from pairsmith.training.encoder import Encoder, open_encoder, static_parts
 from pairsmith.training.evaluation import Tasks, evaluate
+from pairsmith.training.folder import CHECKPOINTS, data_tokenizer, open_folder, publish
 from pairsmith.training.loader import (
     IDENTITY,
     NEGATIVES,
@@ -42,10 +37,7 @@ from pairsmith.training.loader import (
     stream,
 )
 from pairsmith.training.loss import false_negatives, info_nce
-from pairsmith.training.telemetry import LOG, Journal, Meter, Step, say, scores_line
-from pairsmith.training.tokenizer import train_tokenizer
-
-RUN, TOKENIZER, CHECKPOINTS = "run.json", "tokenizer.json", "checkpoints"
+from pairsmith.training.telemetry import Journal, Meter, Step, say, scores_line
 
 
 @dataclass
@@ -102,7 +94,7 @@ def train(config: TrainConfig) -> dict[int, dict[str, float]]:
     journal = Journal(folder, progress.step, tensorboard=config.tensorboard)
     with closing(batches), closing(journal), Meter(steps, progress.step) as meter:
         loop(run, batches, journal, meter)
-    finish(run, datasets)
+    publish(folder, config, encoder, datasets, progress)
     return progress.scores
 
 
@@ -143,7 +135,8 @@ def loop(run: Run, batches: Iterator[Batch], journal: Journal, meter: Meter) -> 
         run.optimizer.step()
         progress.step += 1
         progress.cursor = batch.cursor
-        progress.seconds += time.monotonic() - started
+        seconds = time.monotonic() - started
+        progress.seconds += seconds
         line = Step(
             step=progress.step,
             epoch=batch.cursor.epoch,
@@ -153,6 +146,7 @@ def loop(run: Run, batches: Iterator[Batch], journal: Journal, meter: Meter) -> 
             loss=value,
             gradient_norm=norm,
             learning_rate=rate,
+            seconds=seconds,
         )
         journal.step(line)
         meter.step(line)
@@ -223,48 +217,9 @@ def open_device(config: TrainConfig) -> torch.device:
     return device
 
 
-def open_folder(output: Path, identity: Mapping[str, Any]) -> Path:
-    """Return the folder OUTPUT.unfinished: that of a run of the same settings and data, or new.
-
-    Raises UserError when it belongs to another run that has a checkpoint, or to something else, or
-    cannot be written to.
-    """
-    folder = output.with_name(output.name + ".unfinished")
-    file = folder / RUN
-    try:
-        if file.is_file():
-            if last_checkpoint(folder / CHECKPOINTS):
-                check_identity(json.loads(file.read_text("utf-8")), identity, folder)
-                return folder
-            shutil.rmtree(folder)
-        elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise UserError(
-                f"{folder} is not an unfinished run; move it or choose another --output"
-            )
-        folder.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(identity, indent=1) + "\n", "utf-8")
-    except (FileExistsError, NotADirectoryError) as error:
-        raise UserError(f"cannot make {folder}: {error.strerror} ({error.filename})") from error
-    except ValueError as error:
-        raise UserError(f"{file} is damaged; delete {folder} to start over") from error
-    return folder
-
-
 def trains_tokenizer(config: TrainConfig) -> bool:
     """Tell whether the tokenizer comes from the data."""
     return config.is_static and not static_parts(config.model)[0]
-
-
-def data_tokenizer(config: TrainConfig, groups: Sequence[RowGroup], folder: Path) -> Tokenizer:
-    """Return the tokenizer trained from the data; it is kept in `folder` for resumption."""
-    path = folder / TOKENIZER
-    if not path.is_file():
-        say(f"training a tokenizer of {config.vocabulary:,} subwords")
-        scratch = folder / f"{TOKENIZER}.tmp"
-        with native_errors(scratch):
-            train_tokenizer(groups, config.vocabulary, config.seed).save(str(scratch))
-        scratch.rename(path)
-    return Tokenizer.from_file(str(path))
 
 
 def make_batches(
@@ -281,34 +236,3 @@ def make_batches(
     )
     for batch, after in pairs:
         yield collate(batch, after, encoder.tokenise, config.negatives)
-
-
-def finish(run: Run, datasets: Sequence[Dataset]) -> None:
-    """Write the model folder with its card, log, curves and settings: whole, or not at all."""
-    folder = run.folder / "model"
-    shutil.rmtree(folder, ignore_errors=True)
-    with native_errors(folder):
-        run.encoder.save(folder)
-    scores = run.progress.scores
-    training = {
-        "steps": run.progress.step,
-        "pairs in the data": sum(dataset.rows for dataset in datasets),
-        "epochs begun": run.progress.cursor.epoch + (run.progress.cursor.position > 0),
-        "seconds": round(run.progress.seconds, 1),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-    }
-    record = {
-        "config": run.config.as_data(),
-        "datasets": run.identity["data"],
-        "training": training,
-        "scores": scores,
-    }
-    (folder / "training.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
-    card = model_card(run.config, datasets, run.encoder.dimension, training, scores)
-    (folder / "README.md").write_text(card, "utf-8")
-    shutil.copy(run.folder / LOG, folder / LOG)
-    if (run.folder / "logs").is_dir():
-        shutil.copytree(run.folder / "logs", folder / "logs")
-    folder.rename(run.config.output)
-    shutil.rmtree(run.folder)

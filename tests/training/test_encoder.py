@@ -1,6 +1,7 @@
 """Encoders give unit vectors, and what they save gives the same in sentence-transformers."""
 
 import importlib.util
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,17 @@ def test_encoding_leaves_training_mode_and_random_state_alone(bert: Path) -> Non
     model.encode(TEXTS)
     assert model.training
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_two_threads_may_tokenise_at_once(bert: Path, tokenizer_file: Path) -> None:
+    for name in (bert, f"static:{tokenizer_file}:16"):
+        model = encoder(name)
+        with ThreadPoolExecutor(2) as threads:
+            batches = [threads.submit(model.tokenise, TEXTS) for _ in range(40)]
+        expected = model.tokenise(TEXTS)
+        for batch in batches:
+            found = batch.result()
+            assert all(torch.equal(found[key], value) for key, value in expected.items())
 
 
 def test_a_text_without_tokens_is_the_zero_vector(tokenizer_file: Path) -> None:

@@ -1,0 +1,105 @@
+"""The folder of an unfinished run, and the model folder that it becomes."""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+
+from pairsmith.schemas import Dataset, UserError
+from pairsmith.training.card import model_card
+from pairsmith.training.checkpoint import (
+    Progress,
+    check_identity,
+    last_checkpoint,
+    native_errors,
+)
+from pairsmith.training.config import TrainConfig
+from pairsmith.training.encoder import Encoder
+from pairsmith.training.loader import RowGroup
+from pairsmith.training.telemetry import LOG, say
+from pairsmith.training.tokenizer import train_tokenizer
+
+RUN, TOKENIZER, CHECKPOINTS = "run.json", "tokenizer.json", "checkpoints"
+
+
+def open_folder(output: Path, identity: Mapping[str, Any]) -> Path:
+    """Return the folder OUTPUT.unfinished: that of a run of the same settings and data, or new.
+
+    Raises UserError when it belongs to another run that has a checkpoint, or to something else, or
+    cannot be written to.
+    """
+    folder = output.with_name(output.name + ".unfinished")
+    file = folder / RUN
+    try:
+        if file.is_file():
+            if last_checkpoint(folder / CHECKPOINTS):
+                check_identity(json.loads(file.read_text("utf-8")), identity, folder)
+                return folder
+            shutil.rmtree(folder)
+        elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise UserError(
+                f"{folder} is not an unfinished run; move it or choose another --output"
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(identity, indent=1) + "\n", "utf-8")
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UserError(f"cannot make {folder}: {error.strerror} ({error.filename})") from error
+    except ValueError as error:
+        raise UserError(f"{file} is damaged; delete {folder} to start over") from error
+    return folder
+
+
+def data_tokenizer(config: TrainConfig, groups: Sequence[RowGroup], folder: Path) -> Tokenizer:
+    """Return the tokenizer trained from the data; it is kept in `folder` for resumption."""
+    path = folder / TOKENIZER
+    if not path.is_file():
+        say(f"training a tokenizer of {config.vocabulary:,} subwords")
+        scratch = folder / f"{TOKENIZER}.tmp"
+        with native_errors(scratch):
+            train_tokenizer(groups, config.vocabulary, config.seed).save(str(scratch))
+        scratch.rename(path)
+    return Tokenizer.from_file(str(path))
+
+
+def publish(
+    folder: Path,
+    config: TrainConfig,
+    encoder: Encoder,
+    datasets: Sequence[Dataset],
+    progress: Progress,
+) -> None:
+    """Make the model folder, with its card, log, curves and settings: whole, or not at all.
+
+    folder: of the unfinished run; it is removed.
+    """
+    model = folder / "model"
+    shutil.rmtree(model, ignore_errors=True)
+    with native_errors(model):
+        encoder.save(model)
+    scores = progress.scores
+    training = {
+        "steps": progress.step,
+        "pairs in the data": sum(dataset.rows for dataset in datasets),
+        "epochs begun": progress.cursor.epoch + (progress.cursor.position > 0),
+        "seconds": round(progress.seconds, 1),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
+    record = {
+        "config": config.as_data(),
+        "datasets": [dataset.manifest.digest for dataset in datasets],
+        "training": training,
+        "scores": scores,
+    }
+    (model / "training.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    card = model_card(config, datasets, encoder.dimension, training, scores)
+    (model / "README.md").write_text(card, "utf-8")
+    shutil.copy(folder / LOG, model / LOG)
+    if (folder / "logs").is_dir():
+        shutil.copytree(folder / "logs", model / "logs")
+    model.rename(config.output)
+    shutil.rmtree(folder)
