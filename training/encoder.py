@@ -20,6 +20,7 @@ from torch.nn import functional
 from pairsmith.schemas import UserError
 from pairsmith.training.collate import Features
 from pairsmith.training.config import STATIC, TrainConfig
+from pairsmith.training.wordpiece import ColumnWordPiece, flatten
 
 
 class Encoder(nn.Module, ABC):
@@ -66,6 +67,9 @@ class StaticEncoder(Encoder):
         if max_length:
             tokenizer.enable_truncation(max_length)
         self.tokenizer = tokenizer
+        self._columns = None
+        if not max_length and ColumnWordPiece.suits(tokenizer):
+            self._columns = ColumnWordPiece(tokenizer)
         self.dimension = dimension
         self.embedding = nn.EmbeddingBag(tokenizer.get_vocab_size(), dimension, mode="mean")
         # Small, so that the first steps of Adam turn the vectors instead of nudging them.
@@ -73,12 +77,13 @@ class StaticEncoder(Encoder):
 
     def tokenise(self, texts: list[str]) -> Features:
         """Return `input_ids`, int64, all texts end to end, and `offsets`, where each begins."""
-        encoded = self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-        ids = [encoding.ids for encoding in encoded]
-        lengths = np.fromiter(map(len, ids), np.int64, len(ids))
-        flat = np.fromiter((i for row in ids for i in row), np.int64, int(lengths.sum()))
+        if self._columns is not None:
+            ids, lengths = self._columns(texts)
+        else:
+            encoded = self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+            ids, lengths = flatten([encoding.ids for encoding in encoded])
         offsets = np.cumsum(lengths) - lengths
-        return {"input_ids": torch.from_numpy(flat), "offsets": torch.from_numpy(offsets)}
+        return {"input_ids": torch.from_numpy(ids), "offsets": torch.from_numpy(offsets)}
 
     def forward(self, features: Features) -> Tensor:
         """Return unit vectors; a text without tokens becomes 0."""
