@@ -107,7 +107,11 @@ class TrainConfig:
 
     def as_data(self) -> dict[str, Any]:
         """Return all settings as JSON data, folders by their names only."""
-        return {key: _plain(value) for key, value in dataclasses.asdict(self).items()}
+        data = {key: _plain(value) for key, value in dataclasses.asdict(self).items()}
+        name = self.model.removeprefix(STATIC).rpartition(":")[0] if self.is_static else self.model
+        if name and Path(name).exists():
+            data["model"] = self.model.replace(name, Path(name).resolve().name, 1)
+        return data
 
     def _check(self) -> None:
         least = dict.fromkeys(_COUNTS + _SIZES, 0) | {"batch_size": 2, "vocabulary": 100}
