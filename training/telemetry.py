@@ -92,14 +92,14 @@ class Meter:
         self._bar = Bar(
             TextColumn("step {task.completed}/{task.total}"),
             BarColumn(),
-            TextColumn("loss {task.fields[loss]:.3f}  {task.fields[rate]:,.0f} pairs/s"),
+            TextColumn("{task.fields[state]}"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
             console=self._console,
             disable=not self._live,
         )
-        self._task = self._bar.add_task("", total=total, completed=done, loss=0.0, rate=0.0)
+        self._task = self._bar.add_task("", total=total, completed=done, state="")
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -119,19 +119,21 @@ class Meter:
         self._seconds += line.seconds
         rate = self._rows / max(self._seconds, 1e-9)
         now = time.monotonic()
-        self._bar.update(self._task, completed=line.step, loss=line.loss, rate=rate)
+        state = f"loss {line.loss:.3f}  {rate:,.0f} pairs/s"
+        self._bar.update(self._task, completed=line.step, state=state)
         if not self._live and now - self._printed > SECONDS_PER_LINE:
             self._printed = now
-            self.say(f"step {line.step}/{self._total}  loss {line.loss:.3f}  {rate:,.0f} pairs/s")
+            self.say(f"step {line.step}/{self._total}  {state}")
 
     def say(self, text: str) -> None:
         """Print a line above the progress line."""
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+        say(text, self._console)
 
 
-def say(text: str) -> None:
-    """Print a line on standard error; a live progress line stays below it."""
-    Console(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)
+def say(text: str, console: Console | None = None) -> None:
+    """Print a line as it is, on standard error unless there is a console."""
+    console = console or Console(stderr=True)
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def scores_line(step: int, scores: Mapping[str, float]) -> str:

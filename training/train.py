@@ -109,7 +109,7 @@ def loop(run: Run, batches: Iterator[Batch], journal: Journal, meter: Meter) -> 
     bf16 = device.type == "cuda" if config.bf16 is None else config.bf16
     evaluate_every = config.evaluate_every or math.ceil(run.steps / 5)
     if progress.step == 0:
-        score(run, journal)
+        score(run, journal, meter)
     encoder.train()
     while progress.step < run.steps:
         started = time.monotonic()
@@ -152,19 +152,19 @@ def loop(run: Run, batches: Iterator[Batch], journal: Journal, meter: Meter) -> 
         meter.step(line)
         last = progress.step == run.steps
         if last or progress.step % evaluate_every == 0:
-            score(run, journal)
+            score(run, journal, meter)
         if last or progress.step % config.checkpoint_every == 0:
             checkpoints = run.folder / CHECKPOINTS
             save_checkpoint(checkpoints, encoder, run.optimizer, progress, run.identity)
 
 
-def score(run: Run, journal: Journal) -> None:
+def score(run: Run, journal: Journal, meter: Meter) -> None:
     """Evaluate the encoder as it is, and keep the scores."""
     if run.tasks:
         scores = evaluate(run.encoder.encode, run.tasks)
         run.progress.scores[run.progress.step] = scores
         journal.scores(run.progress.step, scores)
-        say(scores_line(run.progress.step, scores))
+        meter.say(scores_line(run.progress.step, scores))
 
 
 def learning_rate(step: int, steps: int, highest: float, warmup: float) -> float:

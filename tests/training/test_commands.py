@@ -1,6 +1,11 @@
 """`pairsmith train` and `pairsmith evaluate` as a user meets them."""
 
+import contextlib
 import json
+import os
+import pty
+import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -39,6 +44,28 @@ def test_train_then_evaluate(
     assert scores == pytest.approx(record["scores"]["5"], abs=1e-6)
     assert main(["evaluate", model, "--sts", str(sts_file), "--split", "train"]) == 0
     assert capsys.readouterr().out.startswith("sts/made/spearman  ")
+
+
+def test_on_a_terminal_scores_stand_above_a_live_line(
+    tmp_path: Path, dataset: Path, sts_file: Path, quick: list[str]
+) -> None:
+    script = str(Path(sys.executable).with_name("pairsmith"))
+    output = ["--output", str(tmp_path / "model"), "--sts", str(sts_file)]
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [script, "train", str(dataset), *quick, *output], stdout=theirs, stderr=theirs
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # how Linux tells that the other end was closed
+            while part := os.read(ours, 65536):
+                shown += part
+    os.close(ours)
+    assert process.returncode == 0
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+    lines = [line.rpartition("\r")[2] for line in re.split(r"\r?\n", plain)]
+    assert sum(line.startswith("after step ") for line in lines) == plain.count("after step ") == 6
+    assert re.search(r"step 5/5 .*loss \d+\.\d{3}  [\d,]+ pairs/s", plain)
 
 
 def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
