@@ -43,7 +43,7 @@ test: lint ## The whole suite: lint, tests with coverage, then the tests against
 wheel-test: setup ## Only the last part of test: build the wheel, install it elsewhere, test that
 	.ci/wheel-test
 
-bench: setup ## Measure speed against others and print tables; takes an hour and the data in ../shared
+bench: setup ## Measure speed against others and print tables; needs the data in ../shared
 	for script in augmenters build; do $(BIN)/python benchmarks/$$script.py || exit 1; done
 
 demo: setup ## Build pairs, train a static encoder, print a table before/after: demo/
