@@ -24,8 +24,8 @@ The recipe quickstart reads the column `text` of Parquet, JSONL and CSV files, o
 files (.gz and .zst are fine), and uses `doc_id` where there is one. A null or blank text is
 dropped; a row that cannot be read has failed. Both are kept, with the reason, beside the pairs.
 
-Flags that are not listed here go to Apache Beam, such as --runner=SparkRunner or
---direct_num_workers=2 --direct_running_mode=multi_processing.
+Flags that are not listed here go to Apache Beam, such as
+--direct_num_workers=2 --direct_running_mode=multi_processing; --runner=… chooses another engine.
 
 examples:
   pairsmith build quickstart --input 'corpus/*.parquet' --output pairs
@@ -101,7 +101,7 @@ def _check(options: Options, beam_flags: Sequence[str]) -> None:
         raise UserError("--max-failed is a share: between 0 and 1")
     if stray := [flag for flag in beam_flags if not flag.startswith("-")]:
         raise UserError(
-            f"cannot place {stray[0]!r}; write Beam flags with '=', as --runner=SparkRunner"
+            f"cannot place {stray[0]!r}; write Beam flags with '=', as --direct_num_workers=2"
         )
     ours = [f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(options)]
     for flag in beam_flags:  # engines have flags of their own: only a near miss is surely a slip

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pairsmith.commands.main import main
@@ -72,7 +74,11 @@ def test_what_the_user_can_mend_is_one_line_and_leaves_nothing(
     (tmp_path / "blank.txt").write_text("\n \n\n")
     (tmp_path / "empty.txt").touch()
     write_jsonl(tmp_path / "other.jsonl", [{"body": "x"}] * 3)
+    (tmp_path / "cut.parquet").write_bytes(corpus.read_bytes()[:-50])
+    pq.write_table(pa.table({"body": ["x"]}), tmp_path / "other.parquet")
     cases = {
+        ("quickstart", "--input", corpus, tmp_path / "cut.parquet"): "cut.parquet is not whole",
+        ("quickstart", "--input", tmp_path / "other.parquet"): "has no column 'text' (it has 'bod",
         ("quickstart", "--input", tmp_path / "none"): "no input file matches",
         ("quickstart", "--input", tmp_path / "empty.txt"): "the corpus is empty",
         ("quickstart", "--input", tmp_path / "blank.txt"): "no pair is left of 3 rows",
