@@ -25,7 +25,7 @@ def quickstart() -> Recipe:
     return Recipe(
         pairs=(
             Pair("dropout", anchor=View(), positive=View(WordDropout(p=0.15))),
-            Pair("span_mask", anchor=View(), positive=View(SpanMask(density=0.15))),
+            Pair("span_mask", anchor=View(), positive=View(SpanMask(style="mask"))),
             _CROP,
             _CONTEXT,
         ),
