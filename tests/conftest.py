@@ -1,6 +1,7 @@
 """What tests of every folder share."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,10 @@ import pytest
 # No test may reach a model hub; these must be set before any of the libraries is imported.
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_DATASETS_OFFLINE="1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+# A job that a shell put into the background ignores Ctrl-C, and so would all that it starts; some
+# tests press it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parents[1]
 
