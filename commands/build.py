@@ -120,11 +120,10 @@ def _print_summary(dataset: Dataset) -> None:
     for noun, first in (("sources", "read"), ("pairs", "made")):
         names = (first, "written", "dropped", "failed")
         table.add_row(noun, *(f"{counts[noun][name]:,}" for name in names))
-    console = Console(file=sys.stdout)
-    console.print(table)
+    Console(file=sys.stdout).print(table)
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in counts["kinds"].items())
-    console.print(f"pairs by kind: {kinds}", highlight=False)
+    print(f"pairs by kind: {kinds}")
     for folder, reasons in counts["reasons"].items():
         for reason, count in list(reasons.items())[:5]:
-            console.print(f"{folder}: {count:,} × {reason}", highlight=False)
-    console.print(f"dataset: {dataset.root}  card: {dataset.root / 'README.md'}", highlight=False)
+            print(f"{folder}: {count:,} × {reason}")
+    print(f"dataset: {dataset.root}  card: {dataset.root / 'README.md'}")

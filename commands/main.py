@@ -3,6 +3,7 @@
 import errno
 import importlib
 import importlib.metadata
+import os
 import sys
 from collections.abc import Sequence
 
@@ -16,7 +17,7 @@ COMMANDS = {
 }
 
 
-_MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+_MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EFBIG, errno.EPERM, errno.EROFS)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,19 +33,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if name not in COMMANDS:
             raise UserError(f"no command {name!r}; there are {', '.join(COMMANDS)}")
+        _refuse_repeated(rest)
         command = importlib.import_module(f"pairsmith.commands.{name}")
-        return command.main(rest)  # type: ignore[no-any-return]
+        code: int = command.main(rest)
+        sys.stdout.flush()
+        return code
     except UserError as error:
         line = str(error)
+    except BrokenPipeError:  # whoever read our output has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except OSError as error:
         if error.errno not in _MENDABLE:
             raise
         where = f" ({error.filename})" if error.filename else ""
-        line = f"{error.strerror}{where}; make room or choose another folder"
+        line = f"{error.strerror}{where}; make room, or choose another place"
     except KeyboardInterrupt:
         line = "interrupted; the same command starts again"
     print(f"pairsmith {name}: {' '.join(line.split())}", file=sys.stderr)
     return 2
+
+
+def _refuse_repeated(arguments: Sequence[str]) -> None:
+    """Raise UserError for an option given twice, of which only the last would count.
+
+    Beam's own, which may be, are written with '='.
+    """
+    options = [argument for argument in arguments if argument.startswith("--")]
+    for option in options:
+        if "=" not in option and options.count(option) > 1:
+            raise UserError(f"{option} is given twice; give it once, with all its values after it")
 
 
 def _help() -> str:

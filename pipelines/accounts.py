@@ -23,7 +23,7 @@ class ShardResult:
     """What one shard's files hold."""
 
     files: dict[str, ShardFile]
-    """By folder: `shards` always, `dropped` and `failed` where there are rows."""
+    """By folder, `shards`, `dropped` and `failed`, where there are rows."""
     sources: dict[str, int]
     """Number of sources by outcome, of those that lie in this shard alone."""
     spread: list[tuple[str, str]]
@@ -129,20 +129,21 @@ def add_up(rows_read: int, results: Sequence[ShardResult]) -> Totals:
 def check_failed(totals: Totals, limit: float) -> None:
     """Raise UserError with the top reasons when more than a `limit` share of rows has failed."""
     for noun, counts, whole in (
-        ("input rows", totals.sources, totals.sources["read"]),
         ("pairs", totals.pairs, totals.pairs["made"]),
+        ("input rows", totals.sources, totals.sources["read"]),
     ):
         if counts["failed"] > limit * whole:
             raise UserError(
                 f"{counts['failed']:,} of {whole:,} {noun} failed, more than --max-failed "
                 f"{limit:g} allows: {top_reasons(totals, 'failed')}; "
-                "mend the input or raise --max-failed"
+                "mend the input or the recipe, or raise --max-failed"
             )
 
 
-def top_reasons(totals: Totals, folder: str) -> str:
-    """Return the three most frequent reasons, with their counts."""
-    top = list(totals.reasons[folder].items())[:3]
+def top_reasons(totals: Totals, *folders: str) -> str:
+    """Return the three most frequent reasons in the folders, with their counts."""
+    reasons = [reason for folder in folders for reason in totals.reasons[folder].items()]
+    top = sorted(reasons, key=lambda reason: -reason[1])[:3]
     return ", ".join(f"{reason} ({count:,})" for reason, count in top)
 
 

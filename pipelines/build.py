@@ -1,11 +1,12 @@
 """Driving a build: refuse early, run the pipeline, check the books, write the manifest last."""
 
 import datetime
+import fcntl
 import importlib.metadata
 import re
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import apache_beam as beam
@@ -51,6 +52,7 @@ def build(
     runner, Beam's in-process one. An unfinished build in `output` is begun anew.
     Raises UserError, and leaves nothing behind, for what the user can mend.
     """
+    recipe.as_data()  # refuses what cannot be recorded before any work is done
     recipe.setup()
     files = plan_inputs(inputs, recipe.source)
     splits = [split for file in files for split in file.splits]
@@ -59,15 +61,18 @@ def build(
         total = sum(split.bytes for split in splits)
         with ProgressLine(console, total, recipe.shards) as progress:
             job = Job(recipe, str(output), batch_rows, progress.address)
-            _run(job, splits, drop_copies=any(file.has_ids for file in files), flags=beam_flags)
+            _run(job, splits, has_ids=any(file.has_ids for file in files), flags=beam_flags)
         results = orjson.loads((output / RESULTS).read_bytes())
         rows_read = sum(result["rows_read"] for result in results if "rows_read" in result)
+        if not rows_read:
+            raise UserError(f"the corpus is empty: no rows in {', '.join(map(repr, inputs))}")
         shards = [ShardResult.from_data(result) for result in results if "files" in result]
         totals = add_up(rows_read, shards)
         check_failed(totals, max_failed)
         if not totals.pairs["written"]:
+            reasons = top_reasons(totals, "dropped", "failed")
             raise UserError(
-                f"no pair is left of {rows_read:,} rows: {top_reasons(totals, 'dropped')}; "
+                f"no pair is left of {rows_read:,} rows: {reasons}; "
                 "look at the input or loosen the recipe's screens and gates"
             )
         manifest = _manifest(recipe, name, files, shards, totals)
@@ -75,11 +80,10 @@ def build(
         put(output / "README.md", card(dataset, name).encode())
         (output / RESULTS).unlink()
         put(output / MANIFEST, manifest.to_json().encode())
-        (output / UNFINISHED).unlink()
     return dataset
 
 
-def _run(job: Job, splits: Sequence[object], *, drop_copies: bool, flags: Sequence[str]) -> None:
+def _run(job: Job, splits: Sequence[object], *, has_ids: bool, flags: Sequence[str]) -> None:
     options = PipelineOptions(list(flags))
     named = options.view_as(StandardOptions).runner
     # DirectRunner would try an engine that may not be there, and fall back without a word.
@@ -93,7 +97,7 @@ def _run(job: Job, splits: Sequence[object], *, drop_copies: bool, flags: Sequen
                 pipeline
                 | "Splits" >> beam.Create(splits)
                 | "Spread" >> beam.Reshuffle()
-                | "Build" >> BuildDataset(job, drop_copies=drop_copies)
+                | "Build" >> BuildDataset(job, has_ids=has_ids)
             )
     except Exception as error:
         # Engines wrap what a worker raised in errors of their own, and only the text survives.
@@ -106,17 +110,15 @@ def _mendable(error: Exception) -> str | None:
     """Return the one line of a user's error that was raised on a worker."""
     text = str(error)
     if isinstance(error, UserError):
-        return text.split(" [while running")[0]
+        return text.rsplit(" [while running", 1)[0]
     if found := re.search(r"UserError: (.+?)(?: \[while running|$)", text, re.MULTILINE):
         return found[1]
-    if "No space left on device" in text or "Disk quota exceeded" in text:
-        return "the disk is full; make room or choose another --output"
     return None
 
 
 @contextmanager
 def _claimed(output: Path) -> Iterator[None]:
-    """Mark the folder as being built; leave it as it was when the build fails."""
+    """Hold the folder for this build alone; leave it as it was when the build fails."""
     marker = output / UNFINISHED
     if output.exists() and not output.is_dir():
         raise UserError(f"{output} is a file; choose another --output")
@@ -124,28 +126,42 @@ def _claimed(output: Path) -> Iterator[None]:
         what = "a finished dataset" if (output / MANIFEST).exists() else "files of something else"
         raise UserError(f"{output} already holds {what}; choose another --output or remove it")
     made = [folder for folder in (output, *output.parents) if not folder.exists()]
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        marker.write_text("A build is at work here, or was ended. Run it again to finish it.\n")
-    except OSError as error:
-        raise UserError(f"cannot write to {output}: {error.strerror}; choose another") from error
-    try:
+    with ExitStack() as undo:
+        try:
+            undo.callback(_remove_if_empty, made)
+            output.mkdir(parents=True, exist_ok=True)
+            lock = undo.enter_context(marker.open("a"))
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"another build is at work in {output}; wait for it") from error
+        except OSError as error:
+            raise UserError(
+                f"cannot write to {output}: {error.strerror}; choose another --output"
+            ) from error
+        if not marker.exists():  # the build that held the lock has finished meanwhile
+            raise UserError(f"{output} already holds a finished dataset; choose another --output")
+        undo.callback(marker.unlink, missing_ok=True)
+        undo.callback(_wipe, output)
         _wipe(output)
         yield
-    except BaseException:
-        _wipe(output)
-        marker.unlink(missing_ok=True)
-        if made:
-            shutil.rmtree(made[-1], ignore_errors=True)
-        raise
+        marker.unlink()
+        undo.pop_all()
+        lock.close()
+
+
+def _remove_if_empty(folders: Sequence[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def _wipe(output: Path) -> None:
+    """Remove what a build writes, and nothing else."""
     for folder in _FOLDERS:
         shutil.rmtree(output / folder, ignore_errors=True)
-    for pattern in (RESULTS, MANIFEST, "README.md", ".*"):
-        for path in output.glob(pattern):
-            path.unlink()
+    for name in (RESULTS, MANIFEST, "README.md"):
+        for path in (output / name, *output.glob(f".{name}.*")):
+            path.unlink(missing_ok=True)
 
 
 def _manifest(

@@ -21,7 +21,7 @@ def card(dataset: Dataset, name: str) -> str:
         for folder, numbers in counts["reasons"].items()
         for reason, number in numbers.items()
     ]
-    inputs = "".join(f"- `{file.name}` ({file.bytes:,} bytes)\n" for file in manifest.inputs)
+    inputs = "".join(f"- `{_cell(file.name)}` ({file.bytes:,} bytes)\n" for file in manifest.inputs)
     sources, pairs = counts["sources"], counts["pairs"]
     recipe = json.dumps(manifest.recipe, indent=1, ensure_ascii=False, sort_keys=True)
     return f"""---

@@ -4,6 +4,7 @@ All that can be refused by looking at names, sizes, headers and footers is refus
 anything is written.
 """
 
+import codecs
 import csv
 import io
 from collections.abc import Iterable, Sequence
@@ -13,7 +14,7 @@ from typing import BinaryIO, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from pairsmith.pipelines.recipe import Documents
@@ -64,16 +65,16 @@ def plan_inputs(globs: Sequence[str], source: Documents) -> tuple[Input, ...]:
     Parquet file and a missing or wrongly typed text column.
     """
     found: dict[str, int] = {}
-    for match, glob in zip(FileSystems.match(list(globs)), globs, strict=True):
-        files = {m.path: m.size_in_bytes for m in match.metadata_list if not _is_folder(m.path)}
+    for glob in globs:
+        files = _match(glob)
         if not files:
             hint = "; to read a folder, add '/*'" if _is_folder(glob) else ""
             raise UserError(f"no input file matches {glob!r}{hint}")
         found |= files
-    inputs = tuple(_plan_file(path, size, source) for path, size in sorted(found.items()))
+    inputs = [_plan_file(path, found[path], source) for path in _once(found)]
     if not any(file.splits for file in inputs):
         raise UserError(f"the corpus is empty: no rows in {', '.join(map(repr, globs))}")
-    return inputs
+    return tuple(inputs)
 
 
 def open_input(path: str) -> BinaryIO:
@@ -93,14 +94,33 @@ def name_of(path: str) -> str:
     return path.rsplit("/", 1)[-1]
 
 
-def read_header(lines: Iterable[str], path: str) -> list[str]:
-    """Return the column names of a CSV file."""
+def _match(glob: str) -> dict[str, int]:
+    """Return the sizes of the files that match, by path; a file of that very name comes first."""
+    if "://" not in glob and Path(glob).is_file():
+        return {glob: Path(glob).stat().st_size}
     try:
-        return next(csv.reader(lines, strict=True))
-    except StopIteration:
-        return []
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: the header is not CSV in UTF-8 ({error})") from error
+        (match,) = FileSystems.match([glob])
+    except (BeamIOError, ImportError, ValueError) as error:
+        raise UserError(f"cannot look for {glob!r}: {' '.join(str(error).split())}") from error
+    return {m.path: m.size_in_bytes for m in match.metadata_list if not _is_folder(m.path)}
+
+
+def _once(paths: Iterable[str]) -> list[str]:
+    """Return the paths in order, each local file by one of its names only."""
+    files: dict[str, str] = {}
+    for path in sorted(paths, reverse=True):
+        if not _is_text(path):
+            raise UserError(f"{path!a}: the file's name is not UTF-8; rename it")
+        files[path if "://" in path else str(Path(path).resolve())] = path
+    return sorted(files.values())
+
+
+def _is_text(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_folder(path: str) -> bool:
@@ -108,7 +128,8 @@ def _is_folder(path: str) -> bool:
 
 
 def _plan_file(path: str, size: int, source: Documents) -> Input:
-    bare = path.removesuffix(".gz").removesuffix(".zst")
+    suffix = Path(path).suffix
+    bare = path.removesuffix(suffix) if suffix in _CODECS else path
     kind = _FORMATS.get(Path(bare).suffix.lower())
     if kind is None:
         endings = ", ".join(_FORMATS)
@@ -120,18 +141,40 @@ def _plan_file(path: str, size: int, source: Documents) -> Input:
             raise UserError(f"{path}: Parquet is compressed inside; decompress the file itself")
         return _plan_parquet(path, size, source)
     has_ids = kind != "text"
-    if kind == "csv" and size:
-        with open_input(path) as stream:
-            header = read_header((line.decode("utf-8-sig") for line in stream), path)
-        _require_column(source, header, path)
-        has_ids = source.id in header
+    if size:
+        first = _first_line(path)
+        if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise UserError(f"{path} is UTF-16; convert it to UTF-8")
+        if kind == "csv":
+            has_ids = source.id in _csv_header(first, path, source)
     whole = kind == "csv" or bare != path  # quoted line breaks and compressed bytes cannot be cut
     if whole:
         splits = [Split(path, kind, 0, -1, size)] if size else []
     else:
         edges = range(0, size, _SPLIT_BYTES)
-        splits = [Split(path, kind, a, a + _SPLIT_BYTES, _SPLIT_BYTES) for a in edges]
+        splits = [
+            Split(path, kind, a, a + _SPLIT_BYTES, min(_SPLIT_BYTES, size - a)) for a in edges
+        ]
     return Input(path, size, kind, tuple(splits), has_ids)
+
+
+def _first_line(path: str) -> bytes:
+    try:
+        with open_input(path) as stream:
+            return stream.readline()
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{path} is cut or damaged; fetch it again ({error})") from error
+
+
+def _csv_header(first: bytes, path: str, source: Documents) -> list[str]:
+    try:
+        names = next(csv.reader([first.decode("utf-8-sig")], strict=True), [])
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: the header is not CSV in UTF-8 ({error})") from error
+    if not names:
+        raise UserError(f"{path}: the first line is blank; it must name the columns")
+    _require_column(source, names, path)
+    return names
 
 
 def _plan_parquet(path: str, size: int, source: Documents) -> Input:
@@ -152,7 +195,10 @@ def _plan_parquet(path: str, size: int, source: Documents) -> Input:
         kind = types.field(column).type
         kind = kind.value_type if pa.types.is_dictionary(kind) else kind
         allowed = [pa.string(), pa.large_string(), pa.string_view(), pa.null()]
-        if kind not in allowed and not (column == source.id and pa.types.is_integer(kind)):
+        castable = column != source.text and (
+            pa.types.is_integer(kind) or pa.types.is_boolean(kind)
+        )
+        if kind not in allowed and not castable:
             raise UserError(f"{path}: column {column!r} is {kind}, not text; cast it")
     total = sum(sizes) or 1
     splits = tuple(
@@ -168,3 +214,6 @@ def _require_column(source: Documents, names: Sequence[str], path: str) -> None:
             f"{path} has no column {source.text!r} (it has {', '.join(map(repr, names))}); "
             "rename the column, or set Documents(text=…) in a recipe of your own"
         )
+    for column in source.columns:
+        if names.count(column) > 1:
+            raise UserError(f"{path} has several columns {column!r}; leave one")

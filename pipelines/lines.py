@@ -2,8 +2,8 @@
 
 import csv
 import io
-import itertools
 import sys
+from collections import deque
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 
@@ -63,24 +63,63 @@ def json_rows(stream: BinaryIO, split: Split, source: Documents) -> Iterator[Row
 
 
 def csv_rows(stream: BinaryIO, split: Split, source: Documents) -> Iterator[Row | Unreadable]:
-    """Yield a row for each record; position is its number, the header being 0."""
+    """Yield a row for each record; position is the line that it begins on, the header being 0.
+
+    A quote that is not closed makes one record of all that follows. Such a record costs only its
+    first line: the lines after it are read again as records of their own.
+    """
     csv.field_size_limit(sys.maxsize)  # the module's only switch for texts above 128 KiB
     decoded = io.TextIOWrapper(stream, "utf-8-sig", "surrogateescape", newline="")
     try:
-        reader = csv.reader(decoded, strict=True)
+        lines = _Lines(decoded)
+        reader = csv.reader(lines, strict=True)
         header = next(reader)
         places = [header.index(c) if c in header else None for c in source.columns]
-        for position in itertools.count(1):
+        while True:
+            position = lines.begin_record()
             try:
-                record = next(reader)
+                row = _csv_row(next(reader), len(header), places, position)
             except csv.Error as error:
-                yield Unreadable("not CSV", str(error), None, position)
-            else:
-                yield _csv_row(record, len(header), places, position)
+                row = Unreadable("not CSV", str(error), None, position)
+            if isinstance(row, Unreadable):
+                row = row._replace(shown=lines.give_back_all_but_the_first())
+                reader = csv.reader(lines, strict=True)
+            yield row
     except StopIteration:
         return
     finally:
         decoded.detach()  # the stream is its opener's to close
+
+
+class _Lines:
+    """The lines of a CSV file, which remembers those of the record at hand."""
+
+    def __init__(self, stream: io.TextIOWrapper) -> None:
+        self._stream = stream
+        self._record: deque[str] = deque()
+        self._again: deque[str] = deque()
+        self._position = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._again.popleft() if self._again else next(self._stream)
+        self._record.append(line)
+        return line
+
+    def begin_record(self) -> int:
+        """Forget the record before and return the number of the line that comes next."""
+        self._position += len(self._record)
+        self._record.clear()
+        return self._position
+
+    def give_back_all_but_the_first(self) -> str:
+        """Let the record end with its first line, and return that line as it may be shown."""
+        first = self._record.popleft()
+        self._again.extendleft(reversed(self._record))
+        self._record = deque([first])
+        return _show(first.rstrip("\r\n").encode("utf-8", "surrogateescape"))
 
 
 def _csv_row(
@@ -90,10 +129,10 @@ def _csv_row(
         return Row(None, None, None, None, position)
     if len(record) != width:
         detail = f"{len(record)} fields, the header has {width}"
-        return Unreadable("not CSV", detail, _show_record(record), position)
+        return Unreadable("not CSV", detail, None, position)
     text, ids, lang, label = (None if i is None else record[i] for i in places)
     if not all(_is_unicode(field) for field in (text, ids, lang, label)):
-        return Unreadable("not UTF-8", "a field", _show_record(record), position)
+        return Unreadable("not UTF-8", "a field", None, position)
     return Row(text, ids or None, lang or None, label or None, position)
 
 
@@ -119,11 +158,11 @@ def _json_row(value: Any, line: bytes, position: int, source: Documents) -> Row 
     fields: list[str | None] = []
     for column in source.columns:
         field = value.get(column)
-        if column == source.id and isinstance(field, int) and not isinstance(field, bool):
-            field = str(field)
+        if column != source.text and isinstance(field, int):
+            field = str(field).lower() if isinstance(field, bool) else str(field)
         if field is not None and not isinstance(field, str):
-            detail = f"{column!r} is {type(field).__name__}, not text"
-            return Unreadable("wrong type", detail, _show(line), position)
+            detail = f"{type(field).__name__}, not text"
+            return Unreadable(f"wrong type of {column!r}", detail, _show(line), position)
         fields.append(field)
     text, ids, lang, label = fields
     return Row(text, ids, lang, label, position)
@@ -135,7 +174,3 @@ def _is_unicode(field: str | None) -> bool:
 
 def _show(line: bytes) -> str:
     return line[: SHOWN_CHARS * 4].decode(errors="replace")[:SHOWN_CHARS]
-
-
-def _show_record(record: list[str]) -> str:
-    return _show(",".join(record).encode("utf-8", "surrogateescape"))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +14,8 @@ from pairsmith.pipelines.bases import Base
 from pairsmith.pipelines.lines import SHOWN_CHARS
 from pairsmith.pipelines.recipe import Pair, Recipe, View
 from pairsmith.pipelines.rejected import plain, rejected_batch
-from pairsmith.pipelines.rules import Measured, Overlap
-from pairsmith.schemas import PAIRS, group_ids, pair_ids, record_keys, text_hashes
+from pairsmith.pipelines.rules import Mask, Measured, Overlap, Values
+from pairsmith.schemas import PAIRS, UserError, group_ids, pair_ids, record_keys, text_hashes
 from pairsmith.schemas.keys import UNITS_PER_BLOCK
 
 PLAIN_PAIRS = plain(PAIRS)
@@ -48,7 +48,7 @@ def make_pairs(blocks: pa.RecordBatch, recipe: Recipe, made: Made) -> None:
     made.units += len(units.table)
     kept = np.ones(len(units.table), bool)
     for rule in recipe.screens:
-        refused, values = rule.refused_texts(units.table["text"])
+        refused, values = _judge(rule, rule.refused_texts, units.table["text"])
         refused &= kept
         kept &= ~refused
         if refused.any():
@@ -125,7 +125,7 @@ def _make_kind(
     )
     kept = np.ones(len(table), bool)
     for gate in gates:
-        refused, values = gate.refused_pairs(measured)
+        refused, values = _judge(gate, gate.refused_pairs, measured)
         refused &= kept
         kept &= ~refused
         if refused.any():
@@ -183,6 +183,14 @@ def _rows(
             value = pa.repeat(pa.scalar(value, kind), count)
         arrays.append(value)
     return pa.RecordBatch.from_arrays(arrays, schema=PLAIN_PAIRS)
+
+
+def _judge(rule: object, refuses: Callable[[Any], tuple[Mask, Values]], given: Any) -> Any:
+    try:
+        return refuses(given)
+    except Exception as error:
+        name = type(rule).__name__
+        raise UserError(f"the rule {name} raised {type(error).__name__}: {error}") from error
 
 
 def _refused(

@@ -8,6 +8,7 @@ import json
 import socket
 import threading
 from collections import Counter
+from contextlib import suppress
 from types import TracebackType
 
 from rich.console import Console
@@ -19,7 +20,7 @@ Address = tuple[str, int]
 def report(address: Address | None, **counts: int) -> None:
     """Send counts to the driver, if it listens."""
     if address:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.sendto(json.dumps(counts).encode(), address)
 
 

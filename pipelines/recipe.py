@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pairsmith.augmenters import Augmenter
-from pairsmith.pipelines.bases import Base, Neighbours, Passage, Unit
+from pairsmith.pipelines.bases import Base, Unit
 from pairsmith.pipelines.negatives import RandomNegatives
 from pairsmith.pipelines.rules import PairRule, TextRule
 from pairsmith.pipelines.segment import Segmenter, Sentences
@@ -43,6 +43,8 @@ class View:
     """Stands in the rows; by default the names of the parts, joined by `+`."""
 
     def __init__(self, *steps: Augmenter, base: Base | None = None, name: str = "") -> None:
+        if wrong := [step for step in steps if not isinstance(step, Augmenter)]:
+            raise TypeError(f"{wrong[0]!r} is no augmenter; see augmenters.from_function")
         base = Unit() if base is None else base
         parts = [base.name, *(step.name for step in steps)]
         object.__setattr__(self, "base", base)
@@ -85,6 +87,11 @@ class Recipe:
     """Number of output files. Aim at 50 to 500 MB each."""
 
     def __post_init__(self) -> None:
+        for name, kind in (("seed", int), ("shards", int), ("source", Documents)):
+            if not isinstance(value := getattr(self, name), kind):
+                raise TypeError(f"{name} must be {kind.__name__}, not {value!r}")
+        if wrong := [pair for pair in self.pairs if not isinstance(pair, Pair)]:
+            raise TypeError(f"pairs must hold Pair, not {wrong[0]!r}")
         kinds = [pair.kind for pair in self.pairs]
         if not kinds or len(set(kinds)) < len(kinds):
             raise ValueError("a recipe needs at least one pair, and every kind once")
@@ -141,6 +148,3 @@ def _data(value: Any) -> Any:
     if callable(value):
         return f"{value.__module__}:{value.__qualname__}"
     raise UserError(f"a recipe may hold dataclasses, tuples, text and numbers, not {value!r}")
-
-
-__all__ = ["Documents", "Neighbours", "Pair", "Passage", "Recipe", "Unit", "View"]

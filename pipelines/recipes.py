@@ -4,10 +4,12 @@ Each is a function that returns a Recipe; copy one into a file of your own to ch
 """
 
 import importlib
-import importlib.util
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
+
+from apache_beam.internal.cloudpickle import cloudpickle
 
 from pairsmith.augmenters import Crop, SpanMask, WordDropout
 from pairsmith.pipelines.bases import Neighbours, Passage
@@ -69,9 +71,9 @@ def find_recipe(name: str) -> Recipe:
 
     Raises UserError when there is no such recipe or its function does not return one.
     """
-    for function in SHIPPED:
-        if function.__name__ == name:
-            return function()
+    for shipped_recipe in SHIPPED:
+        if shipped_recipe.__name__ == name:
+            return shipped_recipe()
     place, colon, attribute = name.rpartition(":")
     if not colon:
         shipped = ", ".join(function.__name__ for function in SHIPPED)
@@ -79,28 +81,40 @@ def find_recipe(name: str) -> Recipe:
             f"unknown recipe {name!r}; shipped are {shipped}; "
             "one of your own is named my_recipes.py:my_recipe"
         )
-    made = getattr(_module(place), attribute, None)
-    if not callable(made):
+    function = getattr(_module(place, name), attribute, None)
+    if not callable(function):
         raise UserError(f"{place} has no function {attribute!r}")
     try:
-        recipe = made()
-    except (TypeError, ValueError) as error:
-        raise UserError(f"recipe {name}: {error}") from error
+        recipe = function()
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"recipe {name}: {_where(error)}") from error
     if not isinstance(recipe, Recipe):
         raise UserError(f"recipe {name} returned a {type(recipe).__name__}, not a Recipe")
     return recipe
 
 
-def _module(place: str) -> object:
-    if not place.endswith(".py"):
-        try:
-            return importlib.import_module(place)
-        except ModuleNotFoundError as error:
-            raise UserError(f"no module {place!r} to take a recipe from ({error})") from error
+def _module(place: str, name: str) -> object:
     path = Path(place).resolve()
-    if not path.is_file():
-        raise UserError(f"no file {place} to take a recipe from")
-    # Under its own name and folder, so that worker processes can import what the recipe refers to.
-    sys.path.insert(0, str(path.parent))
-    importlib.invalidate_caches()
-    return importlib.import_module(path.stem)
+    if place.endswith(".py"):
+        if not path.is_file():
+            raise UserError(f"no file {place} to take a recipe from")
+        sys.path.append(str(path.parent))  # last, so that it hides no library
+        importlib.invalidate_caches()
+    try:
+        module = importlib.import_module(path.stem if place.endswith(".py") else place)
+    except Exception as error:
+        raise UserError(f"recipe {name}: {_where(error)}") from error
+    if place.endswith(".py"):
+        if Path(module.__file__ or "").resolve() != path:
+            raise UserError(f"{place} has the name of another Python module; rename the file")
+        cloudpickle.register_pickle_by_value(module)  # worker processes do not have the file
+    return module
+
+
+def _where(error: Exception) -> str:
+    """Return an error in one line, with the last place that it came through."""
+    frames = traceback.extract_tb(error.__traceback__)
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text} ({frames[-1].filename}:{frames[-1].lineno})"

@@ -4,6 +4,7 @@ import hashlib
 import os
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -13,12 +14,11 @@ import pyarrow.parquet as pq
 
 from pairsmith.pipelines.accounts import ShardResult, count_shard
 from pairsmith.pipelines.blocks import BLOCKS
-from pairsmith.pipelines.duplicates import drop_same_ids
 from pairsmith.pipelines.negatives import add_negatives
 from pairsmith.pipelines.pairs import PLAIN_PAIRS, Made, make_pairs
 from pairsmith.pipelines.recipe import Recipe
 from pairsmith.pipelines.rejected import PLAIN_REJECTED
-from pairsmith.schemas import PAIRS, REJECTED, ROW_GROUP_ROWS, ShardFile
+from pairsmith.schemas import PAIRS, REJECTED, ROW_GROUP_ROWS, ShardFile, UserError
 
 Tag = Literal["blocks", "dropped", "failed"]
 SCHEMAS: dict[Tag, pa.Schema] = {
@@ -55,14 +55,17 @@ def fill_shard(
     batches: dict[Tag, list[pa.RecordBatch]] = {tag: [] for tag in SCHEMAS}
     for tag, data in parts:
         batches[tag].append(pa.ipc.read_record_batch(pa.py_buffer(data), SCHEMAS[tag]))
-    blocks, copies = drop_same_ids(_joined(batches["blocks"], BLOCKS))
-    made = Made(dropped=[*batches["dropped"], copies], failed=batches["failed"])
+    order = [("source_id", "ascending"), ("block", "ascending")]
+    blocks = _joined(batches["blocks"], BLOCKS).sort_by(order)
+    made = Made(dropped=batches["dropped"], failed=batches["failed"])
     for run in _runs(blocks, batch_units):
         make_pairs(run, recipe, made)
     pairs = pa.Table.from_batches(made.written, PLAIN_PAIRS).sort_by("pair_id")
     if recipe.negatives:
         pairs = add_negatives(pairs, recipe.negatives, recipe.seed)
-    files = {"shards": write_parquet(pairs, PAIRS, output, f"shards/{number:05d}.parquet")}
+    files = {}
+    if len(pairs):
+        files["shards"] = write_parquet(pairs, PAIRS, output, f"shards/{number:05d}.parquet")
     rejected = {}
     for folder, batches_of_folder in (("dropped", made.dropped), ("failed", made.failed)):
         rows = pa.Table.from_batches(batches_of_folder, PLAIN_REJECTED).sort_by(_REJECTED_ORDER)
@@ -93,18 +96,25 @@ def write_parquet(table: pa.Table, schema: pa.Schema, output: Path, path: str) -
 
 
 def put(path: Path, data: bytes | pa.Buffer) -> None:
-    """Write a file so that it is there whole or not at all, even if two do it at once."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a file so that it is there whole or not at all, even if two do it at once.
+
+    Raises UserError when the disk is full or cannot be written to.
+    """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        raise UserError(
+            f"cannot write {path}: {error.strerror}; make room or choose another --output"
+        ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def _joined(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:

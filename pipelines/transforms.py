@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from apache_beam.pvalue import TaggedOutput
 
 from pairsmith.pipelines.blocks import segment_documents
-from pairsmith.pipelines.duplicates import drop_same_texts
+from pairsmith.pipelines.duplicates import Same, drop_copies
 from pairsmith.pipelines.inputs import Split
 from pairsmith.pipelines.progress import Address, report
 from pairsmith.pipelines.read import DOCUMENTS, read_split
@@ -46,25 +46,26 @@ class Job:
 class BuildDataset(beam.PTransform[Any, Any]):
     """Splits -> the files of a dataset but its manifest, and `results.json` to make that of.
 
-    drop_copies: whether sources may share a text under different ids. Finding those costs one
-    more shuffle of the documents.
+    has_ids: whether rows may bring ids of their own. Else equal ids are equal texts, and one
+    shuffle of the documents less finds the copies.
     """
 
-    def __init__(self, job: Job, *, drop_copies: bool) -> None:
+    def __init__(self, job: Job, *, has_ids: bool) -> None:
         super().__init__()
         self.job = job
-        self.drop_copies = drop_copies
+        self.has_ids = has_ids
 
     def expand(self, splits: beam.PCollection[Split]) -> beam.PCollection[None]:
         """Wire the steps."""
-        read = splits | "Read" >> _parallel(_Read(self.job), "parts", "results")
+        read = splits | "Read" >> _with_parts(_Read(self.job), "results")
         documents, parts = read.documents, [read.parts]
-        if self.drop_copies:
+        columns: tuple[Same, ...] = ("source_id", "text_id") if self.has_ids else ("text_id",)
+        for same in columns:
             once = (
                 documents
-                | "KeyByText" >> beam.ParDo(_KeyByText(self.job)).with_output_types(Keyed)
-                | "GroupTexts" >> beam.GroupByKey()
-                | "DropCopies" >> _parallel(_DropCopies(self.job), "parts")
+                | f"KeyBy_{same}" >> beam.ParDo(_KeyBy(self.job, same)).with_output_types(Keyed)
+                | f"GroupBy_{same}" >> beam.GroupByKey()
+                | f"DropCopies_{same}" >> _with_parts(_DropCopies(self.job, same))
             )
             documents = once.documents
             parts.append(once.parts)
@@ -113,18 +114,27 @@ class _Read(_Step):
         yield TaggedOutput("results", (0, orjson.dumps({"rows_read": rows})))
 
 
-class _KeyByText(_Step):
+class _KeyBy(_Step):
+    def __init__(self, job: Job, same: Same) -> None:
+        super().__init__(job)
+        self.same = same
+
     def process(self, documents: pa.RecordBatch) -> Iterator[Keyed]:
         zeros = np.zeros(len(documents), np.int32)
-        buckets = shard_numbers(documents["text_id"], zeros, self.job.recipe.shards)
-        yield from _scatter(documents, buckets)
+        yield from _scatter(
+            documents, shard_numbers(documents[self.same], zeros, self.job.recipe.shards)
+        )
 
 
 class _DropCopies(_Step):
+    def __init__(self, job: Job, same: Same) -> None:
+        super().__init__(job)
+        self.same = same
+
     def process(self, group: tuple[int, Iterable[bytes]]) -> Iterator[Any]:
         batches = [pa.ipc.read_record_batch(pa.py_buffer(data), DOCUMENTS) for data in group[1]]
         table = pa.Table.from_batches(batches, DOCUMENTS).combine_chunks()
-        kept, copies = drop_same_texts(table.to_batches()[0])
+        kept, copies = drop_copies(table.to_batches()[0], self.same)
         for start in range(0, len(kept), self.job.batch_rows):
             yield kept[start : start + self.job.batch_rows]
         for part in self.parts("dropped", copies):
@@ -160,8 +170,8 @@ class _WriteResults(_Step):
         put(Path(self.job.output) / RESULTS, b"[%b]" % b",".join(group[1]))
 
 
-def _parallel(step: beam.DoFn, *others: str) -> Any:
-    return beam.ParDo(step).with_outputs(*others, main="documents")
+def _with_parts(step: beam.DoFn, *others: str) -> Any:
+    return beam.ParDo(step).with_outputs("parts", *others, main="documents")
 
 
 def _together(label: str, collections: list[Any], kind: object) -> Any:

@@ -62,8 +62,11 @@ def read_manifest(path: str | Path) -> Dataset:
     """
     root = Path(path)
     if not root.is_dir():
-        raise UserError(f"no dataset at {root}: there is no such folder")
+        what = "it is a file" if root.exists() else "there is no such folder"
+        raise UserError(f"no dataset at {root}: {what}")
     file = root / MANIFEST
+    if not file.is_file() and (root.resolve().parent / MANIFEST).is_file():
+        raise UserError(f"{root} is a part of a dataset; name the folder that it lies in")
     if not file.is_file():
         raise UserError(
             f"{root} has no {MANIFEST}: the build did not finish, or this is no dataset; "

@@ -19,6 +19,8 @@ from pairsmith.schemas import open_dataset
 from tests.pipelines.corpora import documents, pairsmith, write_jsonl, write_parquet
 
 RECIPES = """
+from dataclasses import dataclass
+
 from pairsmith.augmenters import from_function
 from pairsmith.pipelines.recipe import Pair, Recipe, View
 
@@ -40,6 +42,26 @@ def no_recipe():
 
 def wrong():
     return Recipe(pairs=())
+
+
+def halves():
+    return Recipe(pairs=(Pair("k", View(), View()),), seed=1.5)
+
+
+def no_augmenter():
+    return Recipe(pairs=(Pair("k", View(print), View()),))
+
+
+@dataclass(frozen=True)
+class Moody:
+    reason: str = "moody"
+
+    def refused_pairs(self, pairs):
+        raise ArithmeticError("not today")
+
+
+def moody():
+    return Recipe(pairs=(Pair("k", View(), View()),), gates=(Moody(),))
 """
 
 
@@ -73,6 +95,7 @@ def test_what_the_user_can_mend_is_one_line_and_leaves_nothing(
     output = tmp_path / "out"
     (tmp_path / "blank.txt").write_text("\n \n\n")
     (tmp_path / "empty.txt").touch()
+    (tmp_path / "header.csv").write_text("doc_id,text\n")
     write_jsonl(tmp_path / "other.jsonl", [{"body": "x"}] * 3)
     (tmp_path / "cut.parquet").write_bytes(corpus.read_bytes()[:-50])
     pq.write_table(pa.table({"body": ["x"]}), tmp_path / "other.parquet")
@@ -82,10 +105,12 @@ def test_what_the_user_can_mend_is_one_line_and_leaves_nothing(
         ("quickstart", "--input", tmp_path / "none"): "no input file matches",
         ("quickstart", "--input", tmp_path / "empty.txt"): "the corpus is empty",
         ("quickstart", "--input", tmp_path / "blank.txt"): "no pair is left of 3 rows",
+        ("quickstart", "--input", tmp_path / "header.csv"): "the corpus is empty: no rows",
+        ("quickstart", "--input", corpus, "--input", corpus): "--input is given twice",
         ("quickstart", "--input", tmp_path / "other.jsonl"): "no text column (3)",
         ("nonesuch", "--input", corpus): "unknown recipe 'nonesuch'; shipped are quickstart",
         ("nowhere.py:loud", "--input", corpus): "no file nowhere.py",
-        ("no_such_module:loud", "--input", corpus): "no module 'no_such_module'",
+        ("no_such_module:loud", "--input", corpus): "No module named 'no_such_module'",
         ("quickstart", "--input", corpus, "--shards", 0): "--shards must be at least 1",
         ("quickstart", "--input", corpus, "--shard=3"): "did you mean --shards?",
         ("quickstart", "--input", corpus, "--max-failed", 2): "between 0 and 1",
@@ -152,12 +177,32 @@ def test_a_recipe_of_ones_own_with_draws_failures_and_missing_views(
     )
 
 
+def test_a_recipe_that_is_broken_is_one_line_that_says_where(
+    tmp_path: Path, corpus: Path, refused: Callable[..., str]
+) -> None:
+    (tmp_path / "more_recipes.py").write_text(RECIPES)
+    (tmp_path / "slip.py").write_text("def f(:\n")
+    (tmp_path / "zero.py").write_text("x = 1\ny = 1 / 0\n")
+    (tmp_path / "json.py").write_text("def f(): pass\n")
+    cases = {
+        "more_recipes.py:halves": "seed must be int, not 1.5",
+        "more_recipes.py:no_augmenter": "is no augmenter",
+        "more_recipes.py:moody": "the rule Moody raised ArithmeticError: not today",
+        "slip.py:f": "SyntaxError",
+        "zero.py:f": "ZeroDivisionError: division by zero",
+        "json.py:f": "rename the file",
+    }
+    for name, expected in cases.items():
+        assert expected in refused(tmp_path / "out", tmp_path / name, "--input", corpus)
+    line = refused(tmp_path / "out", tmp_path / "zero.py:f", "--input", corpus)
+    assert "zero.py:2)" in line
+
+
 def test_a_recipe_of_ones_own_works_in_worker_processes(tmp_path: Path, corpus: Path) -> None:
     (tmp_path / "my_recipes.py").write_text(RECIPES)
     done = pairsmith(
-        *("build", "my_recipes.py:loud", "--input", corpus, "--output", tmp_path / "out"),
-        *("--direct_num_workers=2", "--direct_running_mode=multi_processing"),
-        cwd=tmp_path,
+        *("build", f"{tmp_path}/my_recipes.py:loud", "--input", corpus, "--output"),
+        *(tmp_path / "out", "--direct_num_workers=2", "--direct_running_mode=multi_processing"),
     )
     assert done.returncode == 0, done.stderr
     assert open_dataset(tmp_path / "out").manifest.counts["pairs"]["written"] == 536
@@ -182,12 +227,12 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(
 ) -> None:
     corpus = write_parquet(tmp_path / "in.parquet", documents(3000))
     flags = ("--direct_num_workers=2", "--direct_running_mode=multi_processing")
-    assert "the disk is full" in refused(small_disk / "out", "quickstart", "--input", corpus)
+    assert "No space left on device" in refused(small_disk / "out", "quickstart", "--input", corpus)
     # Worker processes write their own log to the same place; the one line comes last.
     arguments = ("--input", corpus, "--output", small_disk / "out", *flags)
     done = pairsmith("build", "quickstart", *arguments)
     assert done.returncode == 2
-    assert "the disk is full" in done.stderr.strip().splitlines()[-1]
+    assert "No space left on device" in done.stderr.strip().splitlines()[-1]
     assert list(small_disk.iterdir()) == []
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -36,12 +37,12 @@ def documents(count: int = 60, sentences: int = 9) -> list[dict[str, str]]:
     return made
 
 
-def write_parquet(path: Path, rows: Sequence[dict[str, str]], row_group: int = 1000) -> Path:
+def write_parquet(path: Path, rows: Sequence[dict[str, Any]], row_group: int = 1000) -> Path:
     pq.write_table(pa.Table.from_pylist(list(rows)), path, row_group_size=row_group)
     return path
 
 
-def write_jsonl(path: Path, rows: Sequence[dict[str, str]]) -> Path:
+def write_jsonl(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
     data = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
     if path.suffix == ".gz":
         data = gzip.compress(data, mtime=0)
@@ -51,7 +52,7 @@ def write_jsonl(path: Path, rows: Sequence[dict[str, str]]) -> Path:
     return path
 
 
-def write_csv(path: Path, rows: Sequence[dict[str, str]]) -> Path:
+def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, list(rows[0]))
         writer.writeheader()

@@ -6,40 +6,34 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pairsmith.pipelines.blocks import segment_documents
-from pairsmith.pipelines.duplicates import drop_same_ids, drop_same_texts
+from pairsmith.pipelines.duplicates import drop_copies
 from pairsmith.pipelines.read import DOCUMENTS
-from pairsmith.pipelines.segment import Lines
 from pairsmith.schemas import text_ids
 
 small = st.sampled_from("abcd")
+Row = tuple[str, str]
 
 
-def batch(rows: list[tuple[str, str]]) -> pa.RecordBatch:
+def batch(rows: list[Row]) -> pa.RecordBatch:
     ids = pa.array([row[0] for row in rows], pa.string())
     texts = pa.array([row[1] for row in rows], pa.string())
     none = pa.nulls(len(rows), pa.string())
     return pa.RecordBatch.from_arrays([ids, texts, text_ids(texts), none, none], schema=DOCUMENTS)
 
 
-def deduplicated(rows: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], int]:
-    kept, copies = drop_same_texts(batch(rows))
-    blocks = segment_documents(kept, Lines(), (0, 0)).blocks
-    left, same_ids = drop_same_ids(blocks)
-    documents = [
-        (block["source_id"], "\n".join(block["units"]))
-        for block in left.to_pylist()
-        if block["block"] == 0
-    ]
-    return documents, len(copies) + len(same_ids)
+def deduplicated(rows: list[Row]) -> tuple[list[Row], list[dict[str, str]]]:
+    kept, same_ids = drop_copies(batch(rows), "source_id")
+    kept, same_texts = drop_copies(kept, "text_id")
+    documents = [(row["source_id"], row["text"]) for row in kept.to_pylist()]
+    return documents, same_ids.to_pylist() + same_texts.to_pylist()
 
 
 @given(st.lists(st.tuples(small, small)), st.randoms(use_true_random=False))
 def test_no_id_and_no_text_is_left_twice_and_order_does_not_matter(
-    rows: list[tuple[str, str]], shuffler: random.Random
+    rows: list[Row], shuffler: random.Random
 ) -> None:
     kept, dropped = deduplicated(rows)
-    assert len(kept) + dropped == len(rows)
+    assert len(kept) + len(dropped) == len(rows)
     assert len({i for i, _ in kept}) == len({t for _, t in kept}) == len(kept)
     assert set(kept) <= set(rows)
     shuffled = list(rows)
@@ -47,19 +41,22 @@ def test_no_id_and_no_text_is_left_twice_and_order_does_not_matter(
     assert sorted(deduplicated(shuffled)[0]) == sorted(kept)
 
 
-def test_a_source_never_mixes_blocks_of_two_documents_with_its_id() -> None:
-    short = "\n".join(f"short {n}" for n in range(10))
-    long = "\n".join(f"long {n}" for n in range(600))
-    kept, copies = drop_same_texts(batch([("a", short), ("a", long), ("b", "other")]))
-    left, same_ids = drop_same_ids(segment_documents(kept, Lines(), (1, 1)).blocks)
-    texts = [unit for block in left.to_pylist() for unit in block["units"]]
-    assert len(copies) == 0
-    assert [row["reason"] for row in same_ids.to_pylist()] == ["same id"]
-    assert not [text for text in texts if text.startswith("short")]
-    assert {"long 0", "long 599", "other"} <= set(texts)
+@given(st.lists(st.tuples(small, small)))
+def test_every_id_is_kept_or_its_text_is_under_the_id_that_was_named(rows: list[Row]) -> None:
+    kept, dropped = deduplicated(rows)
+    ids, _ = zip(*kept, strict=True) if kept else ((), ())
+    for row in dropped:
+        if row["reason"] == "same text" and row["detail"] != f"kept {row['source_id']}":
+            assert row["detail"].removeprefix("kept ") in ids
+
+
+def test_a_text_is_not_lost_because_another_document_took_its_id() -> None:
+    kept, _ = deduplicated([("1", "A"), ("2", "A"), ("1", "B")])
+    assert "A" in {text for _, text in kept}
 
 
 def test_the_dropped_copy_names_the_one_that_stays() -> None:
-    _, copies = drop_same_texts(batch([("z", "one"), ("a", "one"), ("m", "two")]))
-    (row,) = copies.to_pylist()
+    _, (row,) = deduplicated([("z", "one"), ("a", "one"), ("m", "two")])
     assert (row["source_id"], row["reason"], row["detail"]) == ("z", "same text", "kept a")
+    _, (row,) = deduplicated([("a", "one"), ("a", "two")])
+    assert (row["source_id"], row["reason"]) == ("a", "same id")

@@ -63,6 +63,61 @@ def test_ten_kills_leave_nothing_that_verifies_and_a_rerun_gives_the_same_bytes(
     assert not list(output.rglob(".*"))
 
 
+def test_a_build_that_fails_leaves_its_neighbours_alone(tmp_path: Path) -> None:
+    corpus = write_parquet(tmp_path / "in.parquet", documents(600), row_group=50)
+    first = subprocess.Popen(
+        command(corpus, tmp_path / "runs" / "first"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (tmp_path / "runs" / "first" / "UNFINISHED").exists():
+        assert first.poll() is None, "the first build ended before it was disturbed"
+        time.sleep(0.001)
+    second = tmp_path / "runs" / "second"
+    second.mkdir()
+    (second / "precious").write_text("keep me")
+    first.send_signal(signal.SIGINT)
+    _, printed = first.communicate()
+    assert first.returncode == 2, printed
+    assert "interrupted" in printed
+    assert (second / "precious").read_text() == "keep me"
+    assert not (tmp_path / "runs" / "first").exists()
+
+
+def test_two_builds_into_one_folder_do_not_disturb_each_other(tmp_path: Path) -> None:
+    corpus = write_parquet(tmp_path / "in.parquet", documents(600), row_group=50)
+    output = tmp_path / "out"
+    first = subprocess.Popen(
+        command(corpus, output), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    while not (output / "UNFINISHED").exists():
+        assert first.poll() is None, "the first build ended before it was disturbed"
+        time.sleep(0.001)
+    first.send_signal(signal.SIGSTOP)  # so that it is at work, however slow the second begins
+    try:
+        second = pairsmith(*command(corpus, output)[1:])
+    finally:
+        first.send_signal(signal.SIGCONT)
+    assert second.returncode == 2
+    assert "another build is at work in" in second.stderr
+    assert first.wait() == 0
+    assert open_dataset(output).rows > 0
+
+
+def test_what_others_left_in_an_unfinished_folder_stays(tmp_path: Path) -> None:
+    corpus = write_parquet(tmp_path / "in.parquet", documents(30))
+    output = tmp_path / "out"
+    (output / ".git" / "x").mkdir(parents=True)
+    (output / ".mine").touch()
+    (output / "UNFINISHED").touch()
+    (output / ".manifest.json.0123456789abcdef").touch()
+    done = pairsmith(*command(corpus, output)[1:])
+    assert done.returncode == 0, done.stderr
+    assert (output / ".git" / "x").is_dir()
+    assert {path.name for path in output.glob(".*")} == {".git", ".mine"}
+
+
 def test_a_folder_of_something_else_is_never_touched(tmp_path: Path) -> None:
     corpus = write_parquet(tmp_path / "in.parquet", documents(6))
     (tmp_path / "mine" / "shards").mkdir(parents=True)

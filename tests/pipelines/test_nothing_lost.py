@@ -51,7 +51,7 @@ BROKEN_LINES = (
     b"3.14",
     b'{"text": "bad bytes \xff\xfe in it", "doc_id": "x"}',
     b'{"text": "good words in it are here", "doc_id": {"an": "object"}}',
-    b'{"text": "good words in it are here", "lang": 5}',
+    b'{"text": "good words in it are here", "lang": 5.5}',
     b'{"text": "trailing"} {"text": "second"}',
     b'{"text": NaN}',
     b"[" * 5000,
@@ -73,7 +73,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build from over 300 hostile lines, and a few good documents, and return the dataset."""
     folder = tmp_path_factory.mktemp("hostile")
     (folder / "rows.jsonl").write_bytes(b"\n".join(hostile_lines()))
-    (folder / "notes.txt").write_bytes(b"\xff\xfe\x00 not UTF-8 at all \xc3\x28\n" + GOOD.encode())
+    (folder / "notes.txt").write_bytes(b"\xff\xfa\x00 not UTF-8 at all \xc3\x28\n" + GOOD.encode())
     write_parquet(folder / "good.parquet", documents(9))
     done = pairsmith(
         *("build", "quickstart", "--input", folder / "*.*", "--output", folder / "out"),

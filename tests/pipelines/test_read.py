@@ -107,9 +107,17 @@ def test_dictionary_encoded_text_is_text(tmp_path: Path) -> None:
 
 
 def test_language_and_label_are_kept_where_there_are_some(tmp_path: Path) -> None:
-    path = write_jsonl(tmp_path / "a.jsonl", [{"text": "bonjour", "lang": "fr", "label": "hello"}])
-    (row,) = read_all(path)
-    assert (row["lang"], row["label"]) == ("fr", "hello")
+    rows = [
+        {"text": "bonjour", "lang": "fr", "label": "hello"},
+        {"text": "adieu", "label": 3},
+        {"text": "non", "label": True},
+    ]
+    read = read_all(write_jsonl(tmp_path / "a.jsonl", rows))
+    assert [(row["lang"], row["label"]) for row in read] == [
+        ("fr", "hello"),
+        (None, "3"),
+        (None, "true"),
+    ]
 
 
 @pytest.mark.parametrize("name", ["a.jsonl.gz", "a.jsonl.zst"])
@@ -120,7 +128,7 @@ def test_compressed_input_that_was_cut_is_refused_by_name(tmp_path: Path, name: 
         read_all(path)
 
 
-def refusal(path: Path, *more: object) -> str:
+def refusal(path: object, *more: object) -> str:
     with pytest.raises(UserError) as refused:
         plan_inputs([str(path), *map(str, more)], Documents())
     return str(refused.value)
@@ -146,6 +154,56 @@ def test_input_that_cannot_be_read_is_refused_before_anything_is_written(tmp_pat
     )
     assert "other.csv has no column 'text'" in refusal(tmp_path / "other.csv")
     assert "column 'text' is int64, not text" in refusal(tmp_path / "numbers.parquet")
+    pq.write_table(
+        pa.Table.from_arrays([pa.array(["x"])] * 2, ["text", "text"]), tmp_path / "twice.parquet"
+    )
+    (tmp_path / "twice.csv").write_text("text,text\na,b\n")
+    (tmp_path / "blank.csv").write_text("\ntext\na\n")
+    (tmp_path / "wide.txt").write_bytes("some text".encode("utf-16"))
+    (tmp_path / "a.jsonl.zst.gz").touch()
+    whole = gzip.compress(b"text\n" + b"some words\n" * 9)
+    (tmp_path / "cut.csv.gz").write_bytes(whole[:-9])
+    assert "several columns 'text'" in refusal(tmp_path / "twice.parquet")
+    assert "several columns 'text'" in refusal(tmp_path / "twice.csv")
+    assert "first line is blank" in refusal(tmp_path / "blank.csv")
+    assert "wide.txt is UTF-16" in refusal(tmp_path / "wide.txt")
+    assert "unknown ending" in refusal(tmp_path / "a.jsonl.zst.gz")
+    assert "cut.csv.gz is cut or damaged" in refusal(tmp_path / "cut.csv.gz")
+    assert "cannot look for 'foo://" in refusal("foo://bar/x.txt")
+
+
+@pytest.mark.parametrize("closed_after", [None, 100])
+def test_a_stray_quote_in_csv_costs_one_line_and_not_those_after_it(
+    tmp_path: Path, closed_after: int | None
+) -> None:
+    lines = [f"{n},this is row {n}\r\n" for n in range(300)]
+    lines[150] = '150,"this quote is not closed\r\n'
+    if closed_after:
+        lines[150 + closed_after] = '250,"so is this one\r\n'
+    (tmp_path / "a.csv").write_text("doc_id,text\r\n" + "".join(lines), newline="")
+    (file,) = plan_inputs([str(tmp_path / "a.csv")], Documents())
+    reads = list(read_split(file.splits[0], Documents(), 64))
+    kept = {row["source_id"] for read in reads for row in read.documents.to_pylist()}
+    failed = {row["position"]: row["text"] for r in reads for row in r.failed.to_pylist()}
+    strays = [150, 250] if closed_after else [150]
+    assert sum(read.rows for read in reads) == 300
+    assert kept == {str(n) for n in range(300) if n not in strays}
+    assert failed == {n + 1: lines[n].rstrip() for n in strays}
+
+
+def test_a_file_that_is_named_twice_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_jsonl(tmp_path / "a.jsonl", documents(3))
+    (tmp_path / "link.jsonl").symlink_to(path)
+    monkeypatch.chdir(tmp_path)
+    names = ["a.jsonl", "./a.jsonl", str(path), str(tmp_path / "*.jsonl")]
+    assert len(plan_inputs(names, Documents())) == 1
+
+
+def test_a_name_that_looks_like_a_glob_is_a_name_first(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "a[1].jsonl", documents(3))
+    assert [file.path for file in plan_inputs([str(path)], Documents())] == [str(path)]
 
 
 def test_csv_keeps_quoted_line_breaks_and_huge_fields_and_fails_only_bad_records(
@@ -166,4 +224,4 @@ def test_csv_keeps_quoted_line_breaks_and_huge_fields_and_fails_only_bad_records
         reasons += [(row["position"], row["reason"]) for row in read.failed.to_pylist()]
     assert rows == 5
     assert ids == [("1", 23), ("4", 500_000)]
-    assert reasons == [(2, "not CSV"), (3, "not UTF-8")]
+    assert reasons == [(3, "not CSV"), (4, "not UTF-8")]

@@ -82,6 +82,16 @@ def test_same_bytes_when_every_row_is_there_twice(tmp_path: Path, expected: dict
     assert build(tmp_path / "out", tmp_path / "*.*") == expected
 
 
+def test_shards_do_not_depend_on_names_when_rows_are_dropped_or_failed(tmp_path: Path) -> None:
+    lines = ["A first line of several words.", "", "\ufffd", "A third line of several words."]
+    (tmp_path / "a.txt").write_text("\n".join(lines))
+    (tmp_path / "y1.txt").write_text("\n".join(lines[:2]))
+    (tmp_path / "y2.txt").write_text("\n".join(lines[2:]))
+    one = build(tmp_path / "one", tmp_path / "a.txt")
+    two = build(tmp_path / "two", tmp_path / "y*.txt")
+    assert one == two
+
+
 def test_another_seed_gives_other_bytes(
     tmp_path: Path, corpus: Path, expected: dict[str, str]
 ) -> None:

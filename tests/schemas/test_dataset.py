@@ -89,7 +89,11 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path):
 
 
 def test_a_file_in_place_of_the_folder_is_refused(golden):
-    assert "no such folder" in refusal(golden / "manifest.json")
+    assert "it is a file" in refusal(golden / "manifest.json")
+
+
+def test_a_part_of_a_dataset_is_refused_with_a_hint(golden):
+    assert "name the folder that it lies in" in refusal(golden / "shards")
 
 
 def test_a_folder_without_a_manifest_is_refused_as_not_finished(folder):
