@@ -1,6 +1,8 @@
 """Pairs are what the recipe says: every row can be made again from its provenance."""
 
+import dataclasses
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -189,3 +191,41 @@ def test_a_sentencepiece_model_is_known_by_its_content_not_its_place(tmp_path: P
     other.write_bytes(model.read_bytes() + b"\n")
     assert recipe(copy).digest == recipe(model).digest != recipe(other).digest
     assert str(tmp_path) not in str(recipe(copy).as_data())
+
+
+@dataclasses.dataclass(frozen=True)
+class Touchy:
+    """Cuts at bars; knows no 7 and sees nothing in a 0."""
+
+    version: ClassVar[int] = 1
+
+    def __call__(self, text: str, lang: str | None) -> list[str]:
+        if "7" in text:
+            raise ValueError("what is a 7?")
+        return [] if "0" in text else text.split("|")
+
+
+def test_a_document_that_cannot_be_cut_fails_alone_and_one_without_units_is_dropped(
+    tmp_path: Path,
+) -> None:
+    recipe = Recipe(
+        pairs=(Pair("context", View(), View(base=Neighbours(1))),),
+        source=Documents(segment=Touchy()),
+        shards=2,
+    )
+    rows = [{"doc_id": f"d{n}", "text": f"left {n}|right {n}"} for n in range(10)]
+    files = [str(write_jsonl(tmp_path / "in.jsonl", rows))]
+    dataset = build(recipe, "test", files, tmp_path / "out", max_failed=0.1)
+    assert dataset.manifest.counts["sources"] == {
+        "read": 10,
+        "written": 8,
+        "dropped": 1,
+        "failed": 1,
+    }
+    (failed,), (dropped,) = rejected(dataset, "failed"), rejected(dataset, "dropped")
+    assert (failed["source_id"], failed["stage"], failed["detail"]) == (
+        "d7",
+        "segment",
+        "what is a 7?",
+    )
+    assert (dropped["source_id"], dropped["reason"]) == ("d0", "no units")
