@@ -20,7 +20,7 @@ setup: .venv/ready ## Make .venv with the package (editable) and everything the 
 	  { echo "pairsmith needs Python >= 3.11, $(PYTHON) is not; try: make setup PYTHON=python3.12" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -c constraints.txt uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[build,train,bench,dev]'
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[all,bench,dev]'
 	@# An editable install maps the folders by an import hook, which type checkers cannot follow.
 	mkdir -p build/types/pairsmith
 	for folder in $(FOLDERS); do ln -sfn ../../../$$folder build/types/pairsmith/$$folder; done

@@ -37,6 +37,10 @@ from pairsmith.schemas import UserError, require
 class PieceAugmenter(ABC):
     """What both augmenters on pieces share."""
 
+    languages: ClassVar[tuple[str, ...]] = ()
+    keeps_meaning: ClassVar[bool] = True
+    needs: ClassVar[str] = "a sentencepiece model"
+
     model: str
     """Path of a sentencepiece `.model`."""
 

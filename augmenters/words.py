@@ -40,6 +40,10 @@ from pairsmith.augmenters.segment import word_insides
 class WordAugmenter(ABC):
     """What all augmenters on words share."""
 
+    languages: ClassVar[tuple[str, ...]] = ()
+    keeps_meaning: ClassVar[bool] = True
+    needs: ClassVar[str] = ""
+
     _: KW_ONLY
     chinese: Literal["words", "characters"] = "words"
     """What a token of Chinese text is."""

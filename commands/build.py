@@ -49,6 +49,13 @@ class Options:
     """Number of files, instead of the recipe's. Aim at 50 to 500 MB each."""
     max_failed: float = 0.01
     """Share of input rows, and of pairs, that may fail before the build is refused."""
+    min_changed: float = 0.05
+    """Share of its texts that every augmenter must change, or the build is refused."""
+    warn_idle: bool = False
+    """Warn of an augmenter that changed too little, instead of refusing the build."""
+    cache: Path | None = None
+    """Folder that keeps what models made, so that no later build asks them again; by default
+    OUTPUT.cache. It may be shared by builds and removed at any time."""
     batch_rows: int = 4096
     """Rows worked on at a time. Changes memory and speed, never the result."""
     verbose: bool = False
@@ -84,6 +91,9 @@ def main(argv: Sequence[str]) -> int:
         options.input,
         options.output,
         max_failed=options.max_failed,
+        min_changed=options.min_changed,
+        warn_idle=options.warn_idle,
+        cache=options.cache,
         batch_rows=options.batch_rows,
         beam_flags=beam_flags,
         console=Console(stderr=True),
@@ -99,6 +109,8 @@ def _check(options: Options, beam_flags: Sequence[str]) -> None:
         raise UserError("--batch-rows must be at least 1")
     if not 0 <= options.max_failed <= 1:
         raise UserError("--max-failed is a share: between 0 and 1")
+    if not 0 <= options.min_changed <= 1:
+        raise UserError("--min-changed is a share: between 0 and 1")
     if stray := [flag for flag in beam_flags if not flag.startswith("-")]:
         raise UserError(
             f"cannot place {stray[0]!r}; write Beam flags with '=', as --direct_num_workers=2"

@@ -12,10 +12,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pairsmith.pipelines.pairs import Made
+from pairsmith.pipelines.made import Made
 from pairsmith.schemas import ShardFile, UserError
 
 OUTCOMES = ("written", "dropped", "failed")
+_FEW = 100
+"""Of so few texts, an augmenter may leave most alone by chance."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class ShardResult:
     """Number of dropped and of failed rows by `stage: reason`."""
     kinds: dict[str, int]
     """Number of pairs written by kind."""
+    changes: dict[str, list[int]]
+    """How much each augmenter changed (`changes_of`), by `kind/role/number:name`."""
 
     def as_data(self) -> dict[str, Any]:
         """Return the result as JSON data."""
@@ -56,6 +60,8 @@ class Totals:
     pairs: dict[str, int] = field(default_factory=dict)
     kinds: dict[str, int] = field(default_factory=dict)
     reasons: dict[str, dict[str, int]] = field(default_factory=dict)
+    augmenters: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Of each augmenter: texts, no_view, changed, and changed_share: of how many which tenth."""
 
     def as_data(self) -> dict[str, Any]:
         """Return the totals as they stand in the manifest."""
@@ -95,6 +101,7 @@ def count_shard(
         pairs=pair_counts,
         reasons={"dropped": _reasons(dropped), "failed": _reasons(failed)},
         kinds=_count(pairs["kind"]),
+        changes={name: counts.tolist() for name, counts in sorted(made.changes.items())},
     )
 
 
@@ -121,6 +128,7 @@ def add_up(rows_read: int, results: Sequence[ShardResult]) -> Totals:
             folder: dict(_sum(result.reasons[folder] for result in results).most_common())
             for folder in ("dropped", "failed")
         },
+        augmenters=_augmenters(results),
     )
     _check(totals, results)
     return totals
@@ -138,6 +146,20 @@ def check_failed(totals: Totals, limit: float) -> None:
                 f"{limit:g} allows: {top_reasons(totals, 'failed')}; "
                 "mend the input or the recipe, or raise --max-failed"
             )
+
+
+def idle_augmenters(totals: Totals, floor: float) -> str | None:
+    """Return a line about augmenters that changed less than a `floor` share of at least 100 texts.
+
+    Texts that an augmenter made no view of count as changed: they are dropped, not passed off.
+    """
+    idle = [
+        f"{name} changed {counts['changed']:,} of {counts['texts']:,} texts"
+        for name, counts in totals.augmenters.items()
+        if counts["texts"] >= _FEW
+        and counts["changed"] + counts["no_view"] < floor * counts["texts"]
+    ]
+    return "; ".join(idle) or None
 
 
 def top_reasons(totals: Totals, *folders: str) -> str:
@@ -168,6 +190,24 @@ def _outcome(source_ids: pa.Array, pairs: pa.Table, failed: pa.Table) -> list[st
     broken = pc.is_in(source_ids, pc.unique(failed["source_id"]))
     outcome = pc.if_else(written, "written", pc.if_else(broken, "failed", "dropped"))
     return outcome.to_pylist()  # type: ignore[no-any-return]
+
+
+def _augmenters(results: Sequence[ShardResult]) -> dict[str, dict[str, Any]]:
+    names = sorted({name for result in results for name in result.changes})
+    totals = {}
+    for name in names:
+        counts = [
+            sum(c)
+            for c in zip(*(r.changes[name] for r in results if name in r.changes), strict=True)
+        ]
+        no_view, _, *changed = counts
+        totals[name] = {
+            "texts": sum(counts),
+            "no_view": no_view,
+            "changed": sum(changed),
+            "changed_share": changed,
+        }
+    return totals
 
 
 def _present(rows: pa.Table, column: str) -> int:

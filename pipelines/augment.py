@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from pairsmith.augmenters import Augmenter
+from pairsmith.augmenters import Augmenter, Views, views_of
+from pairsmith.augmenters.augmenter import Keys
+from pairsmith.augmenters.changes import Changes, changes_of
+from pairsmith.augmenters.compose import follow
 from pairsmith.schemas import UserError, subkeys
 
 
@@ -19,40 +20,53 @@ class Broken(NamedTuple):
     error: str
 
 
-def augment(
-    steps: Sequence[Augmenter], texts: pa.StringArray, keys: npt.NDArray[np.uint64]
-) -> tuple[pa.StringArray, list[Broken]]:
+class Augmented(NamedTuple):
+    """What a chain of augmenters made of a batch."""
+
+    views: Views
+    broken: list[Broken]
+    changes: dict[str, Changes]
+    """How much each step changed: by its number and name."""
+
+
+def augment(steps: Sequence[Augmenter], texts: pa.StringArray, keys: Keys) -> Augmented:
     """Return the texts after every step in turn, null where there is no view, and what broke.
 
     Step i draws from the i-th subkeys of `keys`.
     """
-    broken: list[Broken] = []
+    nothing = pa.nulls(len(texts), pa.string())
+    views, broken, changes = Views(texts, nothing, nothing), list[Broken](), dict[str, Changes]()
     for number, step in enumerate(steps):
-        texts, errors = _apply(step, texts, subkeys(keys, number), 0)
+        made, errors = _apply(step, views.texts, subkeys(keys, number), 0)
+        changes[f"{number + 1}:{step.name}"] = changes_of(views.texts, made.texts)
+        views = follow(views, step.name, made)
         broken.extend(errors)
-    return texts, broken
+    return Augmented(views, broken, changes)
 
 
 def _apply(
-    step: Augmenter, texts: pa.StringArray, keys: npt.NDArray[np.uint64], first: int
-) -> tuple[pa.StringArray, list[Broken]]:
+    step: Augmenter, texts: pa.StringArray, keys: Keys, first: int
+) -> tuple[Views, list[Broken]]:
     """Apply one step to all rows at once, or to halves of them where it raises an error."""
     try:
-        views = step(texts, keys)
+        views = views_of(step, texts, keys)
     except UserError:
         raise
     except Exception as error:  # noqa: BLE001 - any error of a foreign augmenter is a failed row
         if len(texts) == 1:
             problem = Broken(first, step.name, f"{type(error).__name__}: {error}")
-            return pa.nulls(1, pa.string()), [problem]
+            nothing = pa.nulls(1, pa.string())
+            return Views(nothing, nothing, nothing), [problem]
     else:
-        if len(views) != len(texts) or views.type != pa.string():
-            raise UserError(
-                f"augmenter {step.name!r} returned {len(views)} of {views.type} "
-                f"for {len(texts)} texts; it must return one string or null for each"
-            )
+        for made in views:
+            if len(made) != len(texts) or made.type != pa.string():
+                raise UserError(
+                    f"augmenter {step.name!r} returned {len(made)} of {made.type} "
+                    f"for {len(texts)} texts; it must return one string or null for each"
+                )
         return views, []
     middle = len(texts) // 2
     left, left_broken = _apply(step, texts[:middle], keys[:middle], first)
     right, right_broken = _apply(step, texts[middle:], keys[middle:], first + middle)
-    return pa.concat_arrays([left, right]), left_broken + right_broken
+    joined = (pa.concat_arrays(both) for both in zip(left, right, strict=True))
+    return Views(*joined), left_broken + right_broken

@@ -15,14 +15,20 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 from apache_beam.runners.runner import create_runner
 from rich.console import Console
 
-from pairsmith.pipelines.accounts import ShardResult, Totals, add_up, check_failed, top_reasons
+from pairsmith.pipelines.accounts import (
+    ShardResult,
+    Totals,
+    add_up,
+    check_failed,
+    idle_augmenters,
+    top_reasons,
+)
 from pairsmith.pipelines.card import card
 from pairsmith.pipelines.inputs import Input, name_of, plan_inputs
 from pairsmith.pipelines.progress import ProgressLine
 from pairsmith.pipelines.recipe import Recipe
-from pairsmith.pipelines.shards import put
 from pairsmith.pipelines.transforms import RESULTS, BuildDataset, Job
-from pairsmith.schemas import Dataset, Manifest, UserError
+from pairsmith.schemas import Dataset, Manifest, UserError, put
 from pairsmith.schemas.dataset import MANIFEST
 from pairsmith.schemas.manifest import InputFile
 
@@ -42,14 +48,20 @@ def build(
     output: Path,
     *,
     max_failed: float = 0.01,
+    min_changed: float = 0.05,
+    warn_idle: bool = False,
     batch_rows: int = 4096,
+    cache: Path | None = None,
     beam_flags: Sequence[str] = (),
     console: Console | None = None,
 ) -> Dataset:
     """Build the dataset folder `output` from the files that match `inputs`, and return it.
 
     name: what the card calls the recipe. beam_flags: `--runner=…` and other Beam options; without a
-    runner, Beam's in-process one. An unfinished build in `output` is begun anew.
+    runner, Beam's in-process one. min_changed: share of its texts that every augmenter must change;
+    warn_idle: say so where one does not, instead of refusing. cache: folder of views that models
+    made, by default `output` with `.cache` behind it. An unfinished build in `output` is begun
+    anew.
     Raises UserError, and leaves nothing behind, for what the user can mend.
     """
     recipe.as_data()  # refuses what cannot be recorded before any work is done
@@ -60,7 +72,9 @@ def build(
     with _claimed(output):
         total = sum(split.bytes for split in splits)
         with ProgressLine(console, total, recipe.shards) as progress:
-            job = Job(recipe, str(output), batch_rows, progress.address)
+            cache = cache or output.with_name(f"{output.name}.cache")
+            run = recipe.cached(str(cache.resolve())) if recipe.costly else recipe
+            job = Job(run, str(output), batch_rows, progress.address)
             _run(job, splits, has_ids=any(file.has_ids for file in files), flags=beam_flags)
         results = orjson.loads((output / RESULTS).read_bytes())
         rows_read = sum(result["rows_read"] for result in results if "rows_read" in result)
@@ -75,6 +89,11 @@ def build(
                 f"no pair is left of {rows_read:,} rows: {reasons}; "
                 "look at the input or loosen the recipe's screens and gates"
             )
+        if idle := idle_augmenters(totals, min_changed):
+            idle += f", fewer than --min-changed {min_changed:g} asks"
+            if not warn_idle:
+                raise UserError(f"{idle}; mend the recipe, lower --min-changed, or --warn-idle")
+            console.print(f"warning: {idle}", style="yellow", highlight=False)
         manifest = _manifest(recipe, name, files, shards, totals)
         dataset = Dataset(output, manifest)
         put(output / "README.md", card(dataset, name).encode())

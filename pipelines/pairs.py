@@ -1,24 +1,28 @@
 """Blocks of units become pairs: screen, view, measure, gate."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pairsmith.augmenters import word_overlap
-from pairsmith.pipelines.augment import Broken, augment
+from pairsmith.augmenters.compose import join_details
+from pairsmith.pipelines.augment import Augmented, augment
 from pairsmith.pipelines.bases import Base
-from pairsmith.pipelines.lines import SHOWN_CHARS
+from pairsmith.pipelines.made import Made, failed_rows, rejected_rows
+from pairsmith.pipelines.perturb import add_perturbed
 from pairsmith.pipelines.recipe import Pair, Recipe, View
-from pairsmith.pipelines.rejected import plain, rejected_batch
+from pairsmith.pipelines.rejected import plain
 from pairsmith.pipelines.rules import Mask, Measured, Overlap, Values
-from pairsmith.schemas import PAIRS, UserError, group_ids, pair_ids, record_keys, text_hashes
+from pairsmith.schemas import UserError, group_ids, pair_ids, record_keys, text_hashes
 from pairsmith.schemas.keys import UNITS_PER_BLOCK
 
-PLAIN_PAIRS = plain(PAIRS)
+DETAILS = "details"
+NO_KEYS = np.empty(0, np.uint64)
+_ROLES = ("anchor", "positive")
 
 
 class Units(NamedTuple):
@@ -28,18 +32,6 @@ class Units(NamedTuple):
     """source_id, unit, text, lang, label, group_id"""
     of_base: Callable[[Base], pa.StringArray]
     """The text of every unit as a base sees it."""
-
-
-@dataclass
-class Made:
-    """What became of the units of some blocks."""
-
-    units: int = 0
-    pairs: int = 0
-    """Pairs tried: written + dropped + failed."""
-    written: list[pa.RecordBatch] = field(default_factory=list)
-    dropped: list[pa.RecordBatch] = field(default_factory=list)
-    failed: list[pa.RecordBatch] = field(default_factory=list)
 
 
 def make_pairs(blocks: pa.RecordBatch, recipe: Recipe, made: Made) -> None:
@@ -95,25 +87,35 @@ def _make_kind(
     """Add one draw of one pair kind for the units at `rows`."""
     table = units.table.take(rows)
     made.pairs += len(table)
-    anchors, broken = _see(units, rows, pair, "anchor", draw, recipe.seed)
-    positives, also_broken = _see(units, rows, pair, "positive", draw, recipe.seed)
-    broken += also_broken
-    place = {"stage": "pair", "kind": pair.kind, "draw": draw}
+    seen = {role: _see(units, rows, pair, role, draw, recipe.seed, made) for role in _ROLES}
+    place = {"kind": pair.kind, "draw": draw}
     kept = np.ones(len(table), bool)
-    if broken:
-        problems = {problem.row: problem for problem in broken}  # one a pair
-        at = pa.array(sorted(problems), pa.int64())
-        kept[at.to_numpy()] = False
-        made.failed.append(_rejected(table.take(at), **place, **_described(problems)))
-    for texts, role in ((anchors, "anchor"), (positives, "positive")):
-        missing = texts.is_null().to_numpy(zero_copy_only=False) & kept
+    broken = [problem for role in _ROLES for problem in seen[role].broken]
+    made.failed += failed_rows(table, kept, broken, stage="pair", **place)
+    for role in _ROLES:
+        views = seen[role].views
+        missing = views.texts.is_null().to_numpy(zero_copy_only=False) & kept
         if missing.any():
-            at = table.filter(pa.array(missing))
-            made.dropped.append(_rejected(at, **place, reason=f"{pair.kind}: no {role} view"))
+            at = pa.array(missing)
+            said = views.reasons.filter(at)
+            reason = pc.fill_null(
+                pc.binary_join_element_wise(f"{pair.kind}: no {role} view", said, ": "),
+                f"{pair.kind}: no {role} view",
+            )
+            detail = views.details.filter(at)
+            rejected = rejected_rows(
+                table.filter(at), stage="pair", **place, reason=reason, detail=detail
+            )
+            made.dropped.append(rejected)
             kept &= ~missing
+    anchors, positives = (seen[role].views.texts for role in _ROLES)
+    details = None
+    if DETAILS in recipe.schema.names:
+        details = join_details(None, {role: seen[role].views.details for role in _ROLES})
     if not kept.all():
         keep = pa.array(kept)
         table, anchors, positives = (x.filter(keep) for x in (table, anchors, positives))
+        details = details and details.filter(keep)
     gates = recipe.gates_of(pair)
     measures_overlap = any(isinstance(gate, Overlap) for gate in gates)
     measured = Measured(
@@ -131,27 +133,35 @@ def _make_kind(
         if refused.any():
             reason = f"{pair.kind}: {gate.reason}"
             made.dropped.append(_refused(table, refused, values, "gate", reason, pair.kind, draw))
-    made.written.append(_rows(table, pair, draw, measured, measures_overlap).filter(pa.array(kept)))
+    pairs = _rows(table, pair, draw, measured, measures_overlap, details, plain(recipe.schema))
+    add_perturbed(pairs.filter(pa.array(kept)), table["text"].filter(pa.array(kept)), recipe, made)
 
 
 def _see(
-    units: Units, rows: pa.Array, pair: Pair, role: str, draw: int, seed: int
-) -> tuple[pa.StringArray, list[Broken]]:
+    units: Units, rows: pa.Array, pair: Pair, role: str, draw: int, seed: int, made: Made
+) -> Augmented:
     """Return one view of the units at `rows`; its keys name the pair kind and the role."""
     view: View = getattr(pair, role)
     texts = units.of_base(view.base).take(rows)
-    if not view.steps:
-        return texts, []
     source_ids = units.table["source_id"].take(rows)
     numbers = units.table["unit"].take(rows).to_numpy()
-    keys = record_keys(seed, source_ids, numbers, f"{pair.kind}/{role}", draw)
-    return augment(view.steps, texts, keys)
+    place = f"{pair.kind}/{role}"
+    keys = record_keys(seed, source_ids, numbers, place, draw) if view.steps else NO_KEYS
+    seen = augment(view.steps, texts, keys)
+    made.count_changes(place, seen)
+    return seen
 
 
 def _rows(
-    table: pa.RecordBatch, pair: Pair, draw: int, measured: Measured, measures_overlap: bool
+    table: pa.RecordBatch,
+    pair: Pair,
+    draw: int,
+    measured: Measured,
+    measures_overlap: bool,
+    details: pa.StringArray | None,
+    schema: pa.Schema,
 ) -> pa.RecordBatch:
-    """Return PLAIN_PAIRS without negatives."""
+    """Return rows of the schema without negatives."""
     count = len(table)
     source_id, unit = table["source_id"], table["unit"]
     columns = {
@@ -171,10 +181,11 @@ def _rows(
         "overlap": pa.array(measured.overlap) if measures_overlap else None,
         "weight": 1.0,
         "label": table["label"],
+        DETAILS: details,
     }
     none = np.zeros(count + 1, np.int32)
     arrays = []
-    for schema_field in PLAIN_PAIRS:
+    for schema_field in schema:
         value, kind = columns.get(schema_field.name), schema_field.type
         if pa.types.is_list(kind):
             empty = pa.array([], kind.value_type)
@@ -182,7 +193,7 @@ def _rows(
         elif not isinstance(value, pa.Array):
             value = pa.repeat(pa.scalar(value, kind), count)
         arrays.append(value)
-    return pa.RecordBatch.from_arrays(arrays, schema=PLAIN_PAIRS)
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def _judge(rule: object, refuses: Callable[[Any], tuple[Mask, Values]], given: Any) -> Any:
@@ -204,22 +215,4 @@ def _refused(
 ) -> pa.RecordBatch:
     details = pa.array([f"{value:.4g}" for value in values[refused].tolist()])
     rows = table.filter(pa.array(refused))
-    return _rejected(rows, stage=stage, reason=reason, detail=details, kind=kind, draw=draw)
-
-
-def _rejected(table: pa.RecordBatch, **columns: object) -> pa.RecordBatch:
-    return rejected_batch(
-        len(table),
-        source_id=table["source_id"],
-        unit=table["unit"],
-        text=table["text"],
-        **columns,
-    )
-
-
-def _described(problems: dict[int, Broken]) -> dict[str, pa.Array]:
-    ordered = [problems[row] for row in sorted(problems)]
-    return {
-        "reason": pa.array([f"{problem.augmenter} raised an error" for problem in ordered]),
-        "detail": pa.array([problem.error[:SHOWN_CHARS] for problem in ordered]),
-    }
+    return rejected_rows(rows, stage=stage, reason=reason, detail=details, kind=kind, draw=draw)

@@ -1,16 +1,21 @@
 """A recipe: what to read, which pairs to make of it, what to refuse. Frozen data, no behaviour."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+
 from pairsmith.augmenters import Augmenter
+from pairsmith.augmenters.cache import with_cache
+from pairsmith.augmenters.compose import costly, explains, fits, fitted
+from pairsmith.augmenters.settings import as_data
 from pairsmith.pipelines.bases import Base, Unit
-from pairsmith.pipelines.negatives import RandomNegatives
+from pairsmith.pipelines.negatives import Negatives, Perturbed
 from pairsmith.pipelines.rules import PairRule, TextRule
 from pairsmith.pipelines.segment import Segmenter, Sentences
-from pairsmith.schemas import UserError, manifest
+from pairsmith.schemas import manifest, with_columns
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,10 @@ class View:
         object.__setattr__(self, "steps", steps)
         object.__setattr__(self, "name", name or "+".join(parts))
 
+    def changed(self, change: Callable[[Augmenter], Augmenter]) -> "View":
+        """Return the view, under its name, with every augmenter changed."""
+        return View(*map(change, self.steps), base=self.base, name=self.name)
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -82,7 +91,8 @@ class Recipe:
     """Units that no pair is made of; they still serve as context of others."""
     gates: tuple[PairRule, ...] = ()
     """Pairs that are not written."""
-    negatives: RandomNegatives | None = None
+    negatives: tuple[Negatives, ...] = ()
+    """What each row gets as hard negatives, in this order: `Perturbed(…)`, `RandomNegatives(…)`."""
     shards: int = 16
     """Number of output files. Aim at 50 to 500 MB each."""
 
@@ -92,6 +102,10 @@ class Recipe:
                 raise TypeError(f"{name} must be {kind.__name__}, not {value!r}")
         if wrong := [pair for pair in self.pairs if not isinstance(pair, Pair)]:
             raise TypeError(f"pairs must hold Pair, not {wrong[0]!r}")
+        if not isinstance(self.negatives, tuple) or not all(
+            isinstance(rule, Negatives) for rule in self.negatives
+        ):
+            raise TypeError(f"negatives must be a tuple of rules, not {self.negatives!r}")
         kinds = [pair.kind for pair in self.pairs]
         if not kinds or len(set(kinds)) < len(kinds):
             raise ValueError("a recipe needs at least one pair, and every kind once")
@@ -99,11 +113,17 @@ class Recipe:
             raise ValueError("shards must be at least 1")
 
     @property
-    def views(self) -> Iterator[View]:
-        """Yield every view of every pair."""
-        for pair in self.pairs:
-            yield pair.anchor
-            yield pair.positive
+    def views(self) -> tuple[View, ...]:
+        """Return every view of every pair."""
+        return tuple(view for pair in self.pairs for view in (pair.anchor, pair.positive))
+
+    @property
+    def steps(self) -> tuple[Augmenter, ...]:
+        """Return every augmenter of every view and of the negatives."""
+        perturbed = [rule.steps for rule in self.negatives if isinstance(rule, Perturbed)]
+        return tuple(
+            step for steps in [*(v.steps for v in self.views), *perturbed] for step in steps
+        )
 
     @property
     def margins(self) -> tuple[int, int]:
@@ -111,40 +131,55 @@ class Recipe:
         bases = [view.base for view in self.views]
         return max(b.before for b in bases), max(b.after for b in bases)
 
+    @property
+    def schema(self) -> pa.Schema:
+        """Return the schema of the shards: PAIRS, and `details` where a step has some to tell."""
+        return with_columns(*["details"] * any(map(explains, self.steps)))
+
+    @property
+    def costly(self) -> bool:
+        """Return whether a step asks a model or a service, so that a cache pays."""
+        return any(map(costly, self.steps))
+
+    @property
+    def fits(self) -> bool:
+        """Return whether a step takes words from the corpus."""
+        return any(map(fits, self.steps))
+
+    def cached(self, folder: str) -> "Recipe":
+        """Return the recipe with a cache around what asks a model or a service."""
+        return self._changed(lambda step: with_cache(step, folder))
+
+    def fitted(self, texts: pa.StringArray) -> "Recipe":
+        """Return the recipe with every step that takes words from the corpus fitted to it."""
+        return self._changed(lambda step: fitted(step, texts))
+
+    def _changed(self, change: Callable[[Augmenter], Augmenter]) -> "Recipe":
+        pairs = (
+            dataclasses.replace(
+                pair, anchor=pair.anchor.changed(change), positive=pair.positive.changed(change)
+            )
+            for pair in self.pairs
+        )
+        negatives = (
+            rule.changed(change) if isinstance(rule, Perturbed) else rule for rule in self.negatives
+        )
+        return dataclasses.replace(self, pairs=tuple(pairs), negatives=tuple(negatives))
+
     def gates_of(self, pair: Pair) -> tuple[PairRule, ...]:
         """Return the gates that hold for a pair kind."""
         return self.gates if pair.gates is None else pair.gates
 
     def setup(self) -> None:
         """Load what the augmenters need; raises UserError when an extra is missing."""
-        for view in self.views:
-            for step in view.steps:
-                step.setup()
+        for step in self.steps:
+            step.setup()
 
     def as_data(self) -> dict[str, Any]:
         """Return the recipe as JSON data: the settings and versions of every part."""
-        return _data(self)  # type: ignore[no-any-return]
+        return as_data(self)  # type: ignore[no-any-return]
 
     @property
     def digest(self) -> str:
         """Return the sha256 of the recipe as data."""
         return manifest.digest(self.as_data())
-
-
-def _data(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        # An augmenter with files among its settings tells of their content itself.
-        if settings := getattr(value, "settings", None):
-            fields = settings()
-        else:
-            fields = {f.name: _data(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        if (version := getattr(value, "version", None)) is not None:
-            fields["version"] = version
-        return {"type": type(value).__name__, **fields}
-    if isinstance(value, tuple | list):
-        return [_data(item) for item in value]
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
-    if callable(value):
-        return f"{value.__module__}:{value.__qualname__}"
-    raise UserError(f"a recipe may hold dataclasses, tuples, text and numbers, not {value!r}")

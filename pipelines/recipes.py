@@ -33,7 +33,7 @@ def quickstart() -> Recipe:
         ),
         screens=_SCREENS,
         gates=_GATES,
-        negatives=RandomNegatives(1),
+        negatives=(RandomNegatives(1),),
     )
 
 

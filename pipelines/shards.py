@@ -1,10 +1,7 @@
 """Filling one shard: its blocks become sorted pairs, its files are written under final names."""
 
 import hashlib
-import os
-import uuid
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -14,11 +11,12 @@ import pyarrow.parquet as pq
 
 from pairsmith.pipelines.accounts import ShardResult, count_shard
 from pairsmith.pipelines.blocks import BLOCKS
-from pairsmith.pipelines.negatives import add_negatives
-from pairsmith.pipelines.pairs import PLAIN_PAIRS, Made, make_pairs
+from pairsmith.pipelines.made import Made
+from pairsmith.pipelines.negatives import RandomNegatives, add_random
+from pairsmith.pipelines.pairs import list_units, make_pairs
 from pairsmith.pipelines.recipe import Recipe
-from pairsmith.pipelines.rejected import PLAIN_REJECTED
-from pairsmith.schemas import PAIRS, REJECTED, ROW_GROUP_ROWS, ShardFile, UserError
+from pairsmith.pipelines.rejected import PLAIN_REJECTED, plain
+from pairsmith.schemas import REJECTED, ROW_GROUP_ROWS, ShardFile, put
 
 Tag = Literal["blocks", "dropped", "failed"]
 SCHEMAS: dict[Tag, pa.Schema] = {
@@ -58,14 +56,19 @@ def fill_shard(
     order = [("source_id", "ascending"), ("block", "ascending")]
     blocks = _joined(batches["blocks"], BLOCKS).sort_by(order)
     made = Made(dropped=batches["dropped"], failed=batches["failed"])
+    if recipe.fits and len(blocks):
+        recipe = recipe.fitted(list_units(blocks).table["text"])
     for run in _runs(blocks, batch_units):
         make_pairs(run, recipe, made)
-    pairs = pa.Table.from_batches(made.written, PLAIN_PAIRS).sort_by("pair_id")
-    if recipe.negatives:
-        pairs = add_negatives(pairs, recipe.negatives, recipe.seed)
+    pairs = pa.Table.from_batches(made.written, plain(recipe.schema)).sort_by("pair_id")
+    for rule in recipe.negatives:
+        if isinstance(rule, RandomNegatives):
+            pairs = add_random(pairs, rule, recipe.seed)
     files = {}
     if len(pairs):
-        files["shards"] = write_parquet(pairs, PAIRS, output, f"shards/{number:05d}.parquet")
+        files["shards"] = write_parquet(
+            pairs, recipe.schema, output, f"shards/{number:05d}.parquet"
+        )
     rejected = {}
     for folder, batches_of_folder in (("dropped", made.dropped), ("failed", made.failed)):
         rows = pa.Table.from_batches(batches_of_folder, PLAIN_REJECTED).sort_by(_REJECTED_ORDER)
@@ -93,28 +96,6 @@ def write_parquet(table: pa.Table, schema: pa.Schema, output: Path, path: str) -
     data = sink.getvalue()
     put(output / path, data)
     return ShardFile(path, table.num_rows, data.size, hashlib.sha256(data).hexdigest())
-
-
-def put(path: Path, data: bytes | pa.Buffer) -> None:
-    """Write a file so that it is there whole or not at all, even if two do it at once.
-
-    Raises UserError when the disk is full or cannot be written to.
-    """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise UserError(
-            f"cannot write {path}: {error.strerror}; make room or choose another --output"
-        ) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
 
 
 def _joined(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:

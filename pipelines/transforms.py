@@ -23,8 +23,8 @@ from pairsmith.pipelines.inputs import Split
 from pairsmith.pipelines.progress import Address, report
 from pairsmith.pipelines.read import DOCUMENTS, read_split
 from pairsmith.pipelines.recipe import Recipe
-from pairsmith.pipelines.shards import Tag, fill_shard, put
-from pairsmith.schemas import shard_numbers
+from pairsmith.pipelines.shards import Tag, fill_shard
+from pairsmith.schemas import put, shard_numbers
 from pairsmith.schemas.keys import UNITS_PER_BLOCK
 
 RESULTS = "results.json"

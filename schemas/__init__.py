@@ -2,6 +2,7 @@
 
 from pairsmith.schemas.dataset import Dataset, open_dataset, problems, read_manifest
 from pairsmith.schemas.errors import UserError, require
+from pairsmith.schemas.files import put
 from pairsmith.schemas.keys import (
     group_ids,
     pair_ids,
@@ -12,9 +13,17 @@ from pairsmith.schemas.keys import (
     text_ids,
 )
 from pairsmith.schemas.manifest import Manifest, ShardFile
-from pairsmith.schemas.pair import PAIRS, REJECTED, ROW_GROUP_ROWS, SCHEMA_VERSION
+from pairsmith.schemas.pair import (
+    OPTIONAL,
+    PAIRS,
+    REJECTED,
+    ROW_GROUP_ROWS,
+    SCHEMA_VERSION,
+    with_columns,
+)
 
 __all__ = [
+    "OPTIONAL",
     "PAIRS",
     "REJECTED",
     "ROW_GROUP_ROWS",
@@ -27,6 +36,7 @@ __all__ = [
     "open_dataset",
     "pair_ids",
     "problems",
+    "put",
     "read_manifest",
     "record_keys",
     "require",
@@ -34,4 +44,5 @@ __all__ = [
     "subkeys",
     "text_hashes",
     "text_ids",
+    "with_columns",
 ]

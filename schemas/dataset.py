@@ -10,7 +10,14 @@ import pyarrow.parquet as pq
 
 from pairsmith.schemas.errors import UserError
 from pairsmith.schemas.manifest import Manifest, ShardFile
-from pairsmith.schemas.pair import PAIRS, REJECTED, SCHEMA_VERSION, VERSION_KEY
+from pairsmith.schemas.pair import (
+    OPTIONAL,
+    PAIRS,
+    REJECTED,
+    SCHEMA_VERSION,
+    VERSION_KEY,
+    with_columns,
+)
 
 MANIFEST = "manifest.json"
 
@@ -117,10 +124,17 @@ def _file_problems(
             yield (
                 f"{path} has schema version {version}, this pairsmith reads up to {SCHEMA_VERSION}"
             )
-        elif not footer.schema_arrow.equals(schema):
+        elif not footer.schema_arrow.equals(_expected(schema, footer.schema_arrow)):
             yield f"{path} does not have the columns of schema version {SCHEMA_VERSION}"
         elif footer.metadata.num_rows != file.rows:
             yield f"{path} has {footer.metadata.num_rows:,} rows, its manifest says {file.rows:,}"
+
+
+def _expected(schema: pa.Schema, found: pa.Schema) -> pa.Schema:
+    """Return what a file of this schema must look like, given which optional columns it has."""
+    if schema is not PAIRS:
+        return schema
+    return with_columns(*(name for name in OPTIONAL.names if name in found.names))
 
 
 def sha256_file(path: Path) -> str:

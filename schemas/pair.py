@@ -53,6 +53,29 @@ PAIRS = pa.schema(
 )
 """One row, one example."""
 
+OPTIONAL = pa.schema(
+    [
+        pa.field("details", pa.string()),  # JSON: what augmenters measured or changed, by role
+        pa.field("anchor_ids", pa.list_(_fixed("element", pa.int32()))),  # of a sentencepiece model
+        pa.field("positive_ids", pa.list_(_fixed("element", pa.int32()))),
+    ]
+)
+"""Columns that stand behind those of PAIRS in the shards of recipes that ask for them."""
+
+
+def with_columns(*names: str, model: str = "") -> pa.Schema:
+    """Return PAIRS with the OPTIONAL columns of these names behind it.
+
+    model: sha256 of the sentencepiece model of the ids, kept in the metadata of their fields.
+    """
+    schema = PAIRS
+    for field in OPTIONAL:
+        if field.name in names:
+            ids = pa.types.is_list(field.type)
+            schema = schema.append(field.with_metadata({"model": model}) if ids else field)
+    return schema
+
+
 REJECTED = pa.schema(
     [
         pa.field("source_id", pa.string()),  # null: the row never became a source

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.checkout
 # Which extras a folder may use; `commands` may use both, since it imports late.
 ALLOWED = {
     "schemas": [],
-    "augmenters": ["build"],
+    "augmenters": ["build", "llm", "masks", "nlpaug", "translate", "wordnet"],
     "pipelines": ["build"],
     "training": ["train"],
     "commands": ["build", "train"],

@@ -22,6 +22,7 @@ RESULT = ShardResult(
         "failed": {"pair: y": 1, "read: z": 1},
     },
     kinds={"k": 5},
+    changes={},
 )
 
 

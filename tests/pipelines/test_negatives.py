@@ -5,7 +5,7 @@ import pyarrow.compute as pc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pairsmith.pipelines.negatives import RandomNegatives, add_negatives
+from pairsmith.pipelines.negatives import RandomNegatives, add_random
 from pairsmith.schemas import PAIRS, group_ids, text_hashes
 
 
@@ -36,7 +36,7 @@ texts = st.sampled_from(["one", "ONE", "two", "two ", "three", "four", "äº”", "ï
 def test_a_negative_never_shares_group_or_text_with_its_row(
     rows: list[tuple[str, str, str]], count: int
 ) -> None:
-    made = add_negatives(shard(rows), RandomNegatives(count), seed=3).to_pylist()
+    made = add_random(shard(rows), RandomNegatives(count), seed=3).to_pylist()
     by_text: dict[str, set[str]] = {}
     for source, _, positive in rows:
         by_text.setdefault(positive, set()).add(source)
@@ -55,7 +55,7 @@ def test_a_negative_never_shares_group_or_text_with_its_row(
 
 def test_every_row_gets_all_its_negatives_where_there_are_enough_and_spread_evenly() -> None:
     rows = [(f"d{n}", f"anchor {n}", f"positive {n}") for n in range(400)]
-    made = add_negatives(shard(rows), RandomNegatives(3), seed=3)
+    made = add_random(shard(rows), RandomNegatives(3), seed=3)
     assert set(pc.list_value_length(made["negatives"]).to_pylist()) == {3}
     uses = pc.value_counts(pc.list_flatten(made["negatives"])).to_pylist()
     # 1,200 uniform draws from 400: Poisson(3), whose maximum exceeds 14 once in 100,000 shards.

@@ -1,0 +1,245 @@
+"""Views that cost much are kept by content: a run that finds them asks no model.
+
+A cache is a folder of Parquet files, `<digest of the augmenter>/<hash of the rows>.parquet`, that
+any number of processes add to and none changes. A row says which view a text with a key got. A text
+that is there with another key gets a view that is there, unless views depend on keys; either way
+the row is added under its own key, so the next run finds just what this one used.
+"""
+
+import functools
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+from xxhash import xxh3_128_digest, xxh3_128_hexdigest
+
+from pairsmith.augmenters.augmenter import Augmenter, Costly, Keys, Views, views_of
+from pairsmith.augmenters.compose import map_leaves
+from pairsmith.augmenters.settings import as_data
+from pairsmith.schemas import UserError, put
+from pairsmith.schemas.manifest import digest
+
+SCHEMA = pa.schema(
+    [
+        pa.field("text_hash", pa.binary(16), nullable=False),  # XXH3-128 of the text
+        pa.field("key", pa.uint64(), nullable=False),
+        pa.field("view", pa.string()),
+        pa.field("reason", pa.string()),
+        pa.field("details", pa.string()),
+    ]
+)
+ROWS_PER_FILE = 1024
+"""So many texts are lost at most when a run is killed."""
+_OPEN_FILES = 16
+_VIEW = ["view", "reason", "details"]
+Ids = npt.NDArray[np.bytes_]
+
+
+@dataclass(frozen=True)
+class Cached:
+    """An augmenter that looks into the cache folder first, and adds to it what was not there."""
+
+    augmenter: Augmenter
+    folder: str
+
+    @property
+    def name(self) -> str:
+        """Return the name of the augmenter."""
+        return self.augmenter.name
+
+    @property
+    def version(self) -> int:
+        """Return the version of the augmenter."""
+        return self.augmenter.version
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Return the languages of the augmenter."""
+        return self.augmenter.languages
+
+    @property
+    def keeps_meaning(self) -> bool:
+        """Return whether the augmenter keeps it."""
+        return self.augmenter.keeps_meaning
+
+    @property
+    def needs(self) -> str:
+        """Return what the augmenter needs."""
+        return self.augmenter.needs
+
+    def settings(self) -> dict[str, Any]:
+        """Return those of the augmenter: a cache decides nothing."""
+        return as_data(self.augmenter)  # type: ignore[no-any-return]
+
+    def setup(self) -> None:
+        """Do nothing: the augmenter is set up by the first text that is not in the cache."""
+
+    def __call__(self, texts: pa.StringArray, keys: Keys) -> pa.StringArray:
+        """Return the view of each text, kept or new; null for null."""
+        return self.views(texts, keys).texts
+
+    def views(self, texts: pa.StringArray, keys: Keys) -> Views:
+        """Return the views with their reasons and details, kept or new."""
+        rows = np.flatnonzero(texts.is_valid().to_numpy(zero_copy_only=False))
+        index = _index(self.folder, digest(as_data(self.augmenter)))
+        index.refresh()
+        found: list[pa.Table] = []
+        for start in range(0, len(rows), ROWS_PER_FILE):
+            at = rows[start : start + ROWS_PER_FILE]
+            found.append(self._some(index, texts.take(pa.array(at)), keys[at]))
+        table = pa.concat_tables([SCHEMA.empty_table().select(_VIEW), *found])
+        place = np.full(len(texts), -1, np.int64)
+        place[rows] = np.arange(len(rows))
+        taken = table.take(pa.array(place, mask=place < 0))
+        return Views(*(_whole(column) for column in taken.columns))
+
+    def _some(self, index: "_Index", texts: pa.StringArray, keys: Keys) -> pa.Table:
+        """Return a row for each text; those that the cache lacked are added to it."""
+        by_key = isinstance(self.augmenter, Costly) and self.augmenter.cache_by == "record"
+        ids = _ids(texts, keys)
+        exact = index.find(ids)
+        lacking = np.flatnonzero(exact < 0)
+        other = np.full(len(lacking), -1, np.int64)
+        if not by_key:
+            other = index.find(ids[lacking].astype("S16"))
+        asked = lacking[other < 0]
+        # Equal texts that are nowhere are asked about once.
+        sames = ids[asked] if by_key else ids[asked].astype("S16")
+        _, first, back = np.unique(sames, return_index=True, return_inverse=True)
+        made = self._make(texts.take(pa.array(asked[first])), keys[asked[first]])
+        tables = [index.read(exact[exact >= 0]), index.read(other[other >= 0]), made]
+        ends = np.cumsum([0, *map(len, tables)])
+        source = np.empty(len(ids), np.int64)
+        source[exact >= 0] = np.arange(ends[1])
+        source[lacking[other >= 0]] = np.arange(ends[1], ends[2])
+        source[asked] = ends[2] + back.reshape(-1)
+        views = pa.concat_tables([table.select(_VIEW) for table in tables])
+        views = views.take(pa.array(source))
+        if len(lacking):
+            index.add(_rows(ids[lacking], views.take(pa.array(lacking))))
+        return views
+
+    def _make(self, texts: pa.StringArray, keys: Keys) -> pa.Table:
+        if not len(texts):
+            return SCHEMA.empty_table()
+        self.augmenter.setup()
+        views = views_of(self.augmenter, texts, keys)
+        if {len(column) for column in views} != {len(texts)}:
+            raise UserError(f"augmenter {self.name!r} must return one view or null for each text")
+        return pa.table(dict(zip(_VIEW, views, strict=True)))
+
+
+def with_cache(augmenter: Augmenter, folder: str) -> Augmenter:
+    """Return the augmenter with a cache around each part of it that asks a model or a service."""
+    return map_leaves(
+        augmenter, lambda leaf: Cached(leaf, folder) if isinstance(leaf, Costly) else leaf
+    )
+
+
+class _Run(NamedTuple):
+    ids: Ids
+    """Sorted: the text's hash, then the key, big-endian."""
+    rows: npt.NDArray[np.int64]
+    """Where each stands: number of the file << 32 | row."""
+
+
+class _Index:
+    """Where each row of a cache stands: sorted runs, each at least twice as long as the next."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.files: list[Path] = []
+        self.runs: list[_Run] = []
+        self.open: OrderedDict[int, pa.Table] = OrderedDict()
+
+    def refresh(self) -> None:
+        """Take in the files that were added since, by whichever process."""
+        known = set(self.files)
+        for path in sorted(self.folder.glob("*.parquet")):
+            if path not in known:
+                try:
+                    table = pq.read_table(path, columns=["text_hash", "key"])
+                except (pa.ArrowException, OSError) as error:
+                    raise UserError(
+                        f"{path} of the cache is damaged: {error}; remove it"
+                    ) from error
+                hashes, keys = table["text_hash"].to_pylist(), table["key"].to_pylist()
+                self._enter(path, _joined(hashes, keys))
+
+    def find(self, ids: Ids) -> npt.NDArray[np.int64]:
+        """Return where a row of each of these ids, or prefixes of ids, stands; -1 for nowhere."""
+        found = np.full(len(ids), -1, np.int64)
+        for run in self.runs:
+            known = run.ids.astype(ids.dtype)
+            at = np.minimum(np.searchsorted(known, ids), len(known) - 1)
+            found = np.where(known[at] == ids, run.rows[at], found)
+        return found
+
+    def read(self, rows: npt.NDArray[np.int64]) -> pa.Table:
+        """Return the rows that stand there, in this order."""
+        numbers, back = np.unique(rows >> 32, return_inverse=True)
+        tables = [SCHEMA.empty_table(), *map(self._table, numbers.tolist())]
+        starts = np.cumsum([len(table) for table in tables])
+        at = starts[back.reshape(-1)] + (rows & 0xFFFFFFFF)
+        return pa.concat_tables(tables).take(pa.array(at))
+
+    def _table(self, number: int) -> pa.Table:
+        table = self.open.pop(number, None)
+        if table is None:
+            table = pq.read_table(self.files[number], schema=SCHEMA)
+        self.open[number] = table
+        if len(self.open) > _OPEN_FILES:
+            self.open.popitem(last=False)
+        return table
+
+    def add(self, table: pa.Table) -> None:
+        """Write the rows as a file of the cache, whole or not at all."""
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="zstd")
+        data = sink.getvalue()
+        path = self.folder / f"{xxh3_128_hexdigest(data)}.parquet"
+        put(path, data)
+        self._enter(path, _joined(table["text_hash"].to_pylist(), table["key"].to_pylist()))
+
+    def _enter(self, path: Path, ids: Ids) -> None:
+        rows = np.arange(len(ids)) | len(self.files) << 32
+        self.files.append(path)
+        while self.runs and len(self.runs[-1].ids) < 2 * len(ids):
+            run = self.runs.pop()
+            ids, rows = np.concatenate([run.ids, ids]), np.concatenate([run.rows, rows])
+        order = np.argsort(ids, kind="stable")
+        self.runs.append(_Run(ids[order], rows[order]))
+
+
+@functools.cache
+def _index(folder: str, step: str) -> _Index:
+    return _Index(Path(folder) / step[:32])
+
+
+def _ids(texts: pa.StringArray, keys: Keys) -> Ids:
+    return _joined(map(xxh3_128_digest, texts.cast(pa.binary()).to_pylist()), keys.tolist())
+
+
+def _joined(hashes: Iterable[bytes], keys: Iterable[int]) -> Ids:
+    return np.array(
+        [text + key.to_bytes(8, "big") for text, key in zip(hashes, keys, strict=True)], "S24"
+    )
+
+
+def _rows(ids: Ids, views: pa.Table) -> pa.Table:
+    """Return rows of SCHEMA."""
+    raw = np.ascontiguousarray(ids).view("u1").reshape(-1, 24)
+    hashes = pa.array(map(bytes, raw[:, :16]), pa.binary(16))
+    keys = pa.array(raw[:, 16:].copy().view(">u8").reshape(-1).astype(np.uint64))
+    return pa.table([hashes, keys, *views.columns], schema=SCHEMA).combine_chunks()
+
+
+def _whole(column: pa.ChunkedArray) -> pa.StringArray:
+    """Return a column as one array."""
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], pa.string())

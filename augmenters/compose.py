@@ -1,0 +1,249 @@
+"""Augmenters made of augmenters: one after the other, one of several, now and then, how much."""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pairsmith.augmenters.augmenter import Augmenter, Costly, Explains, Fits, Keys, Views, views_of
+from pairsmith.schemas import subkeys
+
+_CHOICE = 0x0C401CE
+"""Which subkey decides; steps draw from subkeys 0, 1, …"""
+
+
+@dataclass(frozen=True)
+class Composition(ABC):
+    """What all compositions share: their parts, and what follows from those."""
+
+    steps: tuple[Augmenter, ...]
+    version: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        """Raise TypeError for a step that is no augmenter, ValueError for none."""
+        if wrong := [step for step in self.steps if not isinstance(step, Augmenter)]:
+            raise TypeError(f"{wrong[0]!r} is no augmenter; see augmenters.from_function")
+        if not self.steps:
+            raise ValueError(f"{type(self).__name__} needs at least one augmenter")
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Return the names of the parts, joined."""
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Return the languages of all parts together; empty when one is for any."""
+        parts = [step.languages for step in self.steps]
+        return () if () in parts else tuple(sorted({code for part in parts for code in part}))
+
+    @property
+    def keeps_meaning(self) -> bool:
+        """Return whether all parts keep it."""
+        return all(step.keeps_meaning for step in self.steps)
+
+    @property
+    def needs(self) -> str:
+        """Return what the parts need."""
+        return ", ".join(dict.fromkeys(step.needs for step in self.steps if step.needs))
+
+    def setup(self) -> None:
+        """Set up the parts."""
+        for step in self.steps:
+            step.setup()
+
+    def __call__(self, texts: pa.StringArray, keys: Keys) -> pa.StringArray:
+        """Return a view of each text; null for null, and where a part makes none."""
+        return self.views(texts, keys).texts
+
+    @abstractmethod
+    def views(self, texts: pa.StringArray, keys: Keys) -> Views:
+        """Return the views, with what the parts say of them under their names."""
+
+
+@dataclass(frozen=True)
+class Sequence(Composition):
+    """Apply the augmenters one after the other."""
+
+    def __init__(self, *steps: Augmenter) -> None:
+        """Take the augmenters in order."""
+        object.__setattr__(self, "steps", steps)
+        self.__post_init__()
+
+    @property
+    def name(self) -> str:
+        """Return the names of the steps, joined by `+`."""
+        return "+".join(step.name for step in self.steps)
+
+    def views(self, texts: pa.StringArray, keys: Keys) -> Views:
+        """Return the texts after every step in turn."""
+        views = _start(texts)
+        for number, step in enumerate(self.steps):
+            views = follow(views, step.name, views_of(step, views.texts, subkeys(keys, number)))
+        return views
+
+
+@dataclass(frozen=True)
+class OneOf(Composition):
+    """Apply one of the augmenters to each text, chosen by its key."""
+
+    weights: tuple[float, ...] = ()
+    """How often each is chosen, in proportion; empty for equally often."""
+
+    def __init__(self, *steps: Augmenter, weights: tuple[float, ...] = ()) -> None:
+        """Take the augmenters, and a weight for each or none.
+
+        Raises ValueError for weights that are not as many, negative, or all zero.
+        """
+        object.__setattr__(self, "steps", steps)
+        object.__setattr__(self, "weights", weights)
+        self.__post_init__()
+        if weights and (len(weights) != len(steps) or min(weights) < 0 or not sum(weights) > 0):
+            raise ValueError("weights must be one number >= 0 for each augmenter, not all 0")
+
+    @property
+    def name(self) -> str:
+        """Return the names of the alternatives, joined by `|`."""
+        return "|".join(step.name for step in self.steps)
+
+    def views(self, texts: pa.StringArray, keys: Keys) -> Views:
+        """Return for each text the view of the augmenter that its key chose."""
+        weights = np.array(self.weights or [1.0] * len(self.steps))
+        ends = np.cumsum(weights) / weights.sum()
+        chosen = np.searchsorted(ends[:-1], uniform(keys), side="right")
+        return _by_choice(self.steps, chosen, texts, keys)
+
+
+@dataclass(frozen=True)
+class Sometimes(Composition):
+    """Apply the augmenter to each text with probability `p`; the others stay as they are."""
+
+    p: float = 0.5
+    """0 < p <= 1."""
+
+    def __init__(self, step: Augmenter, p: float = 0.5) -> None:
+        """Take one augmenter. Raises ValueError for a probability out of range."""
+        object.__setattr__(self, "steps", (step,))
+        object.__setattr__(self, "p", p)
+        self.__post_init__()
+        if not 0 < p <= 1:
+            raise ValueError(f"p must be above 0 and at most 1, not {p}")
+
+    @property
+    def name(self) -> str:
+        """Return the name of the augmenter with a `?`."""
+        return f"{self.steps[0].name}?"
+
+    def views(self, texts: pa.StringArray, keys: Keys) -> Views:
+        """Return a view where the key says so, else the text itself."""
+        chosen = np.where(uniform(keys) < self.p, 0, 1)
+        return _by_choice(self.steps, chosen, texts, keys)
+
+
+def intensities(
+    make: Callable[[float], Augmenter], low: float, high: float, levels: int = 4
+) -> OneOf:
+    """Return one augmenter of `levels` strengths from low to high, one of them for each text.
+
+    make: the augmenter of a strength, as `WordDropout`. A corpus then holds easy and hard positives
+    alike: `View(intensities(WordDropout, 0.05, 0.4))`. Raises ValueError for fewer than two levels.
+    """
+    if levels < 2:
+        raise ValueError(f"levels must be at least 2, not {levels}")
+    return OneOf(*(make(float(strength)) for strength in np.linspace(low, high, levels)))
+
+
+def uniform(keys: Keys) -> np.ndarray:
+    """Return a number in [0, 1) for each key: float64, of the key's subkey for choices."""
+    return (subkeys(keys, _CHOICE) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def explains(augmenter: Augmenter) -> bool:
+    """Return whether an augmenter, or a part of it, has something to say beside its views."""
+    if isinstance(augmenter, Composition):
+        return any(map(explains, augmenter.steps))
+    return isinstance(augmenter, Explains)
+
+
+def leaves(augmenter: Augmenter) -> tuple[Augmenter, ...]:
+    """Return the augmenters that a composition is made of; of another, itself."""
+    if isinstance(augmenter, Composition):
+        return tuple(leaf for step in augmenter.steps for leaf in leaves(step))
+    return (augmenter,)
+
+
+def map_leaves(augmenter: Augmenter, change: Callable[[Augmenter], Augmenter]) -> Augmenter:
+    """Return the composition with every part changed; of another augmenter, it changed."""
+    if not isinstance(augmenter, Composition):
+        return change(augmenter)
+    changed = object.__new__(type(augmenter))
+    changed.__dict__.update(vars(augmenter))
+    steps = tuple(map_leaves(step, change) for step in augmenter.steps)
+    object.__setattr__(changed, "steps", steps)
+    return changed
+
+
+def fits(augmenter: Augmenter) -> bool:
+    """Return whether an augmenter, or a part of it, takes words from the corpus."""
+    return any(isinstance(leaf, Fits) for leaf in leaves(augmenter))
+
+
+def fitted(augmenter: Augmenter, texts: pa.StringArray) -> Augmenter:
+    """Return the augmenter with every part fitted that fits."""
+    return map_leaves(augmenter, lambda leaf: leaf.fit(texts) if isinstance(leaf, Fits) else leaf)
+
+
+def costly(augmenter: Augmenter) -> bool:
+    """Return whether an augmenter, or a part of it, asks a model or a service."""
+    return any(isinstance(leaf, Costly) for leaf in leaves(augmenter))
+
+
+def follow(before: Views, name: str, after: Views) -> Views:
+    """Return the views of a step, its details under its name behind those of the steps before."""
+    reasons = pc.coalesce(after.reasons, before.reasons)
+    return Views(after.texts, reasons, join_details(before.details, {name: after.details}))
+
+
+def join_details(before: pa.StringArray | None, named: dict[str, pa.StringArray]) -> pa.StringArray:
+    """Return JSON objects with one more member for each name whose details are not null."""
+    told = {name: d.to_pylist() for name, d in named.items() if d.null_count < len(d)}
+    if not told and before is not None:
+        return before
+    rows = len(next(iter(named.values())))
+    joined: list[str | None] = [None] * rows if before is None else before.to_pylist()
+    for name, details in told.items():
+        label = json.dumps(name, ensure_ascii=False)
+        for row, detail in enumerate(details):
+            if detail is not None:
+                head = joined[row]
+                joined[row] = (f"{head[:-1]}," if head else "{") + f"{label}:{detail}}}"
+    return pa.array(joined, pa.string())
+
+
+def _start(texts: pa.StringArray) -> Views:
+    nothing = pa.nulls(len(texts), pa.string())
+    return Views(texts, nothing, nothing)
+
+
+def _by_choice(
+    steps: tuple[Augmenter, ...], chosen: np.ndarray, texts: pa.StringArray, keys: Keys
+) -> Views:
+    """Return the view of step chosen[i] for row i; the text where there is no such step."""
+    rows, parts = [], []
+    for number in range(len(steps) + 1):
+        at = np.flatnonzero(chosen == number)
+        some = texts.take(pa.array(at))
+        views = _start(some)
+        if len(at) and number < len(steps):
+            step = steps[number]
+            views = follow(views, step.name, views_of(step, some, subkeys(keys[at], number)))
+        rows.append(at)
+        parts.append(views)
+    back = pa.array(np.argsort(np.concatenate(rows)))
+    columns = zip(*parts, strict=True)
+    return Views(*(pa.concat_arrays(arrays).take(back) for arrays in columns))

@@ -1,0 +1,146 @@
+"""Augmenters made of augmenters do what their parts do, in the shares that were asked for."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pairsmith.augmenters import (
+    OneOf,
+    Sequence,
+    Sometimes,
+    Views,
+    WordDropout,
+    WordShuffle,
+    from_function,
+    intensities,
+    views_of,
+)
+from pairsmith.schemas import subkeys
+from tests.augmenters.plain_tokens import keys
+from tests.augmenters.properties import check_properties
+
+
+def upper(text, rng):
+    return text.upper()
+
+
+def marked(text, rng):
+    return f"{text}!"
+
+
+class Telling:
+    """Says of each text how long it was, and refuses texts that hold an x."""
+
+    name, version, languages, keeps_meaning, needs = "telling", 1, ("en",), True, "nothing"
+
+    def setup(self):
+        pass
+
+    def __call__(self, texts, keys):
+        return self.views(texts, keys).texts
+
+    def views(self, texts, keys):
+        given = texts.to_pylist()
+        good = [text is not None and "x" not in text for text in given]
+        return Views(
+            pa.array([t if ok else None for t, ok in zip(given, good, strict=True)], pa.string()),
+            pa.array(
+                [None if ok or t is None else "an x" for t, ok in zip(given, good, strict=True)],
+                pa.string(),
+            ),
+            pa.array([f'{{"length":{len(t)}}}' if t else None for t in given], pa.string()),
+        )
+
+
+UPPER, MARKED = from_function(upper), from_function(marked)
+COMPOSED = {
+    "sequence": Sequence(WordDropout(0.3), WordShuffle(), Telling()),
+    "one of": OneOf(WordDropout(0.3), UPPER, weights=(3, 1)),
+    "sometimes": Sometimes(Sequence(UPPER, Telling()), 0.3),
+    "intensities": intensities(WordDropout, 0.1, 0.7),
+}
+
+
+@pytest.mark.parametrize("name", COMPOSED)
+def test_compositions_hold_for_any_text(name):
+    check_properties(COMPOSED[name])
+
+
+def test_a_sequence_gives_its_steps_the_subkeys_in_order():
+    texts, own = pa.array(["one two three four five six seven"] * 50), keys(50)
+    whole = Sequence(WordDropout(0.4), WordShuffle(3))(texts, own)
+    first = WordDropout(0.4)(texts, subkeys(own, 0))
+    assert whole.equals(WordShuffle(3)(first, subkeys(own, 1)))
+
+
+def test_one_of_chooses_in_proportion_to_the_weights_and_each_step_as_if_alone():
+    texts = pa.array(["word"] * 20_000)
+    views = OneOf(UPPER, MARKED, weights=(3, 1))(texts, keys(20_000)).to_pylist()
+    assert set(views) == {"WORD", "word!"}
+    # Binomial(20000, 3/4): a standard deviation is 0.3 %.
+    assert abs(views.count("WORD") / 20_000 - 0.75) < 0.015
+    equal = OneOf(UPPER, MARKED)(texts, keys(20_000)).to_pylist()
+    assert abs(equal.count("WORD") / 20_000 - 0.5) < 0.02
+
+
+def test_sometimes_leaves_the_others_as_they_are():
+    views = Sometimes(UPPER, 0.2)(pa.array(["word"] * 20_000), keys(20_000)).to_pylist()
+    assert set(views) == {"WORD", "word"}
+    assert abs(views.count("WORD") / 20_000 - 0.2) < 0.015
+
+
+def test_intensities_are_spread_from_low_to_high():
+    strengths = [step.p for step in intensities(WordDropout, 0.1, 0.7, 4).steps]
+    assert strengths == pytest.approx([0.1, 0.3, 0.5, 0.7])
+    with pytest.raises(ValueError, match="levels"):
+        intensities(WordDropout, 0.1, 0.7, 1)
+
+
+def test_reasons_and_details_come_through_under_the_names_of_the_steps():
+    chain = Sequence(UPPER, Telling(), MARKED, Telling())
+    views = views_of(chain, pa.array(["ab", "xx", None]), keys(3))
+    assert views.texts.to_pylist() == ["AB!", "XX!", None]
+    small = views_of(Sequence(Telling(), UPPER), pa.array(["ab", "xx", None]), keys(3))
+    assert small.texts.to_pylist() == ["AB", None, None]
+    assert small.reasons.to_pylist() == [None, "an x", None]
+    assert json.loads(small.details[0].as_py()) == {"telling": {"length": 2}}
+    assert small.details[2].as_py() is None
+
+
+def test_what_a_composition_declares_follows_from_its_parts():
+    changing = from_function(upper, languages=("zh",), keeps_meaning=False)
+    both = OneOf(Telling(), changing)
+    assert both.languages == ("en", "zh")
+    assert not both.keeps_meaning
+    assert both.needs == "nothing"
+    assert OneOf(Telling(), UPPER).languages == ()
+    assert Sequence(Telling(), UPPER).name == "telling+upper"
+    assert (both.name, Sometimes(UPPER).name) == ("telling|upper", "upper?")
+
+
+@pytest.mark.parametrize(
+    ("make", "error"),
+    [
+        (lambda: Sequence(), ValueError),
+        (lambda: Sequence("dropout"), TypeError),
+        (lambda: OneOf(UPPER, weights=(1, 2)), ValueError),
+        (lambda: OneOf(UPPER, MARKED, weights=(0, 0)), ValueError),
+        (lambda: OneOf(UPPER, MARKED, weights=(-1, 2)), ValueError),
+        (lambda: Sometimes(UPPER, 0), ValueError),
+        (lambda: Sometimes(UPPER, 1.1), ValueError),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(make, error):
+    with pytest.raises(error):
+        make()
+
+
+def test_choices_do_not_depend_on_the_steps_own_draws():
+    own = np.arange(4000, dtype=np.uint64)
+    texts = pa.array(["a b"] * len(own))
+    chosen = OneOf(WordDropout(0.5), UPPER)(texts, own).to_pylist()
+    dropped = [view for view in chosen if view != "A B"]
+    # Dropout alone decides what it drops: a word of two with p = 1/2 each, one always stays.
+    assert abs(dropped.count("a b") / len(dropped) - 0.25) < 0.04
