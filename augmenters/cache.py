@@ -112,13 +112,15 @@ class Cached:
         # Equal texts that are nowhere are asked about once.
         sames = ids[asked] if by_key else ids[asked].astype("S16")
         _, first, back = np.unique(sames, return_index=True, return_inverse=True)
+        back = np.argsort(np.argsort(first))[back.reshape(-1)]
+        first = np.sort(first)  # in the order of the texts, as a model would be asked without this
         made = self._make(texts.take(pa.array(asked[first])), keys[asked[first]])
         tables = [index.read(exact[exact >= 0]), index.read(other[other >= 0]), made]
         ends = np.cumsum([0, *map(len, tables)])
         source = np.empty(len(ids), np.int64)
         source[exact >= 0] = np.arange(ends[1])
         source[lacking[other >= 0]] = np.arange(ends[1], ends[2])
-        source[asked] = ends[2] + back.reshape(-1)
+        source[asked] = ends[2] + back
         views = pa.concat_tables([table.select(_VIEW) for table in tables])
         views = views.take(pa.array(source))
         if len(lacking):

@@ -30,5 +30,5 @@ def histogram(
         if between == 0:
             counts[1] += 1
         else:
-            counts[2 + min(bins - 3, (between - 1) * (bins - 2) // longer)] += 1
+            counts[2 + (between * (bins - 2) - 1) // longer] += 1
     return counts
