@@ -1,23 +1,22 @@
 """Blocks of units become pairs: screen, view, measure, gate."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pairsmith.augmenters import word_overlap
 from pairsmith.augmenters.compose import join_details
 from pairsmith.pipelines.augment import Augmented, augment
 from pairsmith.pipelines.bases import Base
+from pairsmith.pipelines.gates import pass_gates, pass_screens
 from pairsmith.pipelines.made import Made, failed_rows, rejected_rows
 from pairsmith.pipelines.perturb import add_perturbed
 from pairsmith.pipelines.recipe import Pair, Recipe, View
 from pairsmith.pipelines.rejected import plain
-from pairsmith.pipelines.rules import Mask, Measured, Overlap, Values
-from pairsmith.schemas import UserError, group_ids, pair_ids, record_keys, text_hashes
+from pairsmith.pipelines.rules import Measured
+from pairsmith.schemas import group_ids, pair_ids, record_keys
 from pairsmith.schemas.keys import UNITS_PER_BLOCK
 
 DETAILS = "details"
@@ -38,13 +37,7 @@ def make_pairs(blocks: pa.RecordBatch, recipe: Recipe, made: Made) -> None:
     """Add all pairs of the blocks (BLOCKS), and all rows that did not become one, to `made`."""
     units = list_units(blocks)
     made.units += len(units.table)
-    kept = np.ones(len(units.table), bool)
-    for rule in recipe.screens:
-        refused, values = _judge(rule, rule.refused_texts, units.table["text"])
-        refused &= kept
-        kept &= ~refused
-        if refused.any():
-            made.dropped.append(_refused(units.table, refused, values, "screen", rule.reason))
+    kept = pass_screens(units.table, recipe.screens, made)
     for pair in recipe.pairs:
         chosen = kept & (units.table["unit"].to_numpy() % pair.every == 0)
         rows = pa.array(np.flatnonzero(chosen))
@@ -116,25 +109,12 @@ def _make_kind(
         keep = pa.array(kept)
         table, anchors, positives = (x.filter(keep) for x in (table, anchors, positives))
         details = details and details.filter(keep)
-    gates = recipe.gates_of(pair)
-    measures_overlap = any(isinstance(gate, Overlap) for gate in gates)
-    measured = Measured(
-        anchors,
-        positives,
-        text_hashes(anchors),
-        text_hashes(positives),
-        word_overlap(anchors, positives) if measures_overlap else np.zeros(len(table), np.float32),
+    kept, measured = pass_gates(
+        table, anchors, positives, recipe.gates_of(pair), made, kind=pair.kind, draw=draw
     )
-    kept = np.ones(len(table), bool)
-    for gate in gates:
-        refused, values = _judge(gate, gate.refused_pairs, measured)
-        refused &= kept
-        kept &= ~refused
-        if refused.any():
-            reason = f"{pair.kind}: {gate.reason}"
-            made.dropped.append(_refused(table, refused, values, "gate", reason, pair.kind, draw))
-    pairs = _rows(table, pair, draw, measured, measures_overlap, details, plain(recipe.schema))
-    add_perturbed(pairs.filter(pa.array(kept)), table["text"].filter(pa.array(kept)), recipe, made)
+    keep = pa.array(kept)
+    pairs = _rows(table, pair, draw, measured, details, plain(recipe.schema)).filter(keep)
+    add_perturbed(pairs, table["text"].filter(keep), recipe, made)
 
 
 def _see(
@@ -157,7 +137,6 @@ def _rows(
     pair: Pair,
     draw: int,
     measured: Measured,
-    measures_overlap: bool,
     details: pa.StringArray | None,
     schema: pa.Schema,
 ) -> pa.RecordBatch:
@@ -171,14 +150,15 @@ def _rows(
         "source_id": source_id,
         "unit": unit,
         "group_id": table["group_id"],
-        "anchor_hash": pa.array(measured.anchor_hashes),
-        "positive_hash": pa.array(measured.positive_hashes),
+        "anchor_hash": measured.anchor_hashes,
+        "positive_hash": measured.positive_hashes,
         "kind": pair.kind,
         "anchor_view": pair.anchor.name,
         "positive_view": pair.positive.name,
         "draw": draw,
         "lang": table["lang"],
-        "overlap": pa.array(measured.overlap) if measures_overlap else None,
+        "similarity": measured.similarity,
+        "overlap": measured.overlap,
         "weight": 1.0,
         "label": table["label"],
         DETAILS: details,
@@ -190,29 +170,9 @@ def _rows(
         if pa.types.is_list(kind):
             empty = pa.array([], kind.value_type)
             value = pa.ListArray.from_arrays(pa.array(none), empty, type=kind)
+        elif isinstance(value, np.ndarray):
+            value = pa.array(value)
         elif not isinstance(value, pa.Array):
             value = pa.repeat(pa.scalar(value, kind), count)
         arrays.append(value)
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-def _judge(rule: object, refuses: Callable[[Any], tuple[Mask, Values]], given: Any) -> Any:
-    try:
-        return refuses(given)
-    except Exception as error:
-        name = type(rule).__name__
-        raise UserError(f"the rule {name} raised {type(error).__name__}: {error}") from error
-
-
-def _refused(
-    table: pa.RecordBatch,
-    refused: npt.NDArray[np.bool_],
-    values: npt.NDArray[np.float64],
-    stage: str,
-    reason: str,
-    kind: str | None = None,
-    draw: int | None = None,
-) -> pa.RecordBatch:
-    details = pa.array([f"{value:.4g}" for value in values[refused].tolist()])
-    rows = table.filter(pa.array(refused))
-    return rejected_rows(rows, stage=stage, reason=reason, detail=details, kind=kind, draw=draw)

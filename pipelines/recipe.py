@@ -15,6 +15,7 @@ from pairsmith.pipelines.bases import Base, Unit
 from pairsmith.pipelines.negatives import Negatives, Perturbed
 from pairsmith.pipelines.rules import PairRule, TextRule
 from pairsmith.pipelines.segment import Segmenter, Sentences
+from pairsmith.pipelines.similarity import Similarity
 from pairsmith.schemas import manifest, with_columns
 
 
@@ -139,7 +140,8 @@ class Recipe:
     @property
     def costly(self) -> bool:
         """Return whether a step asks a model or a service, so that a cache pays."""
-        return any(map(costly, self.steps))
+        gates = [gate for pair in self.pairs for gate in self.gates_of(pair)]
+        return any(map(costly, self.steps)) or any(isinstance(g, Similarity) for g in gates)
 
     @property
     def fits(self) -> bool:
@@ -148,7 +150,19 @@ class Recipe:
 
     def cached(self, folder: str) -> "Recipe":
         """Return the recipe with a cache around what asks a model or a service."""
-        return self._changed(lambda step: with_cache(step, folder))
+
+        def keeping(gates: tuple[PairRule, ...]) -> tuple[PairRule, ...]:
+            return tuple(
+                dataclasses.replace(gate, cache=folder) if isinstance(gate, Similarity) else gate
+                for gate in gates
+            )
+
+        recipe = self._changed(lambda step: with_cache(step, folder))
+        pairs = (
+            pair if pair.gates is None else dataclasses.replace(pair, gates=keeping(pair.gates))
+            for pair in recipe.pairs
+        )
+        return dataclasses.replace(recipe, pairs=tuple(pairs), gates=keeping(recipe.gates))
 
     def fitted(self, texts: pa.StringArray) -> "Recipe":
         """Return the recipe with every step that takes words from the corpus fitted to it."""
@@ -174,6 +188,9 @@ class Recipe:
         """Load what the augmenters need; raises UserError when an extra is missing."""
         for step in self.steps:
             step.setup()
+        for gate in (gate for pair in self.pairs for gate in self.gates_of(pair)):
+            if isinstance(gate, Similarity):
+                gate.setup()
 
     def as_data(self) -> dict[str, Any]:
         """Return the recipe as JSON data: the settings and versions of every part."""

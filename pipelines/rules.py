@@ -25,8 +25,10 @@ class Measured:
     positives: pa.StringArray
     anchor_hashes: npt.NDArray[np.uint64]
     positive_hashes: npt.NDArray[np.uint64]
-    overlap: npt.NDArray[np.float32]
-    """Jaccard similarity of the sets of case-folded words."""
+    overlap: npt.NDArray[np.float32] | None = None
+    """Jaccard similarity of the sets of case-folded words; None where no gate asks."""
+    similarity: npt.NDArray[np.float32] | None = None
+    """Cosine by an encoder; None where no gate asks, nan for pairs refused before it was asked."""
 
 
 @runtime_checkable
@@ -139,10 +141,9 @@ class Overlap:
 
     def refused_pairs(self, pairs: Measured) -> tuple[Mask, Values]:
         """Return which pairs lie outside the bounds, and their overlap."""
-        overlap = pairs.overlap.astype(np.float64)
-        # Compared in float32, as measured: 0.9 is then inside [0, 0.9].
-        refused = (pairs.overlap > np.float32(self.max)) | (pairs.overlap < np.float32(self.min))
-        return refused, overlap
+        if pairs.overlap is None:
+            raise ValueError("overlap was not measured")
+        return outside(pairs.overlap, self.min, self.max), pairs.overlap.astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -159,3 +160,11 @@ class Unchanged:
     def refused_pairs(self, pairs: Measured) -> tuple[Mask, Values]:
         """Return which pairs hold one text twice; the value is always 1."""
         return pairs.anchor_hashes == pairs.positive_hashes, np.ones(len(pairs.anchors))
+
+
+def outside(values: npt.NDArray[np.float32], low: float, high: float) -> Mask:
+    """Return which values are below low or above high; not nan.
+
+    Compared in float32, as measured: 0.9 is then inside [0, 0.9].
+    """
+    return (values < np.float32(low)) | (values > np.float32(high))

@@ -1,0 +1,107 @@
+"""The gate that asks an encoder: its figures are the encoder's, kept, and judged last."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pairsmith.augmenters import WordDropout, cache
+from pairsmith.pipelines import similarity
+from pairsmith.pipelines.build import build
+from pairsmith.pipelines.recipe import Pair, Recipe, View
+from pairsmith.pipelines.rules import Overlap
+from pairsmith.pipelines.similarity import Similarity
+from pairsmith.schemas import Dataset, UserError
+from tests.pipelines.corpora import documents, sums, write_jsonl
+from tests.pipelines.test_pairs import rejected
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A static encoder with one random vector a word."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.models import StaticEmbedding
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    words = sorted({w for d in documents() for w in d["text"].replace(".", " ").split()})
+    vocabulary = {word: number for number, word in enumerate(["[UNK]", *words])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    weights = np.random.default_rng(3).normal(size=(len(vocabulary), 16)).astype(np.float32)
+    folder = tmp_path_factory.mktemp("encoder")
+    SentenceTransformer(
+        modules=[StaticEmbedding(tokenizer, embedding_weights=weights)], device="cpu"
+    ).save(str(folder))
+    return str(folder)
+
+
+def run(folder: Path, name: str, gate: Similarity, **options: object) -> Dataset:
+    cache._index.cache_clear()
+    pair = Pair("dropout", View(), View(WordDropout(0.5)))
+    recipe = Recipe((pair,), gates=(Overlap(max=0.6), gate), shards=3)
+    files = [str(write_jsonl(folder / "in.jsonl", documents(12)))]
+    return build(recipe, name, files, folder / name, **options)  # type: ignore[arg-type]
+
+
+def test_similarity_is_the_encoders_cosine_and_pairs_outside_the_bounds_are_dropped(
+    tmp_path: Path, encoder: str
+) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    dataset = run(tmp_path, "out", Similarity(encoder, min=0.5, max=0.9))
+    pairs = dataset.read().to_pylist()
+    model = SentenceTransformer(encoder, device="cpu")
+    for row in pairs[:50]:
+        a, b = model.encode([row["anchor"], row["positive"]])
+        cosine = a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+        assert row["similarity"] == pytest.approx(cosine, abs=1e-4)
+    assert all(0.5 <= row["similarity"] <= 0.9 for row in pairs)
+    outside = [row for row in rejected(dataset, "dropped") if "similarity" in str(row["reason"])]
+    assert outside
+    assert all(not 0.5 <= float(str(row["detail"])) <= 0.9 for row in outside)
+    assert {row["reason"] for row in outside} == {"dropout: similarity not in [0.5, 0.9]"}
+
+
+def test_figures_are_kept_and_a_rebuild_does_not_load_the_encoder(
+    tmp_path: Path, encoder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = tmp_path / "cache"
+    first = run(tmp_path, "first", Similarity(encoder), cache=shared)
+    assert "cache" not in json.dumps(first.manifest.recipe)
+
+    def refuse(model: str) -> None:
+        raise AssertionError("the encoder was loaded")
+
+    monkeypatch.setattr(similarity, "_encoder", refuse)
+    run(tmp_path, "second", Similarity(encoder), cache=shared)
+    assert sums(tmp_path / "first") == sums(tmp_path / "second")
+
+
+def test_only_pairs_that_passed_the_gates_before_are_measured(tmp_path: Path, encoder: str) -> None:
+    run(tmp_path, "out", Similarity(encoder), cache=tmp_path / "cache")
+    asked = sum(
+        pa.parquet.read_table(file).num_rows for file in (tmp_path / "cache").rglob("*.parquet")
+    )
+    dropped = rejected(Dataset(tmp_path / "out", None), "dropped")  # type: ignore[arg-type]
+    overlapping = [row for row in dropped if "overlap" in str(row["reason"])]
+    assert overlapping
+    assert asked < 12 * 9
+    assert asked + len(overlapping) == 12 * 9
+
+
+def test_a_missing_encoder_is_one_line_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(UserError, match="no encoder 'no/such-model'"):
+        run(tmp_path, "out", Similarity("no/such-model"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_bounds_that_mean_nothing_are_refused() -> None:
+    with pytest.raises(ValueError, match="-1 <= min <= max <= 1"):
+        Similarity("x", min=0.5, max=0.4)
