@@ -23,6 +23,8 @@ from pairsmith.augmenters.plans import Bytes, Flags, Ints, Keys, Longs, integer,
 
 # Bit b stands for the byte b: 9 to 13 and 28 to 32.
 _ASCII_SPACES = np.uint64(0x1F0003E00)
+MOST_BYTES = 2**31 - 1
+"""What 32-bit offsets of a string array can address."""
 
 
 @njit
@@ -179,6 +181,32 @@ def _before_openers(data: Bytes, first: int, stop: int, classes: Bytes) -> int:
             break
         stop = i
     return stop
+
+
+@njit
+def copy(source: Bytes, start: int, end: int, out: Bytes, o: int) -> int:
+    """Copy source[start:end] to out[o:] and return where it ends."""
+    for i in range(end - start):
+        out[np.uintp(o + i)] = source[np.uintp(start + i)]
+    return o + (end - start)
+
+
+@njit
+def would_merge(left: int, right: int) -> bool:
+    """Return True when two tokens without a gap would read as other tokens: see the edge bits."""
+    if left & RIGHT_CJK:
+        return not right & LEFT_CJK and right & GLUES_LEFT != 0
+    return not right & LEFT_CJK or left & OPENS_RIGHT != 0
+
+
+@njit
+def with_room(out: Bytes, o: int, room: int) -> Bytes:
+    """Return `out`, or a longer copy of out[:o], with room for so many bytes behind `o`."""
+    if o + room <= out.size:
+        return out
+    longer = np.empty(out.size + out.size // 2 + room, np.uint8)
+    copy(out, 0, o, longer, 0)
+    return longer
 
 
 @njit

@@ -1,6 +1,7 @@
 """What compiled code can do to a text, with checked settings; apart from it as it loads numba."""
 
-from typing import Final, Literal, NamedTuple
+from collections.abc import Callable
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,19 @@ SPANS: Final = 1
 CROP: Final = 2
 SHUFFLE: Final = 3
 REPEAT: Final = 4
+SWAP: Final = 5
+SWAP_ANYWHERE: Final = 6
+PUNCTUATE: Final = 7
+INSERT: Final = 8
+SUBSTITUTE: Final = 9
+SPLIT: Final = 10
+JOIN: Final = 11
+CASE_WORDS: Final = 12
+CASE_LETTERS: Final = 13
+KEYBOARD: Final = 14
+OCR: Final = 15
+PINYIN: Final = 16
+LOOKALIKE: Final = 17
 
 Style = Literal["sentinel", "mask", "delete"]
 Marks = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], bool, int]
@@ -71,15 +85,26 @@ class Plan(NamedTuple):
         require("numba", extra="build")
         from pairsmith.augmenters.rewrite import rewrite
 
-        keys = check_keys(keys, texts.rows)
         # Settings may be of any number type; each would be compiled for anew.
         plan = self._replace(low=float(self.low), high=float(self.high), size=int(self.size))
-        data, offsets = rewrite(
-            *(texts.data, texts.offsets, texts.valid), keys, char_classes(), inside, pieces, plan
-        )
-        if not offsets.size:
-            raise too_long()
-        return string_array(data, offsets, texts.valid)
+        return run(rewrite, texts, keys, char_classes(), inside, pieces, plan)
+
+
+def run(
+    kernel: Callable[..., tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]],
+    texts: Buffers,
+    keys: npt.NDArray[np.uint64],
+    *arguments: Any,
+) -> pa.StringArray:
+    """Return what a kernel makes of the buffers of texts, their keys and its arguments.
+
+    Raises ValueError for keys that do not fit the texts, and when the result exceeds 2 GiB.
+    """
+    keys = check_keys(keys, texts.rows)
+    data, offsets = kernel(texts.data, texts.offsets, texts.valid, keys, *arguments)
+    if not offsets.size:
+        raise too_long()
+    return string_array(data, offsets, texts.valid)
 
 
 def check_rate(p: float) -> None:

@@ -5,8 +5,8 @@ numba's cache of this file does not see changes in `kernels.py` and `plans.py`: 
 
 import numpy as np
 
-from pairsmith.augmenters.characters import GLUES_LEFT, LEFT_CJK, OPENS_RIGHT, RIGHT_CJK
-from pairsmith.augmenters.kernels import longest, scan
+from pairsmith.augmenters.characters import LEFT_CJK, RIGHT_CJK
+from pairsmith.augmenters.kernels import MOST_BYTES, copy, longest, scan, with_room, would_merge
 from pairsmith.augmenters.operations import CROP, DROP, SHUFFLE, SPANS, Marks, Pieces, Plan
 from pairsmith.augmenters.plans import (
     Bytes,
@@ -22,7 +22,6 @@ from pairsmith.augmenters.plans import (
     plan_spans,
 )
 
-_MOST_BYTES = 2**31 - 1
 _SPACE = 32
 _DIGITS = 10
 
@@ -83,16 +82,13 @@ def rewrite(
             else:
                 m = plan_repeat(n, state, low, what, gap)
                 room += room + n + n
-        if o + room > out.size:
-            bigger = np.empty(out.size + out.size // 2 + room, np.uint8)
-            _copy(out, 0, o, bigger, 0)
-            out = bigger
+        out = with_room(out, o, room)
         if n > 0:
             bare = op == CROP and m < n
             o = _write(data, start, end, bounds, edges, n, what, gap, m, out, o, marks, bare)
         else:
-            o = _copy(data, start, end, out, o)
-        if o > _MOST_BYTES:
+            o = copy(data, start, end, out, o)
+        if o > MOST_BYTES:
             return out[:0], out_offsets[:0]
         out_offsets[row + 1] = o
     return out[:o], out_offsets
@@ -135,7 +131,7 @@ def _write(
     number = 0
     before = 0
     if not bare:
-        o = _copy(data, start, bounds[0], out, o)
+        o = copy(data, start, bounds[0], out, o)
     j = 0
     while j < m:
         t = what[j]
@@ -143,44 +139,28 @@ def _write(
         if j > 0:
             g = gap[j]
             if g > 0 and bounds[2 * g - 1] < bounds[2 * g]:
-                o = _copy(data, bounds[2 * g - 1], bounds[2 * g], out, o)
-            elif _would_merge(before, edge):
+                o = copy(data, bounds[2 * g - 1], bounds[2 * g], out, o)
+            elif would_merge(before, edge):
                 out[o] = _SPACE
                 o += 1
         j += 1
         if t < 0:
-            o = _copy(prefix, 0, prefix.size, out, o)
+            o = copy(prefix, 0, prefix.size, out, o)
             if numbered:
                 o = _write_number(number, out, o)
                 number += 1
-            o = _copy(suffix, 0, suffix.size, out, o)
+            o = copy(suffix, 0, suffix.size, out, o)
             before = edge
         else:
             first = bounds[2 * t]
             while j < m and what[j] == t + 1 and gap[j] == t + 1:
                 t += 1
                 j += 1
-            o = _copy(data, first, bounds[2 * t + 1], out, o)
+            o = copy(data, first, bounds[2 * t + 1], out, o)
             before = edges[t]
     if not bare:
-        o = _copy(data, bounds[2 * n - 1], end, out, o)
+        o = copy(data, bounds[2 * n - 1], end, out, o)
     return o
-
-
-@njit
-def _copy(source: Bytes, start: int, end: int, out: Bytes, o: int) -> int:
-    """Copy source[start:end] to out[o:] and return where it ends."""
-    for i in range(end - start):
-        out[np.uintp(o + i)] = source[np.uintp(start + i)]
-    return o + (end - start)
-
-
-@njit
-def _would_merge(left: int, right: int) -> bool:
-    """Return True when two tokens without a gap would read as other tokens: see the edge bits."""
-    if left & RIGHT_CJK:
-        return not right & LEFT_CJK and right & GLUES_LEFT != 0
-    return not right & LEFT_CJK or left & OPENS_RIGHT != 0
 
 
 @njit

@@ -1,0 +1,236 @@
+"""Compiled loops that make typing and reading mistakes: one pass over Arrow buffers.
+
+A word is hit with the rate asked for; only then is it looked at, so that rare mistakes cost little.
+numba's cache of this file does not see changes in `kernels.py` and `plans.py`: touch it after one.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pairsmith.augmenters.kernels import MOST_BYTES, copy, longest, scan, with_room
+from pairsmith.augmenters.operations import KEYBOARD
+from pairsmith.augmenters.plans import Bytes, Ints, Keys, below, draw, integer, njit
+
+_UPPER = 0x20
+"""The bit that tells ASCII letters from their capitals."""
+_LETTERS = 26
+
+
+class Mistakes(NamedTuple):
+    """What can become what: entries `firsts[x]` to `firsts[x + 1]` stand for letter or byte x.
+
+    KEYBOARD: entry e is the neighbouring letter data[e]. OCR: it is the string
+    data[bounds[2 * e]:bounds[2 * e + 1]], which is read as the one from there to bounds[2 * e + 2].
+    """
+
+    firsts: Ints
+    bounds: Ints
+    data: Bytes
+
+
+@njit
+def mistake_words(
+    data: Bytes,
+    offsets: Ints,
+    valid: Bytes,
+    keys: Keys,
+    classes: Bytes,
+    inside: Bytes,
+    op: int,
+    rate: float,
+    least: int,
+    kinds: Keys,
+    mistakes: Mistakes,
+) -> tuple[Bytes, Ints]:
+    """Return the texts with mistakes as (bytes, int32 offsets); no offsets at all beyond 2 GiB.
+
+    Each word of at least `least` letters gets one with probability `rate`. kinds: of KEYBOARD, the
+    random number below which a mistake is of the first, second or third kind, shape (3,).
+    """
+    rows = offsets.size - 1
+    bounds = np.empty(longest(offsets) + 4, np.int32)
+    edges = np.empty(bounds.size // 2, np.uint8)
+    threshold = np.uint64(rate * 2.0**64)
+    out = np.empty(integer(offsets[rows]) - offsets[0] + 64, np.uint8)
+    out_offsets = np.zeros(rows + 1, np.int32)
+    o = 0
+    for row in range(rows):
+        if valid.size and not valid[row]:
+            out_offsets[row + 1] = o
+            continue
+        start = integer(offsets[row])
+        end = integer(offsets[row + 1])
+        n = scan(data, start, end, classes, inside, bounds, edges)
+        out = with_room(out, o, end - start + 2 * n)
+        state = draw(keys[row], op)
+        copied = start
+        for t in range(n):
+            own = draw(state, t)
+            if own >= threshold:
+                continue
+            first = integer(bounds[np.uintp(2 * t)])
+            stop = integer(bounds[np.uintp(2 * t + 1)])
+            o = copy(data, copied, first, out, o)
+            if op == KEYBOARD:
+                o = _mistype(data, first, stop, own, least, kinds, mistakes, out, o)
+            else:
+                o = _misread(data, first, stop, own, least, mistakes, out, o)
+            copied = stop
+        o = copy(data, copied, end, out, o)
+        if o > MOST_BYTES:
+            return out[:0], out_offsets[:0]
+        out_offsets[row + 1] = o
+    return out[:o], out_offsets
+
+
+@njit
+def _is_letter(b: np.uint8) -> bool:
+    """Return True for a to z and A to Z."""
+    return (integer(b) | _UPPER) - 97 >= 0 and (integer(b) | _UPPER) - 97 < _LETTERS
+
+
+@njit
+def _is_digit(b: np.uint8) -> bool:
+    """Return True for 0 to 9."""
+    return integer(b) >= 48 and integer(b) <= 57
+
+
+@njit
+def _letters(data: Bytes, first: int, stop: int) -> int:
+    """Return the number of ASCII letters of a word; 0 when it is a number, an address or the like.
+
+    Between its first and last letter or digit nothing else may stand than letters, `'` and `-`.
+    """
+    while first < stop and not (_is_letter(data[first]) or _is_digit(data[first])):
+        first += 1
+    while stop > first and not (_is_letter(data[stop - 1]) or _is_digit(data[stop - 1])):
+        stop -= 1
+    count = 0
+    for i in range(first, stop):
+        b = data[i]
+        if _is_letter(b):
+            count += 1
+        elif b < 128 and b != 39 and b != 45:
+            return 0
+    return count
+
+
+@njit
+def _mistype(
+    data: Bytes,
+    first: int,
+    stop: int,
+    own: np.uint64,
+    least: int,
+    kinds: Keys,
+    mistakes: Mistakes,
+    out: Bytes,
+    o: int,
+) -> int:
+    """Write data[first:stop] with one typing mistake at out[o:] and return where it ends."""
+    letters = _letters(data, first, stop)
+    if letters < least:
+        return copy(data, first, stop, out, o)
+    bits = draw(own, 0)
+    kind = 0 + integer(bits >= kinds[0]) + integer(bits >= kinds[1]) + integer(bits >= kinds[2])
+    if kind == 1:
+        pairs = 0
+        for i in range(first, stop - 1):
+            pairs += integer(_differ(data, i))
+        if pairs > 0:
+            i = first
+            left = below(draw(own, 1), pairs)
+            while left > 0 or not _differ(data, i):
+                left -= integer(_differ(data, i))
+                i += 1
+            o = copy(data, first, i, out, o)
+            # The shape of the word stays: a capital stands where one stood.
+            out[o] = (data[i + 1] & ~np.uint8(_UPPER)) | (data[i] & np.uint8(_UPPER))
+            out[o + 1] = (data[i] & ~np.uint8(_UPPER)) | (data[i + 1] & np.uint8(_UPPER))
+            return copy(data, i + 2, stop, out, o + 2)
+        kind = 0
+    i = first
+    left = below(draw(own, 1), letters)
+    while left > 0 or not _is_letter(data[i]):
+        left -= integer(_is_letter(data[i]))
+        i += 1
+    if kind == 2:
+        o = copy(data, first, i, out, o)
+    elif kind == 3:
+        o = copy(data, first, i + 1, out, o)
+        out[o] = data[i]
+        if i + 1 < stop and _is_letter(data[i + 1]):
+            out[o] = (data[i] & ~np.uint8(_UPPER)) | (data[i + 1] & np.uint8(_UPPER))
+        o += 1
+    else:
+        o = copy(data, first, i, out, o)
+        letter = (integer(data[i]) | _UPPER) - 97
+        entry = integer(mistakes.firsts[letter])
+        entry += below(draw(own, 2), integer(mistakes.firsts[letter + 1]) - entry)
+        out[o] = (mistakes.data[entry] & ~np.uint8(_UPPER)) | (data[i] & np.uint8(_UPPER))
+        o += 1
+    return copy(data, i + 1, stop, out, o)
+
+
+@njit
+def _differ(data: Bytes, i: int) -> bool:
+    """Return True when bytes i and i + 1 are two letters, and not the same one."""
+    a, b = data[i], data[i + 1]
+    return _is_letter(a) and _is_letter(b) and (a | np.uint8(_UPPER)) != (b | np.uint8(_UPPER))
+
+
+@njit
+def _misread(
+    data: Bytes,
+    first: int,
+    stop: int,
+    own: np.uint64,
+    least: int,
+    mistakes: Mistakes,
+    out: Bytes,
+    o: int,
+) -> int:
+    """Write data[first:stop] with one reading mistake at out[o:] and return where it ends."""
+    length = 0
+    found = 0
+    for i in range(first, stop):
+        length += integer(_is_letter(data[i]) or _is_digit(data[i]))
+        for entry in _entries(data, i, mistakes):
+            found += integer(_stands(data, i, stop, entry, mistakes))
+    if length < least or found == 0:
+        return copy(data, first, stop, out, o)
+    left = below(draw(own, 0), found)
+    for i in range(first, stop):
+        for entry in _entries(data, i, mistakes):
+            if not _stands(data, i, stop, entry, mistakes):
+                continue
+            if left == 0:
+                a, b, c = mistakes.bounds[2 * entry : 2 * entry + 3]
+                o = copy(data, first, i, out, o)
+                o = copy(mistakes.data, integer(b), integer(c), out, o)
+                return copy(data, i + integer(b - a), stop, out, o)
+            left -= 1
+    return o
+
+
+@njit
+def _entries(data: Bytes, i: int, mistakes: Mistakes) -> range:
+    """Return the entries for strings that begin with byte i."""
+    b = integer(data[i])
+    if b >= mistakes.firsts.size - 1:
+        return range(0)
+    return range(integer(mistakes.firsts[b]), integer(mistakes.firsts[b + 1]))
+
+
+@njit
+def _stands(data: Bytes, i: int, stop: int, entry: int, mistakes: Mistakes) -> bool:
+    """Return True when the string of an entry stands at byte i and ends by `stop`."""
+    a = integer(mistakes.bounds[2 * entry])
+    b = integer(mistakes.bounds[2 * entry + 1])
+    if i + b - a > stop:
+        return False
+    j = 0
+    while a + j < b and data[i + j] == mistakes.data[a + j]:
+        j += 1
+    return a + j == b
