@@ -21,6 +21,7 @@ from xxhash import xxh3_128_digest, xxh3_128_hexdigest
 
 from pairsmith.augmenters.augmenter import Augmenter, Costly, Keys, Views, views_of
 from pairsmith.augmenters.compose import map_leaves
+from pairsmith.augmenters.delegating import Delegating
 from pairsmith.augmenters.settings import as_data
 from pairsmith.schemas import UserError, put
 from pairsmith.schemas.manifest import digest
@@ -42,47 +43,13 @@ Ids = npt.NDArray[np.bytes_]
 
 
 @dataclass(frozen=True)
-class Cached:
+class Cached(Delegating):
     """An augmenter that looks into the cache folder first, and adds to it what was not there."""
 
-    augmenter: Augmenter
     folder: str
-
-    @property
-    def name(self) -> str:
-        """Return the name of the augmenter."""
-        return self.augmenter.name
-
-    @property
-    def version(self) -> int:
-        """Return the version of the augmenter."""
-        return self.augmenter.version
-
-    @property
-    def languages(self) -> tuple[str, ...]:
-        """Return the languages of the augmenter."""
-        return self.augmenter.languages
-
-    @property
-    def keeps_meaning(self) -> bool:
-        """Return whether the augmenter keeps it."""
-        return self.augmenter.keeps_meaning
-
-    @property
-    def needs(self) -> str:
-        """Return what the augmenter needs."""
-        return self.augmenter.needs
-
-    def settings(self) -> dict[str, Any]:
-        """Return those of the augmenter: a cache decides nothing."""
-        return as_data(self.augmenter)  # type: ignore[no-any-return]
 
     def setup(self) -> None:
         """Do nothing: the augmenter is set up by the first text that is not in the cache."""
-
-    def __call__(self, texts: pa.StringArray, keys: Keys) -> pa.StringArray:
-        """Return the view of each text, kept or new; null for null."""
-        return self.views(texts, keys).texts
 
     def views(self, texts: pa.StringArray, keys: Keys) -> Views:
         """Return the views with their reasons and details, kept or new."""
@@ -101,7 +68,7 @@ class Cached:
 
     def _some(self, index: "_Index", texts: pa.StringArray, keys: Keys) -> pa.Table:
         """Return a row for each text; those that the cache lacked are added to it."""
-        by_key = isinstance(self.augmenter, Costly) and self.augmenter.cache_by == "record"
+        by_key = self.cache_by == "record"
         ids = _ids(texts, keys)
         exact = index.find(ids)
         lacking = np.flatnonzero(exact < 0)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pairsmith.augmenters.augmenter import Augmenter, Costly, Explains, Fits, Keys, Views, views_of
+from pairsmith.augmenters.delegating import Delegating
 from pairsmith.schemas import subkeys
 
 _CHOICE = 0x0C401CE
@@ -167,6 +168,8 @@ def explains(augmenter: Augmenter) -> bool:
     """Return whether an augmenter, or a part of it, has something to say beside its views."""
     if isinstance(augmenter, Composition):
         return any(map(explains, augmenter.steps))
+    if isinstance(augmenter, Delegating):
+        return explains(augmenter.augmenter)
     return isinstance(augmenter, Explains)
 
 

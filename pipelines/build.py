@@ -1,18 +1,14 @@
 """Driving a build: refuse early, run the pipeline, check the books, write the manifest last."""
 
 import datetime
-import fcntl
 import importlib.metadata
-import re
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import apache_beam as beam
 import orjson
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
-from apache_beam.runners.runner import create_runner
+from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 
 from pairsmith.pipelines.accounts import (
@@ -24,21 +20,21 @@ from pairsmith.pipelines.accounts import (
     top_reasons,
 )
 from pairsmith.pipelines.card import card
+from pairsmith.pipelines.claim import FOLDERS, claimed
+from pairsmith.pipelines.engine import has_worker_processes, pipeline_of
 from pairsmith.pipelines.inputs import Input, name_of, plan_inputs
 from pairsmith.pipelines.progress import ProgressLine
 from pairsmith.pipelines.recipe import Recipe
+from pairsmith.pipelines.shared import shared
 from pairsmith.pipelines.transforms import RESULTS, BuildDataset, Job
 from pairsmith.schemas import Dataset, Manifest, UserError, put
 from pairsmith.schemas.dataset import MANIFEST
 from pairsmith.schemas.manifest import InputFile
 
-UNFINISHED = "UNFINISHED"
-_FOLDERS = ("shards", "dropped", "failed")
 _LIBRARIES = (
     *("apache-beam", "numba", "numpy", "pairsmith", "pyarrow", "rjieba", "sentencepiece"),
     *("sentencex", "xxhash"),
 )
-_IN_PROCESS = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 
 
 def build(
@@ -65,17 +61,28 @@ def build(
     Raises UserError, and leaves nothing behind, for what the user can mend.
     """
     recipe.as_data()  # refuses what cannot be recorded before any work is done
-    recipe.setup()
-    files = plan_inputs(inputs, recipe.source)
-    splits = [split for file in files for split in file.splits]
-    console = console or Console(stderr=True, quiet=True)
-    with _claimed(output):
+    options = PipelineOptions(list(beam_flags))
+    with ExitStack() as held:
+        run = recipe
+        if recipe.costly and has_worker_processes(options):
+            run = held.enter_context(shared(recipe))
+        run.setup()
+        files = plan_inputs(inputs, recipe.source)
+        splits = [split for file in files for split in file.splits]
+        console = console or Console(stderr=True, quiet=True)
+        held.enter_context(claimed(output))
         total = sum(split.bytes for split in splits)
-        with ProgressLine(console, total, recipe.shards) as progress:
+        if recipe.costly:
             cache = cache or output.with_name(f"{output.name}.cache")
-            run = recipe.cached(str(cache.resolve())) if recipe.costly else recipe
+            run = run.cached(str(cache.resolve()))
+        with (
+            ProgressLine(console, total, recipe.shards) as progress,
+            pipeline_of(options) as pipeline,
+        ):
             job = Job(run, str(output), batch_rows, progress.address)
-            _run(job, splits, has_ids=any(file.has_ids for file in files), flags=beam_flags)
+            has_ids = any(file.has_ids for file in files)
+            spread = pipeline | "Splits" >> beam.Create(splits) | "Spread" >> beam.Reshuffle()
+            _ = spread | "Build" >> BuildDataset(job, has_ids=has_ids)
         results = orjson.loads((output / RESULTS).read_bytes())
         rows_read = sum(result["rows_read"] for result in results if "rows_read" in result)
         if not rows_read:
@@ -102,93 +109,12 @@ def build(
     return dataset
 
 
-def _run(job: Job, splits: Sequence[object], *, has_ids: bool, flags: Sequence[str]) -> None:
-    options = PipelineOptions(list(flags))
-    named = options.view_as(StandardOptions).runner
-    # DirectRunner would try an engine that may not be there, and fall back without a word.
-    try:
-        runner = create_runner(_IN_PROCESS if named in (None, "DirectRunner") else named)
-    except (ImportError, ValueError) as error:
-        raise UserError(f"--runner={named}: {error}") from error
-    try:
-        with beam.Pipeline(runner=runner, options=options) as pipeline:
-            (
-                pipeline
-                | "Splits" >> beam.Create(splits)
-                | "Spread" >> beam.Reshuffle()
-                | "Build" >> BuildDataset(job, has_ids=has_ids)
-            )
-    except Exception as error:
-        # Engines wrap what a worker raised in errors of their own, and only the text survives.
-        if line := _mendable(error):
-            raise UserError(line) from error
-        raise
-
-
-def _mendable(error: Exception) -> str | None:
-    """Return the one line of a user's error that was raised on a worker."""
-    text = str(error)
-    if isinstance(error, UserError):
-        return text.rsplit(" [while running", 1)[0]
-    if found := re.search(r"UserError: (.+?)(?: \[while running|$)", text, re.MULTILINE):
-        return found[1]
-    return None
-
-
-@contextmanager
-def _claimed(output: Path) -> Iterator[None]:
-    """Hold the folder for this build alone; leave it as it was when the build fails."""
-    marker = output / UNFINISHED
-    if output.exists() and not output.is_dir():
-        raise UserError(f"{output} is a file; choose another --output")
-    if output.exists() and not marker.exists() and any(output.iterdir()):
-        what = "a finished dataset" if (output / MANIFEST).exists() else "files of something else"
-        raise UserError(f"{output} already holds {what}; choose another --output or remove it")
-    made = [folder for folder in (output, *output.parents) if not folder.exists()]
-    with ExitStack() as undo:
-        try:
-            undo.callback(_remove_if_empty, made)
-            output.mkdir(parents=True, exist_ok=True)
-            lock = undo.enter_context(marker.open("a"))
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(f"another build is at work in {output}; wait for it") from error
-        except OSError as error:
-            raise UserError(
-                f"cannot write to {output}: {error.strerror}; choose another --output"
-            ) from error
-        if not marker.exists():  # the build that held the lock has finished meanwhile
-            raise UserError(f"{output} already holds a finished dataset; choose another --output")
-        undo.callback(marker.unlink, missing_ok=True)
-        undo.callback(_wipe, output)
-        _wipe(output)
-        yield
-        marker.unlink()
-        undo.pop_all()
-        lock.close()
-
-
-def _remove_if_empty(folders: Sequence[Path]) -> None:
-    for folder in folders:
-        with suppress(OSError):
-            folder.rmdir()
-
-
-def _wipe(output: Path) -> None:
-    """Remove what a build writes, and nothing else."""
-    for folder in _FOLDERS:
-        shutil.rmtree(output / folder, ignore_errors=True)
-    for name in (RESULTS, MANIFEST, "README.md"):
-        for path in (output / name, *output.glob(f".{name}.*")):
-            path.unlink(missing_ok=True)
-
-
 def _manifest(
     recipe: Recipe, name: str, files: Sequence[Input], shards: Sequence[ShardResult], totals: Totals
 ) -> Manifest:
     listed = {
         folder: sorted((r.files[folder] for r in shards if folder in r.files), key=lambda f: f.path)
-        for folder in _FOLDERS
+        for folder in FOLDERS
     }
     return Manifest(
         recipe={"name": name, **recipe.as_data()},

@@ -157,7 +157,7 @@ class Recipe:
                 for gate in gates
             )
 
-        recipe = self._changed(lambda step: with_cache(step, folder))
+        recipe = self.changed(lambda step: with_cache(step, folder))
         pairs = (
             pair if pair.gates is None else dataclasses.replace(pair, gates=keeping(pair.gates))
             for pair in recipe.pairs
@@ -166,9 +166,10 @@ class Recipe:
 
     def fitted(self, texts: pa.StringArray) -> "Recipe":
         """Return the recipe with every step that takes words from the corpus fitted to it."""
-        return self._changed(lambda step: fitted(step, texts))
+        return self.changed(lambda step: fitted(step, texts))
 
-    def _changed(self, change: Callable[[Augmenter], Augmenter]) -> "Recipe":
+    def changed(self, change: Callable[[Augmenter], Augmenter]) -> "Recipe":
+        """Return the recipe with every augmenter of its views and negatives changed."""
         pairs = (
             dataclasses.replace(
                 pair, anchor=pair.anchor.changed(change), positive=pair.positive.changed(change)

@@ -1,0 +1,45 @@
+"""Running a pipeline on the engine that the Beam flags name."""
+
+import re
+from collections.abc import Callable, Sequence
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.runners.runner import create_runner
+
+from pairsmith.schemas import UserError
+
+_IN_PROCESS = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+
+
+def run_pipeline(wire: Callable[[beam.Pipeline], object], flags: Sequence[str]) -> None:
+    """Run what `wire` adds to a pipeline, and wait for its end.
+
+    flags: `--runner=…` and other Beam options; without a runner, Beam's in-process one.
+    Raises UserError for an unknown runner, and when a worker raised one.
+    """
+    options = PipelineOptions(list(flags))
+    named = options.view_as(StandardOptions).runner
+    # DirectRunner would try an engine that may not be there, and fall back without a word.
+    try:
+        runner = create_runner(_IN_PROCESS if named in (None, "DirectRunner") else named)
+    except (ImportError, ValueError) as error:
+        raise UserError(f"--runner={named}: {error}") from error
+    try:
+        with beam.Pipeline(runner=runner, options=options) as pipeline:
+            wire(pipeline)
+    except Exception as error:
+        # Engines wrap what a worker raised in errors of their own, and only the text survives.
+        if line := _mendable(error):
+            raise UserError(line) from error
+        raise
+
+
+def _mendable(error: Exception) -> str | None:
+    """Return the one line of a user's error that was raised on a worker."""
+    text = str(error)
+    if isinstance(error, UserError):
+        return text.rsplit(" [while running", 1)[0]
+    if found := re.search(r"UserError: (.+?)(?: \[while running|$)", text, re.MULTILINE):
+        return found[1]
+    return None

@@ -1,0 +1,93 @@
+"""One copy of a model's weights a machine: worker processes ask the one that holds it."""
+
+import functools
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from apache_beam.utils.multi_process_shared import MultiProcessShared
+
+from pairsmith.augmenters import Augmenter, Views, views_of
+from pairsmith.augmenters.augmenter import Costly, Keys
+from pairsmith.augmenters.compose import map_leaves
+from pairsmith.augmenters.delegating import Delegating
+from pairsmith.augmenters.settings import as_data
+from pairsmith.pipelines.recipe import Recipe
+from pairsmith.schemas.manifest import digest
+
+_LOST = (ConnectionError, EOFError)
+
+
+class Host:
+    """Holds an augmenter that is set up; methods are called from other processes."""
+
+    def __init__(self, augmenter: Augmenter) -> None:
+        augmenter.setup()
+        self._augmenter = augmenter
+
+    def views(self, texts: pa.StringArray, keys: Keys) -> Views:
+        """Return the views of the augmenter."""
+        return views_of(self._augmenter, texts, keys)
+
+    def process(self) -> int:
+        """Return the id of the process that holds it."""
+        return os.getpid()
+
+
+@dataclass(frozen=True)
+class Shared(Delegating):
+    """An augmenter that is set up in one process of each machine, whichever comes first.
+
+    When that process ends, the next one to ask holds it.
+    """
+
+    build: str
+    """Processes of one build share; those of another have models of their own."""
+
+    def setup(self) -> None:
+        """Have the augmenter set up by whichever process holds it, this one if there is none."""
+        _host(self)
+
+    def views(self, texts: pa.StringArray, keys: Keys) -> Views:
+        """Return the views that the process which holds the augmenter makes."""
+        try:
+            views = _host(self).views(texts, keys)
+        except _LOST:
+            _host.cache_clear()
+            views = _host(self).views(texts, keys)
+        return Views(*views)
+
+
+@contextmanager
+def shared(recipe: Recipe) -> Iterator[Recipe]:
+    """Yield the recipe with every augmenter shared that asks a model, while a build runs."""
+    build = uuid.uuid4().hex
+
+    def share(leaf: Augmenter) -> Augmenter:
+        return Shared(leaf, build) if isinstance(leaf, Costly) else leaf
+
+    try:
+        yield recipe.changed(lambda step: map_leaves(step, share))
+    finally:
+        _host.cache_clear()
+        for path in _folder().glob(f"{build}-*"):
+            path.unlink(missing_ok=True)
+
+
+@functools.cache
+def _host(shared: Shared) -> Any:
+    augmenter = shared.augmenter
+    tag = f"{shared.build}-{digest(as_data(augmenter))[:16]}"
+    return MultiProcessShared(lambda: Host(augmenter), tag, path=str(_folder())).acquire()
+
+
+def _folder() -> Path:
+    folder = Path(tempfile.gettempdir()) / f"pairsmith-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
