@@ -8,7 +8,6 @@ from pathlib import Path
 
 import apache_beam as beam
 import orjson
-from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 
 from pairsmith.pipelines.accounts import (
@@ -21,7 +20,7 @@ from pairsmith.pipelines.accounts import (
 )
 from pairsmith.pipelines.card import card
 from pairsmith.pipelines.claim import FOLDERS, claimed
-from pairsmith.pipelines.engine import has_worker_processes, pipeline_of
+from pairsmith.pipelines.engine import has_worker_processes, run_pipeline
 from pairsmith.pipelines.inputs import Input, name_of, plan_inputs
 from pairsmith.pipelines.progress import ProgressLine
 from pairsmith.pipelines.recipe import Recipe
@@ -61,10 +60,9 @@ def build(
     Raises UserError, and leaves nothing behind, for what the user can mend.
     """
     recipe.as_data()  # refuses what cannot be recorded before any work is done
-    options = PipelineOptions(list(beam_flags))
     with ExitStack() as held:
         run = recipe
-        if recipe.costly and has_worker_processes(options):
+        if recipe.costly and has_worker_processes(beam_flags):
             run = held.enter_context(shared(recipe))
         run.setup()
         files = plan_inputs(inputs, recipe.source)
@@ -75,14 +73,15 @@ def build(
         if recipe.costly:
             cache = cache or output.with_name(f"{output.name}.cache")
             run = run.cached(str(cache.resolve()))
-        with (
-            ProgressLine(console, total, recipe.shards) as progress,
-            pipeline_of(options) as pipeline,
-        ):
+        with ProgressLine(console, total, recipe.shards) as progress:
             job = Job(run, str(output), batch_rows, progress.address)
-            has_ids = any(file.has_ids for file in files)
-            spread = pipeline | "Splits" >> beam.Create(splits) | "Spread" >> beam.Reshuffle()
-            _ = spread | "Build" >> BuildDataset(job, has_ids=has_ids)
+            step = BuildDataset(job, has_ids=any(file.has_ids for file in files))
+
+            def wire(pipeline: beam.Pipeline) -> None:
+                spread = pipeline | "Splits" >> beam.Create(splits) | "Spread" >> beam.Reshuffle()
+                _ = spread | "Build" >> step
+
+            run_pipeline(wire, beam_flags)
         results = orjson.loads((output / RESULTS).read_bytes())
         rows_read = sum(result["rows_read"] for result in results if "rows_read" in result)
         if not rows_read:

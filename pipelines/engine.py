@@ -1,15 +1,17 @@
-"""Running a pipeline on the engine that the Beam flags name."""
+"""Running a pipeline on the engine that the Beam flags name, and what went wrong in one line."""
 
 import re
 from collections.abc import Callable, Sequence
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 from apache_beam.runners.runner import create_runner
 
 from pairsmith.schemas import UserError
 
 _IN_PROCESS = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+# DirectRunner would try an engine that may not be there, and fall back without a word.
+_LOCAL = (None, "DirectRunner", "FnApiRunner")
 
 
 def run_pipeline(wire: Callable[[beam.Pipeline], object], flags: Sequence[str]) -> None:
@@ -20,9 +22,8 @@ def run_pipeline(wire: Callable[[beam.Pipeline], object], flags: Sequence[str]) 
     """
     options = PipelineOptions(list(flags))
     named = options.view_as(StandardOptions).runner
-    # DirectRunner would try an engine that may not be there, and fall back without a word.
     try:
-        runner = create_runner(_IN_PROCESS if named in (None, "DirectRunner") else named)
+        runner = create_runner(_IN_PROCESS if named in _LOCAL else named)
     except (ImportError, ValueError) as error:
         raise UserError(f"--runner={named}: {error}") from error
     try:
@@ -33,6 +34,14 @@ def run_pipeline(wire: Callable[[beam.Pipeline], object], flags: Sequence[str]) 
         if line := _mendable(error):
             raise UserError(line) from error
         raise
+
+
+def has_worker_processes(flags: Sequence[str]) -> bool:
+    """Return whether steps run in processes other than the driver's."""
+    options = PipelineOptions(list(flags))
+    if options.view_as(StandardOptions).runner not in (*_LOCAL, "BundleBasedDirectRunner"):
+        return True
+    return bool(options.view_as(DirectOptions).direct_running_mode == "multi_processing")
 
 
 def _mendable(error: Exception) -> str | None:
