@@ -14,6 +14,7 @@ COMMANDS = {
     "verify": "check a dataset against its manifest",
     "train": "train a text encoder on one or more datasets",
     "evaluate": "score an encoder",
+    "vocabulary": "train a sentencepiece model on a corpus",
 }
 
 

@@ -1,0 +1,309 @@
+"""Training a sentencepiece model: a sample of the corpus's sentences, then one deterministic run.
+
+The sample are the sentences with the smallest hashes. It depends on which sentences the corpus has
+and on nothing else: not on their order or number, on names of files, on engines or workers.
+"""
+
+import hashlib
+import io
+import re
+import threading
+import uuid
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import apache_beam as beam
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+from rich.console import Console
+from xxhash import xxh3_128_digest
+
+from pairsmith.pipelines.blocks import segment_documents
+from pairsmith.pipelines.engine import run_pipeline
+from pairsmith.pipelines.inputs import Split, plan_inputs
+from pairsmith.pipelines.read import read_split
+from pairsmith.pipelines.recipe import Documents
+from pairsmith.schemas import UserError, put, require
+
+_SAMPLE = pa.schema(
+    [
+        pa.field("hash", pa.binary(16), nullable=False),  # XXH3-128 of the sentence
+        pa.field("sentence", pa.string(), nullable=False),
+    ]
+)
+_COUNTS = b"pairsmith.counts"
+_BATCH_ROWS = 4096
+# Characters that the trainer keeps for itself; it leaves out the sentences that hold them.
+_RESERVED = "[\\x00\\t\\x{2585}]"
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What became of the corpus."""
+
+    rows: int = 0
+    """Read: dropped and failed ones, and documents."""
+    dropped: int = 0
+    """Null, blank, or without a sentence."""
+    failed: int = 0
+    """Not to be read or cut."""
+    sentences: int = 0
+    """Of all documents, each as often as it stands there."""
+    reserved: int = 0
+    """Left out, as they hold a character that the trainer keeps for itself."""
+
+    def __add__(self, other: "Counts") -> "Counts":
+        """Return the sums."""
+        return Counts(*(a + b for a, b in zip(_values(self), _values(other), strict=True)))
+
+
+class Vocabulary(NamedTuple):
+    """A model that was trained, and what of."""
+
+    output: Path
+    counts: Counts
+    sampled: int
+    """Distinct sentences that it was trained on."""
+    pieces: int
+    sha256: str
+    """Of the file, in hex: what datasets with ids of the model record."""
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """Settings of sentencepiece's trainer; ids 0 to 3 are `<unk>`, `<s>`, `</s>` and `<pad>`."""
+
+    size: int = 8000
+    """Number of pieces, with those four and the symbols."""
+    type: Literal["unigram", "bpe"] = "unigram"
+    """Unigram (arXiv 1804.10959) or byte pair encoding (arXiv 1508.07909)."""
+    coverage: float = 0.9995
+    """Share of the sample's characters that get pieces of their own; the rarest ones do not."""
+    byte_fallback: bool = False
+    """Cut other characters into bytes, instead of `<unk>`."""
+    symbols: tuple[str, ...] = ()
+    """Pieces that no text is cut into, such as `[MASK]`."""
+
+    def train(self, sentences: Sequence[str]) -> bytes:
+        """Return a model of the sentences, which must be neither none nor too long for memory.
+
+        Equal sentences in equal order give equal bytes with one version of sentencepiece.
+        Raises UserError for a size that the sentences cannot fill, or that holds too little.
+        """
+        sentencepiece = require("sentencepiece", extra="build")
+        model = io.BytesIO()
+        options: dict[str, Any] = {
+            "vocab_size": self.size,
+            "model_type": self.type,
+            "character_coverage": self.coverage,
+            "byte_fallback": self.byte_fallback,
+            "control_symbols": list(self.symbols),
+            "pad_id": 3,
+            # It leaves out longer ones.
+            "max_sentence_length": max(len(sentence.encode()) for sentence in sentences) + 1,
+            # Sums of floats depend on how many threads share them; more are no faster (measured).
+            "num_threads": 1,
+            "minloglevel": 2,
+        }
+        try:
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=iter(sentences), model_writer=model, **options
+            )
+        except (RuntimeError, OSError) as error:
+            raise UserError(self._refusal(str(error), len(sentences))) from error
+        return model.getvalue()
+
+    def _refusal(self, message: str, sentences: int) -> str:
+        if found := re.search(r"too high .* value <= (\d+)", message):
+            return (
+                f"--size {self.size} is more than {sentences:,} sentences can fill; "
+                f"lower it to at most {found[1]}"
+            )
+        if found := re.search(r"required_chars\. \d+ vs (\d+)", message):
+            return (
+                f"--size {self.size} is too small for all single characters; raise it to at least {found[1]}, "
+                "or lower --coverage"
+            )
+        return f"sentencepiece cannot train on these sentences: {message}"
+
+
+def train_vocabulary(
+    trainer: Trainer,
+    inputs: Sequence[str],
+    output: Path,
+    *,
+    source: Documents | None = None,
+    sentences: int = 1_000_000,
+    max_failed: float = 0.01,
+    beam_flags: Sequence[str] = (),
+    console: Console | None = None,
+) -> Vocabulary:
+    """Train a sentencepiece model on the files that match `inputs` and write it to `output`.
+
+    source: which column holds the text, and how it is cut into sentences. sentences: size of the
+    sample. max_failed: share of rows that may fail. beam_flags: as `build` takes them.
+    Raises UserError, and leaves nothing behind, for what the user can mend.
+    """
+    if output.exists():
+        raise UserError(f"{output} is there already; choose another --output or remove it")
+    source = source or Documents()
+    splits = [split for file in plan_inputs(inputs, source) for split in file.splits]
+    console = console or Console(stderr=True, quiet=True)
+    drawn = output.with_name(f".{output.name}.{uuid.uuid4().hex}.sample")
+    made = [folder for folder in output.parents if not folder.exists()]
+    try:
+        put(drawn, b"")  # a place that cannot be written to is better found out now
+        with console.status("reading"):
+            run_pipeline(
+                lambda pipeline: (
+                    pipeline
+                    | "Splits" >> beam.Create(splits)
+                    | "Spread" >> beam.Reshuffle()
+                    | "Draw" >> beam.ParDo(_Draw(source, sentences))
+                    | "Sample" >> beam.CombineGlobally(_Smallest(sentences))
+                    | "Write" >> beam.ParDo(_Write(str(drawn)))
+                ),
+                beam_flags,
+            )
+        with pa.OSFile(str(drawn)) as file, pa.ipc.open_stream(file) as stream:
+            sample = stream.read_all()
+        counts = Counts(**orjson.loads(sample.schema.metadata[_COUNTS]))
+        _check(counts, len(sample), inputs, max_failed)
+        with console.status(f"training on {len(sample):,} sentences"):
+            model = _in_background(trainer, sample["sentence"].to_pylist())
+        put(output, model)
+    except BaseException:
+        _remove(drawn, *made)
+        raise
+    _remove(drawn)
+    processor = require("sentencepiece", extra="build").SentencePieceProcessor(model_proto=model)
+    sha256 = hashlib.sha256(model).hexdigest()
+    return Vocabulary(output, counts, len(sample), processor.get_piece_size(), sha256)
+
+
+class _Drawn(NamedTuple):
+    """Sentences with the smallest hashes of a part of the corpus, not yet sorted."""
+
+    counts: Counts
+    batches: list[pa.RecordBatch]
+    """Of _SAMPLE."""
+
+
+class _Draw(beam.DoFn):
+    def __init__(self, source: Documents, most: int) -> None:
+        self.source = source
+        self.most = most
+
+    def process(self, split: Split) -> Iterable[_Drawn]:
+        for read in read_split(split, self.source, _BATCH_ROWS):
+            cut = segment_documents(read.documents, self.source.segment, (0, 0))
+            units = pc.list_flatten(cut.blocks["units"])
+            reserved = pc.match_substring_regex(units, _RESERVED)
+            good = units.filter(pc.invert(reserved))
+            dropped = len(read.dropped) + len(cut.dropped)
+            failed = len(read.failed) + len(cut.failed)
+            counts = Counts(read.rows, dropped, failed, len(units), len(units) - len(good))
+            hashes = pa.array(
+                map(xxh3_128_digest, good.cast(pa.binary()).to_pylist()), pa.binary(16)
+            )
+            batch = pa.RecordBatch.from_arrays([hashes, good], schema=_SAMPLE)
+            yield _Drawn(counts, [_smallest([batch], self.most)])
+
+
+class _Smallest(beam.CombineFn):
+    def __init__(self, most: int) -> None:
+        self.most = most
+
+    def create_accumulator(self) -> _Drawn:
+        return _Drawn(Counts(), [])
+
+    def add_input(self, drawn: _Drawn, more: _Drawn) -> _Drawn:
+        batches = drawn.batches + more.batches
+        # Sorted now and then only, so that each sentence is sorted few times.
+        if sum(map(len, batches[1:])) > max(self.most, len(batches[0])):
+            batches = [_smallest(batches, self.most)]
+        return _Drawn(drawn.counts + more.counts, batches)
+
+    def merge_accumulators(self, several: Iterable[_Drawn]) -> _Drawn:
+        merged = self.create_accumulator()
+        for drawn in several:
+            merged = self.add_input(merged, drawn)
+        return merged
+
+    def extract_output(self, drawn: _Drawn) -> _Drawn:
+        return drawn._replace(batches=[_smallest(drawn.batches, self.most)])
+
+
+class _Write(beam.DoFn):
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def process(self, drawn: _Drawn) -> None:
+        sink = pa.BufferOutputStream()
+        schema = _SAMPLE.with_metadata({_COUNTS: orjson.dumps(drawn.counts)})
+        with pa.ipc.new_stream(sink, schema) as writer:
+            for batch in drawn.batches:
+                writer.write_batch(batch)
+        put(Path(self.path), sink.getvalue())
+
+
+def _smallest(batches: Sequence[pa.RecordBatch], most: int) -> pa.RecordBatch:
+    """Return the distinct sentences with the smallest hashes, in order of these; at most `most`."""
+    table = pa.Table.from_batches(batches, _SAMPLE).combine_chunks()
+    if not len(table):
+        return pa.RecordBatch.from_pylist([], _SAMPLE)
+    hashes = np.array(table["hash"].to_pylist(), "S16")
+    # numpy drops zero bytes at the end, which does not change the order.
+    _, first = np.unique(hashes, return_index=True)
+    (batch,) = table.take(pa.array(first[:most])).combine_chunks().to_batches()
+    return batch
+
+
+def _in_background(trainer: Trainer, sentences: Sequence[str]) -> bytes:
+    """Return the trained model; Ctrl-C need not wait for the trainer, which does not hear it."""
+    done: list[bytes | Exception] = []
+
+    def train() -> None:
+        try:
+            done.append(trainer.train(sentences))
+        except Exception as error:  # noqa: BLE001 - raised again where it is waited for
+            done.append(error)
+
+    thread = threading.Thread(target=train, daemon=True)
+    thread.start()
+    thread.join()
+    (result,) = done
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def _check(counts: Counts, sampled: int, inputs: Sequence[str], max_failed: float) -> None:
+    if counts.failed > max_failed * counts.rows:
+        raise UserError(
+            f"{counts.failed:,} of {counts.rows:,} rows cannot be read, more than "
+            f"--max-failed {max_failed:g} allows; mend them or raise it"
+        )
+    if not sampled:
+        raise UserError(
+            f"the corpus is empty: no sentence in {', '.join(map(repr, inputs))} "
+            f"({counts.rows:,} rows read)"
+        )
+
+
+def _remove(drawn: Path, *folders: Path) -> None:
+    """Remove the sample, and the folders that are empty then."""
+    with suppress(OSError):
+        drawn.unlink()
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def _values(counts: Counts) -> tuple[int, ...]:
+    return (counts.rows, counts.dropped, counts.failed, counts.sentences, counts.reserved)
