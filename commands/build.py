@@ -56,6 +56,11 @@ class Options:
     cache: Path | None = None
     """Folder that keeps what models made, so that no later build asks them again; by default
     OUTPUT.cache. It may be shared by builds and removed at any time."""
+    workers: int | None = None
+    """Processes at work on this machine; by default one a core, one for small inputs."""
+    waves: int | None = None
+    """In how many runs the shards are filled, instead of one for every 4 MiB of input. A build that
+    was interrupted goes on with the next one."""
     batch_rows: int = 4096
     """Rows worked on at a time. Changes memory and speed, never the result."""
     verbose: bool = False
@@ -94,6 +99,8 @@ def main(argv: Sequence[str]) -> int:
         min_changed=options.min_changed,
         warn_idle=options.warn_idle,
         cache=options.cache,
+        workers=options.workers,
+        waves=options.waves,
         batch_rows=options.batch_rows,
         beam_flags=beam_flags,
         console=Console(stderr=True),
@@ -105,8 +112,9 @@ def main(argv: Sequence[str]) -> int:
 def _check(options: Options, beam_flags: Sequence[str]) -> None:
     if options.shards is not None and options.shards < 1:
         raise UserError("--shards must be at least 1")
-    if options.batch_rows < 1:
-        raise UserError("--batch-rows must be at least 1")
+    for name in ("batch_rows", "workers", "waves"):
+        if (value := getattr(options, name)) is not None and value < 1:
+            raise UserError(f"--{name.replace('_', '-')} must be at least 1")
     if not 0 <= options.max_failed <= 1:
         raise UserError("--max-failed is a share: between 0 and 1")
     if not 0 <= options.min_changed <= 1:

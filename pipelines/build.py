@@ -2,14 +2,17 @@
 
 import datetime
 import importlib.metadata
+import json
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import apache_beam as beam
 import orjson
 from rich.console import Console
 
+from pairsmith.augmenters.settings import as_data
 from pairsmith.pipelines.accounts import (
     ShardResult,
     Totals,
@@ -20,14 +23,15 @@ from pairsmith.pipelines.accounts import (
 )
 from pairsmith.pipelines.card import card
 from pairsmith.pipelines.claim import FOLDERS, claimed
-from pairsmith.pipelines.engine import has_worker_processes, run_pipeline
-from pairsmith.pipelines.inputs import Input, name_of, plan_inputs
+from pairsmith.pipelines.engine import cores, run_pipeline, runs_elsewhere
+from pairsmith.pipelines.inputs import Input, check_unchanged, name_of, plan_inputs
+from pairsmith.pipelines.local import Plan, build_here, plan_work
 from pairsmith.pipelines.progress import ProgressLine
 from pairsmith.pipelines.recipe import Recipe
 from pairsmith.pipelines.shared import shared
-from pairsmith.pipelines.transforms import RESULTS, BuildDataset, Job
+from pairsmith.pipelines.storage import join, open_file
+from pairsmith.pipelines.transforms import RESULTS, WORK, BuildDataset, Job
 from pairsmith.schemas import Dataset, Manifest, UserError, put
-from pairsmith.schemas.dataset import MANIFEST
 from pairsmith.schemas.manifest import InputFile
 
 _LIBRARIES = (
@@ -47,65 +51,99 @@ def build(
     warn_idle: bool = False,
     batch_rows: int = 4096,
     cache: Path | None = None,
+    workers: int | None = None,
+    waves: int | None = None,
     beam_flags: Sequence[str] = (),
     console: Console | None = None,
 ) -> Dataset:
     """Build the dataset folder `output` from the files that match `inputs`, and return it.
 
-    name: what the card calls the recipe. beam_flags: `--runner=…` and other Beam options; without a
-    runner, Beam's in-process one. min_changed: share of its texts that every augmenter must change;
-    warn_idle: say so where one does not, instead of refusing. cache: folder of views that models
-    made, by default `output` with `.cache` behind it. An unfinished build in `output` is begun
-    anew.
-    Raises UserError, and leaves nothing behind, for what the user can mend.
+    name: what the card calls the recipe. min_changed: share of its texts that every augmenter must
+    change; warn_idle: say so where one does not, instead of refusing. cache: folder of views that
+    models made, by default `output` with `.cache` behind it. beam_flags: `--runner=…` and other
+    Beam options; without a runner the build runs on this machine, in so many worker processes (by
+    default one a core), shards in so many waves (by default as many as the input's size asks for).
+    A local build that was interrupted goes on where it was.
+    Raises UserError for what the user can mend.
     """
     recipe.as_data()  # refuses what cannot be recorded before any work is done
+    console = console or Console(stderr=True, quiet=True)
+    files = plan_inputs(inputs, recipe.source)
+    splits = [split for file in files for split in file.splits]
+    plan = plan_work(splits, recipe.shards, workers or cores(), waves)
+    elsewhere = runs_elsewhere(beam_flags)
     with ExitStack() as held:
         run = recipe
-        if recipe.costly and has_worker_processes(beam_flags):
+        if recipe.costly and (elsewhere or plan.workers > 1):
             run = held.enter_context(shared(recipe))
         run.setup()
-        files = plan_inputs(inputs, recipe.source)
-        splits = [split for file in files for split in file.splits]
-        console = console or Console(stderr=True, quiet=True)
-        held.enter_context(claimed(output))
-        total = sum(split.bytes for split in splits)
+        claim = held.enter_context(claimed(output))
         if recipe.costly:
             cache = cache or output.with_name(f"{output.name}.cache")
             run = run.cached(str(cache.resolve()))
+        total = sum(split.bytes for split in splits)
         with ProgressLine(console, total, recipe.shards) as progress:
             job = Job(run, str(output), batch_rows, progress.address)
-            step = BuildDataset(job, has_ids=any(file.has_ids for file in files))
-
-            def wire(pipeline: beam.Pipeline) -> None:
-                spread = pipeline | "Splits" >> beam.Create(splits) | "Spread" >> beam.Reshuffle()
-                _ = spread | "Build" >> step
-
-            run_pipeline(wire, beam_flags)
-        results = orjson.loads((output / RESULTS).read_bytes())
+            if elsewhere:
+                claim.begin()
+                results = _build_elsewhere(job, splits, beam_flags)
+            else:
+                claim.go_on(_plan_text(recipe, files, plan))
+                results = build_here(job, splits, plan)
+        claim.keeps = False  # what is wrong now is wrong with the input or the recipe
+        check_unchanged(files)
         rows_read = sum(result["rows_read"] for result in results if "rows_read" in result)
         if not rows_read:
             raise UserError(f"the corpus is empty: no rows in {', '.join(map(repr, inputs))}")
         shards = [ShardResult.from_data(result) for result in results if "files" in result]
         totals = add_up(rows_read, shards)
-        check_failed(totals, max_failed)
-        if not totals.pairs["written"]:
-            reasons = top_reasons(totals, "dropped", "failed")
-            raise UserError(
-                f"no pair is left of {rows_read:,} rows: {reasons}; "
-                "look at the input or loosen the recipe's screens and gates"
-            )
-        if idle := idle_augmenters(totals, min_changed):
-            idle += f", fewer than --min-changed {min_changed:g} asks"
-            if not warn_idle:
-                raise UserError(f"{idle}; mend the recipe, lower --min-changed, or --warn-idle")
-            console.print(f"warning: {idle}", style="yellow", highlight=False)
-        manifest = _manifest(recipe, name, files, shards, totals)
-        dataset = Dataset(output, manifest)
+        _judge(totals, max_failed, min_changed, warn_idle, console)
+        dataset = Dataset(output, _manifest(recipe, name, files, shards, totals))
         put(output / "README.md", card(dataset, name).encode())
-        (output / RESULTS).unlink()
-        put(output / MANIFEST, manifest.to_json().encode())
+        claim.finish(dataset.manifest.to_json().encode())
     return dataset
+
+
+def _build_elsewhere(job: Job, splits: Sequence[object], flags: Sequence[str]) -> list[Any]:
+    """Run the whole build as one pipeline on the engine that the flags name."""
+
+    def wire(pipeline: beam.Pipeline) -> None:
+        spread = pipeline | "Splits" >> beam.Create(splits) | "Spread" >> beam.Reshuffle()
+        _ = spread | "Build" >> BuildDataset(job)
+
+    run_pipeline(wire, flags)
+    with open_file(join(job.output, WORK, RESULTS)) as stream:
+        return orjson.loads(stream.read())  # type: ignore[no-any-return]
+
+
+def _judge(
+    totals: Totals, max_failed: float, min_changed: float, warn_idle: bool, console: Console
+) -> None:
+    """Raise UserError when what was made is not worth a manifest."""
+    check_failed(totals, max_failed)
+    if not totals.pairs["written"]:
+        reasons = top_reasons(totals, "dropped", "failed")
+        raise UserError(
+            f"no pair is left of {totals.sources['read']:,} rows: {reasons}; "
+            "look at the input or loosen the recipe's screens and gates"
+        )
+    if idle := idle_augmenters(totals, min_changed):
+        idle += f", fewer than --min-changed {min_changed:g} asks"
+        if not warn_idle:
+            raise UserError(f"{idle}; mend the recipe, lower --min-changed, or --warn-idle")
+        console.print(f"warning: {idle}", style="yellow", highlight=False)
+
+
+def _plan_text(recipe: Recipe, files: Sequence[Input], plan: Plan) -> str:
+    """Return what must be equal for a build to go on with what another has left."""
+    data = {
+        "recipe": recipe.digest,
+        "inputs": [[file.path, file.bytes, file.changed] for file in files],
+        "tasks": [[as_data(split) for split in task] for task in plan.tasks],
+        "waves": plan.waves,
+        "versions": _versions(),
+    }
+    return json.dumps(data)
 
 
 def _manifest(
@@ -123,9 +161,13 @@ def _manifest(
         dropped=tuple(listed["dropped"]),
         failed=tuple(listed["failed"]),
         counts=totals.as_data(),
-        versions={library: _version(library) for library in _LIBRARIES},
+        versions=_versions(),
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
+
+
+def _versions() -> dict[str, str]:
+    return {library: _version(library) for library in _LIBRARIES}
 
 
 def _version(library: str) -> str:

@@ -1,4 +1,4 @@
-"""Holding an output folder: one build at a time, nothing left behind by one that failed."""
+"""Holding an output folder: one build at a time; what one that failed leaves, and what not."""
 
 import fcntl
 import shutil
@@ -6,17 +6,47 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from pairsmith.pipelines.transforms import RESULTS
-from pairsmith.schemas import UserError
+from pairsmith.pipelines.transforms import WORK
+from pairsmith.schemas import UserError, put
 from pairsmith.schemas.dataset import MANIFEST
 
 UNFINISHED = "UNFINISHED"
 FOLDERS = ("shards", "dropped", "failed")
+_PLAN = "plan.json"
+
+
+class Claim:
+    """A folder held for one build."""
+
+    def __init__(self, output: Path) -> None:
+        self.output = output
+        self.keeps = False
+        """Whether what is there is worth keeping when the build does not come to its end."""
+
+    def go_on(self, plan: str) -> None:
+        """Keep what an unfinished build with this plan has left; begin anew without one."""
+        kept = self.output / WORK / _PLAN
+        if not kept.is_file() or kept.read_text("utf-8") != plan:
+            self.begin()
+            put(kept, plan.encode())
+        self.keeps = True
+
+    def begin(self) -> None:
+        """Begin anew, whatever is there."""
+        _wipe(self.output)
+
+    def finish(self, manifest: bytes) -> None:
+        """Remove what only the build needed, and write the manifest."""
+        shutil.rmtree(self.output / WORK)
+        put(self.output / MANIFEST, manifest)
 
 
 @contextmanager
-def claimed(output: Path) -> Iterator[None]:
-    """Hold the folder for this build alone; leave it as it was when the build fails."""
+def claimed(output: Path) -> Iterator[Claim]:
+    """Hold the folder for this build alone.
+
+    A build that fails leaves it as it was, or for the same command to go on where it `keeps`.
+    """
     marker = output / UNFINISHED
     if output.exists() and not output.is_dir():
         raise UserError(f"{output} is a file; choose another --output")
@@ -40,8 +70,15 @@ def claimed(output: Path) -> Iterator[None]:
             raise UserError(f"{output} already holds a finished dataset; choose another --output")
         undo.callback(marker.unlink, missing_ok=True)
         undo.callback(_wipe, output)
-        _wipe(output)
-        yield
+        (output / MANIFEST).unlink(missing_ok=True)
+        claim = Claim(output)
+        try:
+            yield claim
+        except BaseException:
+            if claim.keeps:
+                undo.pop_all()
+                lock.close()
+            raise
         marker.unlink()
         undo.pop_all()
         lock.close()
@@ -55,8 +92,8 @@ def _remove_if_empty(folders: Sequence[Path]) -> None:
 
 def _wipe(output: Path) -> None:
     """Remove what a build writes, and nothing else."""
-    for folder in FOLDERS:
+    for folder in (*FOLDERS, WORK):
         shutil.rmtree(output / folder, ignore_errors=True)
-    for name in (RESULTS, MANIFEST, "README.md"):
+    for name in (MANIFEST, "README.md"):
         for path in (output / name, *output.glob(f".{name}.*")):
             path.unlink(missing_ok=True)

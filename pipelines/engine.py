@@ -1,5 +1,6 @@
 """Running a pipeline on the engine that the Beam flags name, and what went wrong in one line."""
 
+import os
 import re
 from collections.abc import Callable, Sequence
 
@@ -36,12 +37,19 @@ def run_pipeline(wire: Callable[[beam.Pipeline], object], flags: Sequence[str]) 
         raise
 
 
-def has_worker_processes(flags: Sequence[str]) -> bool:
-    """Return whether steps run in processes other than the driver's."""
+def runs_elsewhere(flags: Sequence[str]) -> bool:
+    """Return whether the flags name an engine other than this process."""
     options = PipelineOptions(list(flags))
-    if options.view_as(StandardOptions).runner not in (*_LOCAL, "BundleBasedDirectRunner"):
+    if options.view_as(StandardOptions).runner not in _LOCAL:
         return True
-    return bool(options.view_as(DirectOptions).direct_running_mode == "multi_processing")
+    return bool(options.view_as(DirectOptions).direct_running_mode != "in_memory")
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _mendable(error: Exception) -> str | None:

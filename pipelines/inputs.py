@@ -8,7 +8,7 @@ import codecs
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -44,6 +44,8 @@ class Split:
     """One past the last; -1 for the whole of a file that cannot be cut."""
     bytes: int
     """Size on disk, for progress."""
+    file: int = 0
+    """Number of the file among the inputs."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,8 @@ class Input:
     bytes: int
     format: Format
     splits: tuple[Split, ...]
-    has_ids: bool
-    """Whether rows may carry source ids."""
+    changed: float = 0.0
+    """When it was last changed, in seconds since 1970; 0 where the file system does not tell."""
 
 
 def plan_inputs(globs: Sequence[str], source: Documents) -> tuple[Input, ...]:
@@ -64,17 +66,23 @@ def plan_inputs(globs: Sequence[str], source: Documents) -> tuple[Input, ...]:
     Raises UserError for a glob without files, an unknown ending, an empty corpus, a truncated
     Parquet file and a missing or wrongly typed text column.
     """
-    found: dict[str, int] = {}
+    found: dict[str, tuple[int, float]] = {}
     for glob in globs:
         files = _match(glob)
         if not files:
             hint = "; to read a folder, add '/*'" if _is_folder(glob) else ""
             raise UserError(f"no input file matches {glob!r}{hint}")
         found |= files
-    inputs = [_plan_file(path, found[path], source) for path in _once(found)]
+    inputs = [
+        replace(_plan_file(path, found[path][0], source), changed=found[path][1])
+        for path in _once(found)
+    ]
     if not any(file.splits for file in inputs):
         raise UserError(f"the corpus is empty: no rows in {', '.join(map(repr, globs))}")
-    return tuple(inputs)
+    return tuple(
+        replace(file, splits=tuple(replace(split, file=number) for split in file.splits))
+        for number, file in enumerate(inputs)
+    )
 
 
 def open_input(path: str) -> BinaryIO:
@@ -94,15 +102,27 @@ def name_of(path: str) -> str:
     return path.rsplit("/", 1)[-1]
 
 
-def _match(glob: str) -> dict[str, int]:
-    """Return the sizes of the files that match, by path; a file of that very name comes first."""
+def check_unchanged(files: Sequence[Input]) -> None:
+    """Raise UserError when a file is not what it was when the build was planned."""
+    for file in files:
+        if _match(file.path).get(file.path) != (file.bytes, file.changed):
+            raise UserError(f"{file.path} changed while it was read; build again when it is whole")
+
+
+def _match(glob: str) -> dict[str, tuple[int, float]]:
+    """Return sizes and times of the files that match, by path; a file of that name comes first."""
     if "://" not in glob and Path(glob).is_file():
-        return {glob: Path(glob).stat().st_size}
+        state = Path(glob).stat()
+        return {glob: (state.st_size, state.st_mtime)}
     try:
         (match,) = FileSystems.match([glob])
     except (BeamIOError, ImportError, ValueError) as error:
         raise UserError(f"cannot look for {glob!r}: {' '.join(str(error).split())}") from error
-    return {m.path: m.size_in_bytes for m in match.metadata_list if not _is_folder(m.path)}
+    return {
+        m.path: (m.size_in_bytes, m.last_updated_in_seconds)
+        for m in match.metadata_list
+        if not _is_folder(m.path)
+    }
 
 
 def _once(paths: Iterable[str]) -> list[str]:
@@ -140,13 +160,12 @@ def _plan_file(path: str, size: int, source: Documents) -> Input:
         if bare != path:
             raise UserError(f"{path}: Parquet is compressed inside; decompress the file itself")
         return _plan_parquet(path, size, source)
-    has_ids = kind != "text"
     if size:
         first = _first_line(path)
         if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             raise UserError(f"{path} is UTF-16; convert it to UTF-8")
         if kind == "csv":
-            has_ids = source.id in _csv_header(first, path, source)
+            _check_csv_header(first, path, source)
     whole = kind == "csv" or bare != path  # quoted line breaks and compressed bytes cannot be cut
     if whole:
         splits = [Split(path, kind, 0, -1, size)] if size else []
@@ -155,7 +174,7 @@ def _plan_file(path: str, size: int, source: Documents) -> Input:
         splits = [
             Split(path, kind, a, a + _SPLIT_BYTES, min(_SPLIT_BYTES, size - a)) for a in edges
         ]
-    return Input(path, size, kind, tuple(splits), has_ids)
+    return Input(path, size, kind, tuple(splits))
 
 
 def _first_line(path: str) -> bytes:
@@ -166,7 +185,7 @@ def _first_line(path: str) -> bytes:
         raise UserError(f"{path} is cut or damaged; fetch it again ({error})") from error
 
 
-def _csv_header(first: bytes, path: str, source: Documents) -> list[str]:
+def _check_csv_header(first: bytes, path: str, source: Documents) -> None:
     try:
         names = next(csv.reader([first.decode("utf-8-sig")], strict=True), [])
     except (csv.Error, UnicodeDecodeError) as error:
@@ -174,7 +193,6 @@ def _csv_header(first: bytes, path: str, source: Documents) -> list[str]:
     if not names:
         raise UserError(f"{path}: the first line is blank; it must name the columns")
     _require_column(source, names, path)
-    return names
 
 
 def _plan_parquet(path: str, size: int, source: Documents) -> Input:
@@ -205,7 +223,7 @@ def _plan_parquet(path: str, size: int, source: Documents) -> Input:
         Split(path, "parquet", group, group + 1, size * share // total)
         for group, share in enumerate(sizes)
     )
-    return Input(path, size, "parquet", splits, source.id in names)
+    return Input(path, size, "parquet", splits)
 
 
 def _require_column(source: Documents, names: Sequence[str], path: str) -> None:

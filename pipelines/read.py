@@ -21,6 +21,7 @@ DOCUMENTS = pa.schema(
         pa.field("text_id", pa.string(), nullable=False),  # equal for equal texts
         pa.field("lang", pa.string()),
         pa.field("label", pa.string()),
+        pa.field("position", pa.int64(), nullable=False),  # of the row in its file, ascending
     ]
 )
 _BATCH_BYTES = 8 << 20
@@ -115,10 +116,13 @@ def _from_columns(columns: Sequence[pa.StringArray], positions: pa.Array, name: 
             position=positions.filter(blank),
         )
         columns = [column.filter(pc.invert(blank)) for column in columns]
+        positions = positions.filter(pc.invert(blank))
     text, ids, lang, label = columns
     text_id = text_ids(text)
     ids = pc.if_else(pc.equal(ids, "").fill_null(True), text_id, ids)
-    documents = pa.RecordBatch.from_arrays([ids, text, text_id, lang, label], schema=DOCUMENTS)
+    documents = pa.RecordBatch.from_arrays(
+        [ids, text, text_id, lang, label, positions], schema=DOCUMENTS
+    )
     return Read(rows, documents, dropped, failed)
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -16,7 +15,8 @@ from pairsmith.pipelines.negatives import RandomNegatives, add_random
 from pairsmith.pipelines.pairs import list_units, make_pairs
 from pairsmith.pipelines.recipe import Recipe
 from pairsmith.pipelines.rejected import PLAIN_REJECTED, plain
-from pairsmith.schemas import REJECTED, ROW_GROUP_ROWS, ShardFile, put
+from pairsmith.pipelines.storage import join, put_file
+from pairsmith.schemas import REJECTED, ROW_GROUP_ROWS, ShardFile
 
 Tag = Literal["blocks", "dropped", "failed"]
 SCHEMAS: dict[Tag, pa.Schema] = {
@@ -40,9 +40,9 @@ _REJECTED_ORDER = [(name, "ascending") for name in PLAIN_REJECTED.names]
 
 def fill_shard(
     number: int,
-    parts: Iterable[tuple[Tag, bytes]],
+    parts: Iterable[tuple[Tag, pa.RecordBatch]],
     recipe: Recipe,
-    output: Path,
+    output: str,
     batch_units: int,
 ) -> ShardResult:
     """Make and write the files of one shard from all its parts, in whatever order they come.
@@ -51,8 +51,8 @@ def fill_shard(
     Every file is written under a temporary name and renamed, so it is whole or not there.
     """
     batches: dict[Tag, list[pa.RecordBatch]] = {tag: [] for tag in SCHEMAS}
-    for tag, data in parts:
-        batches[tag].append(pa.ipc.read_record_batch(pa.py_buffer(data), SCHEMAS[tag]))
+    for tag, batch in parts:
+        batches[tag].append(batch)
     order = [("source_id", "ascending"), ("block", "ascending")]
     blocks = _joined(batches["blocks"], BLOCKS).sort_by(order)
     made = Made(dropped=batches["dropped"], failed=batches["failed"])
@@ -79,7 +79,7 @@ def fill_shard(
     return count_shard(files, blocks, pairs, rejected["dropped"], rejected["failed"], made)
 
 
-def write_parquet(table: pa.Table, schema: pa.Schema, output: Path, path: str) -> ShardFile:
+def write_parquet(table: pa.Table, schema: pa.Schema, output: str, path: str) -> ShardFile:
     """Write the table as `output/path` and return its entry for the manifest.
 
     The same rows give the same bytes, whatever chunks they come in.
@@ -94,7 +94,7 @@ def write_parquet(table: pa.Table, schema: pa.Schema, output: Path, path: str) -
         use_dictionary=_REPEATING,
     )
     data = sink.getvalue()
-    put(output / path, data)
+    put_file(join(output, path), data)
     return ShardFile(path, table.num_rows, data.size, hashlib.sha256(data).hexdigest())
 
 

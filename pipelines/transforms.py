@@ -1,12 +1,12 @@
 """The Beam steps of a build. They only wire: what happens to rows is in the modules beside this.
 
 Between shuffles the elements are Arrow batches; what goes to a shard is a part:
-`(shard, (tag, batch serialised without its schema))`.
+`(shard, (tag, batch serialised without its schema))`. Every step may run twice, or in two places
+at once: what it writes has a name and a content that depend on its input alone.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
@@ -15,19 +15,30 @@ import numpy.typing as npt
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
-from apache_beam.pvalue import TaggedOutput
+from apache_beam.pvalue import AsIter, TaggedOutput
 
 from pairsmith.pipelines.blocks import segment_documents
-from pairsmith.pipelines.duplicates import Same, drop_copies
+from pairsmith.pipelines.duplicates import (
+    COPIES,
+    KEYS,
+    Same,
+    copies_file,
+    drop_copies,
+    find_copies,
+    keys_of,
+)
 from pairsmith.pipelines.inputs import Split
 from pairsmith.pipelines.progress import Address, report
-from pairsmith.pipelines.read import DOCUMENTS, read_split
+from pairsmith.pipelines.read import read_split
 from pairsmith.pipelines.recipe import Recipe
-from pairsmith.pipelines.shards import Tag, fill_shard
-from pairsmith.schemas import put, shard_numbers
+from pairsmith.pipelines.shards import SCHEMAS, Tag, fill_shard
+from pairsmith.pipelines.storage import join, put_file
+from pairsmith.schemas import shard_numbers
 from pairsmith.schemas.keys import UNITS_PER_BLOCK
 
 RESULTS = "results.json"
+WORK = ".work"
+_BUCKETS = 64
 Keyed = tuple[int, bytes]
 Part = tuple[int, tuple[Tag, bytes]]
 
@@ -42,44 +53,94 @@ class Job:
     """Rows read, and units augmented, at a time. Does not change the result."""
     progress: Address | None = None
 
+    def copies(self, file: int) -> str:
+        """Return the path of the COPIES of an input file."""
+        return join(self.output, WORK, "copies", f"{file:05d}.parquet")
 
-class BuildDataset(beam.PTransform[Any, Any]):
-    """Splits -> the files of a dataset but its manifest, and `results.json` to make that of.
 
-    has_ids: whether rows may bring ids of their own. Else equal ids are equal texts, and one
-    shuffle of the documents less finds the copies.
-    """
+class FindCopies(beam.PTransform[Any, Any]):
+    """Splits -> one file of COPIES for each input file that has some, and those files' numbers."""
 
-    def __init__(self, job: Job, *, has_ids: bool) -> None:
+    def __init__(self, job: Job) -> None:
         super().__init__()
         self.job = job
-        self.has_ids = has_ids
+
+    def expand(self, splits: beam.PCollection[Split]) -> beam.PCollection[int]:
+        """Wire the steps."""
+        keys = splits | "ReadKeys" >> beam.ParDo(_ReadKeys(self.job))
+        copies = []
+        columns: tuple[Same, ...] = ("source_id", "text_id")
+        for same in columns:
+            found = (
+                keys
+                | f"KeyBy_{same}" >> beam.FlatMap(_by_value, same).with_output_types(Keyed)
+                | f"GroupBy_{same}" >> beam.GroupByKey()
+                | f"FindCopies_{same}"
+                >> beam.ParDo(_FindCopies(same)).with_outputs("copies", main="kept")
+            )
+            keys = found.kept
+            copies.append(found.copies)
+        written: beam.PCollection[int] = (
+            _together("Copies", copies, Keyed)
+            | "GroupByFile" >> beam.GroupByKey()
+            | "WriteCopies" >> beam.ParDo(_WriteCopies(self.job))
+        )
+        return written
+
+
+class CutDocuments(beam.PTransform[Any, Any]):
+    """Splits -> parts for the shards, and the number of rows read as results.
+
+    copies: what `FindCopies` yields, to wait for; None when its files are there already.
+    """
+
+    def __init__(self, job: Job, copies: beam.PCollection[int] | None = None) -> None:
+        super().__init__()
+        self.job = job
+        self.copies = copies
+
+    def expand(self, splits: beam.PCollection[Split]) -> tuple[Any, Any]:
+        """Wire the steps."""
+        wait = () if self.copies is None else (AsIter(self.copies),)
+        read = splits | "Read" >> beam.ParDo(_Read(self.job), *wait).with_outputs(
+            "parts", "results", main="documents"
+        )
+        cut = read.documents | "Segment" >> beam.ParDo(_Segment(self.job))
+        return _together("Parts", [read.parts, cut], Part), read.results
+
+
+class BuildDataset(beam.PTransform[Any, Any]):
+    """Splits -> the files of a dataset but its manifest, and `results.json` to make that of."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__()
+        self.job = job
 
     def expand(self, splits: beam.PCollection[Split]) -> beam.PCollection[None]:
         """Wire the steps."""
-        read = splits | "Read" >> _with_parts(_Read(self.job), "results")
-        documents, parts = read.documents, [read.parts]
-        columns: tuple[Same, ...] = ("source_id", "text_id") if self.has_ids else ("text_id",)
-        for same in columns:
-            once = (
-                documents
-                | f"KeyBy_{same}" >> beam.ParDo(_KeyBy(self.job, same)).with_output_types(Keyed)
-                | f"GroupBy_{same}" >> beam.GroupByKey()
-                | f"DropCopies_{same}" >> _with_parts(_DropCopies(self.job, same))
-            )
-            documents = once.documents
-            parts.append(once.parts)
-        parts.append(documents | "Segment" >> beam.ParDo(_Segment(self.job)))
-        results = (
-            _together("Parts", parts, Part)
-            | "GroupShards" >> beam.GroupByKey()
-            | "FillShards" >> beam.ParDo(_FillShard(self.job))
+        copies = splits | "FindCopies" >> FindCopies(self.job)
+        parts, read = splits | "Cut" >> CutDocuments(self.job, copies)
+        filled = (
+            parts | "GroupShards" >> beam.GroupByKey() | "FillShards" >> beam.ParDo(_Fill(self.job))
         )
-        written: beam.PCollection[None] = (
-            _together("Results", [results, read.results], Keyed)
-            | "GroupResults" >> beam.GroupByKey()
-            | "WriteResults" >> beam.ParDo(_WriteResults(self.job))
+        results = _together("Results", [filled, read], Keyed)
+        written: beam.PCollection[None] = results | "WriteResults" >> WriteResults(
+            join(self.job.output, WORK, RESULTS)
         )
+        return written
+
+
+class WriteResults(beam.PTransform[Any, Any]):
+    """Results -> one file that holds them as a JSON array."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path = path
+
+    def expand(self, results: beam.PCollection[Keyed]) -> beam.PCollection[None]:
+        """Wire the steps."""
+        grouped = results | "Group" >> beam.GroupByKey()
+        written: beam.PCollection[None] = grouped | "Write" >> beam.ParDo(_WriteResults(self.path))
         return written
 
 
@@ -95,50 +156,53 @@ class _Step(beam.DoFn):
             owners = pc.coalesce(batch["source_id"], place)
             zeros = np.zeros(len(batch), np.int32)
             numbers = shard_numbers(owners, zeros, self.job.recipe.shards)
-            for number, data in _scatter(batch, numbers):
+            for number, data in scatter(batch, numbers):
                 yield number, (tag, data)
 
 
+class _ReadKeys(_Step):
+    def process(self, split: Split) -> Iterator[pa.RecordBatch]:
+        for read in read_split(split, self.job.recipe.source, self.job.batch_rows):
+            if len(read.documents):
+                yield keys_of(read.documents, split.file)
+
+
+class _FindCopies(beam.DoFn):
+    def __init__(self, same: Same) -> None:
+        self.same = same
+
+    def process(self, group: tuple[int, Iterable[bytes]]) -> Iterator[Any]:
+        kept, copies = find_copies(_read_all(group[1], KEYS), self.same)
+        yield kept
+        for file, data in scatter(copies, copies["file"].to_numpy().astype(np.int64)):
+            yield TaggedOutput("copies", (file, data))
+
+
+class _WriteCopies(_Step):
+    def process(self, group: tuple[int, Iterable[bytes]]) -> Iterator[int]:
+        file, data = group
+        copies = pa.Table.from_batches([_read_all(data, COPIES)])
+        put_file(self.job.copies(file), copies_file(copies))
+        yield file
+
+
 class _Read(_Step):
-    def process(self, split: Split) -> Iterator[Any]:
+    def process(self, split: Split, waited_for: Iterable[int] = ()) -> Iterator[Any]:
         rows = 0
         for read in read_split(split, self.job.recipe.source, self.job.batch_rows):
             rows += read.rows
             report(self.job.progress, rows=read.rows)
-            yield read.documents
-            for part in self.parts("dropped", read.dropped):
-                yield TaggedOutput("parts", part)
-            for part in self.parts("failed", read.failed):
-                yield TaggedOutput("parts", part)
+            documents, copies = drop_copies(read.documents, self.job.copies(split.file))
+            if len(documents):
+                yield documents
+            rejected: list[tuple[Tag, pa.RecordBatch]] = [
+                *(("dropped", read.dropped), ("dropped", copies), ("failed", read.failed))
+            ]
+            for tag, batch in rejected:
+                for part in self.parts(tag, batch):
+                    yield TaggedOutput("parts", part)
         report(self.job.progress, bytes=split.bytes)
         yield TaggedOutput("results", (0, orjson.dumps({"rows_read": rows})))
-
-
-class _KeyBy(_Step):
-    def __init__(self, job: Job, same: Same) -> None:
-        super().__init__(job)
-        self.same = same
-
-    def process(self, documents: pa.RecordBatch) -> Iterator[Keyed]:
-        zeros = np.zeros(len(documents), np.int32)
-        yield from _scatter(
-            documents, shard_numbers(documents[self.same], zeros, self.job.recipe.shards)
-        )
-
-
-class _DropCopies(_Step):
-    def __init__(self, job: Job, same: Same) -> None:
-        super().__init__(job)
-        self.same = same
-
-    def process(self, group: tuple[int, Iterable[bytes]]) -> Iterator[Any]:
-        batches = [pa.ipc.read_record_batch(pa.py_buffer(data), DOCUMENTS) for data in group[1]]
-        table = pa.Table.from_batches(batches, DOCUMENTS).combine_chunks()
-        kept, copies = drop_copies(table.to_batches()[0], self.same)
-        for start in range(0, len(kept), self.job.batch_rows):
-            yield kept[start : start + self.job.batch_rows]
-        for part in self.parts("dropped", copies):
-            yield TaggedOutput("parts", part)
 
 
 class _Segment(_Step):
@@ -147,31 +211,51 @@ class _Segment(_Step):
         cut = segment_documents(documents, recipe.source.segment, recipe.margins)
         first_units = cut.blocks["block"].to_numpy() * UNITS_PER_BLOCK
         numbers = shard_numbers(cut.blocks["source_id"], first_units, recipe.shards)
-        for number, data in _scatter(cut.blocks, numbers):
+        for number, data in scatter(cut.blocks, numbers):
             yield number, ("blocks", data)
         yield from self.parts("dropped", cut.dropped)
         yield from self.parts("failed", cut.failed)
 
 
-class _FillShard(_Step):
+class _Fill(_Step):
     def setup(self) -> None:
         self.job.recipe.setup()
 
     def process(self, group: tuple[int, Iterable[tuple[Tag, bytes]]]) -> Iterator[Keyed]:
-        job = self.job
-        result = fill_shard(*group, job.recipe, Path(job.output), job.batch_rows)
-        pairs = result.pairs
-        report(job.progress, shards=1, pairs=pairs["written"], dropped=pairs["dropped"])
-        yield 0, orjson.dumps(result.as_data())
+        number, parts = group
+        batches = ((tag, read_batch(data, SCHEMAS[tag])) for tag, data in parts)
+        yield 0, fill(self.job, number, batches)
 
 
-class _WriteResults(_Step):
+class _WriteResults(beam.DoFn):
+    def __init__(self, path: str) -> None:
+        self.path = path
+
     def process(self, group: tuple[int, Iterable[bytes]]) -> None:
-        put(Path(self.job.output) / RESULTS, b"[%b]" % b",".join(group[1]))
+        put_file(self.path, b"[%b]" % b",".join(sorted(group[1])))
 
 
-def _with_parts(step: beam.DoFn, *others: str) -> Any:
-    return beam.ParDo(step).with_outputs("parts", *others, main="documents")
+def fill(job: Job, number: int, parts: Iterable[tuple[Tag, pa.RecordBatch]]) -> bytes:
+    """Make the files of a shard and return its result as JSON."""
+    result = fill_shard(number, parts, job.recipe, job.output, job.batch_rows)
+    pairs = result.pairs
+    report(job.progress, shards=1, pairs=pairs["written"], dropped=pairs["dropped"])
+    return orjson.dumps(result.as_data())
+
+
+def read_batch(data: bytes, schema: pa.Schema) -> pa.RecordBatch:
+    """Return a batch that was serialised without its schema."""
+    return pa.ipc.read_record_batch(pa.py_buffer(data), schema)
+
+
+def _read_all(data: Iterable[bytes], schema: pa.Schema) -> pa.RecordBatch:
+    batches = [read_batch(one, schema) for one in data]
+    return pa.Table.from_batches(batches, schema).combine_chunks().to_batches()[0]
+
+
+def _by_value(keys: pa.RecordBatch, same: Same) -> Iterator[Keyed]:
+    zeros = np.zeros(len(keys), np.int32)
+    yield from scatter(keys, shard_numbers(keys[same], zeros, _BUCKETS))
 
 
 def _together(label: str, collections: list[Any], kind: object) -> Any:
@@ -187,7 +271,7 @@ def _same(element: Any) -> Any:
     return element
 
 
-def _scatter(batch: pa.RecordBatch, numbers: npt.NDArray[np.int64]) -> Iterator[Keyed]:
+def scatter(batch: pa.RecordBatch, numbers: npt.NDArray[np.int64]) -> Iterator[Keyed]:
     """Yield the rows of each number, serialised without their schema."""
     if not len(batch):
         return

@@ -1,12 +1,15 @@
 """Equal ids or equal texts are one document, whichever order they come in."""
 
 import random
+import tempfile
+from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pairsmith.pipelines.duplicates import drop_copies
+from pairsmith.pipelines.duplicates import KEYS, copies_file, drop_copies, find_copies, keys_of
 from pairsmith.pipelines.read import DOCUMENTS
 from pairsmith.schemas import text_ids
 
@@ -18,14 +21,31 @@ def batch(rows: list[Row]) -> pa.RecordBatch:
     ids = pa.array([row[0] for row in rows], pa.string())
     texts = pa.array([row[1] for row in rows], pa.string())
     none = pa.nulls(len(rows), pa.string())
-    return pa.RecordBatch.from_arrays([ids, texts, text_ids(texts), none, none], schema=DOCUMENTS)
+    positions = pa.array(range(0, 3 * len(rows), 3), pa.int64())
+    columns = [ids, texts, text_ids(texts), none, none, positions]
+    return pa.RecordBatch.from_arrays(columns, schema=DOCUMENTS)
 
 
-def deduplicated(rows: list[Row]) -> tuple[list[Row], list[dict[str, str]]]:
-    kept, same_ids = drop_copies(batch(rows), "source_id")
-    kept, same_texts = drop_copies(kept, "text_id")
-    documents = [(row["source_id"], row["text"]) for row in kept.to_pylist()]
-    return documents, same_ids.to_pylist() + same_texts.to_pylist()
+def deduplicated(rows: list[Row], files: int = 2) -> tuple[list[Row], list[dict[str, str]]]:
+    """Return what is left and what is dropped of rows that lie in some files in turn."""
+    batches = [batch(rows[file::files]) for file in range(files)]
+    keys = pa.Table.from_batches([keys_of(b, n) for n, b in enumerate(batches)], KEYS)
+    if not len(keys):
+        return [], []
+    kept, same_ids = find_copies(keys.combine_chunks().to_batches()[0], "source_id")
+    _, same_texts = find_copies(kept, "text_id")
+    copies = pa.Table.from_batches([same_ids, same_texts])
+    documents, dropped = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for file, whole in enumerate(batches):
+            path = Path(folder) / f"{file}"
+            if len(own := copies.filter(pc.equal(copies["file"], file))):
+                path.write_bytes(copies_file(own))
+            for half in (whole[: len(whole) // 2], whole[len(whole) // 2 :]):
+                left, rejected = drop_copies(half, str(path))
+                documents += [(row["source_id"], row["text"]) for row in left.to_pylist()]
+                dropped += rejected.to_pylist()
+    return documents, dropped
 
 
 @given(st.lists(st.tuples(small, small)), st.randoms(use_true_random=False))

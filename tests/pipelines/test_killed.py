@@ -63,15 +63,19 @@ def test_ten_kills_leave_nothing_that_verifies_and_a_rerun_gives_the_same_bytes(
     assert not list(output.rglob(".*"))
 
 
-def test_a_build_that_fails_leaves_its_neighbours_alone(tmp_path: Path) -> None:
+def test_a_build_that_is_interrupted_leaves_its_neighbours_alone_and_goes_on(
+    tmp_path: Path,
+) -> None:
     corpus = write_parquet(tmp_path / "in.parquet", documents(600), row_group=50)
+    output = tmp_path / "runs" / "first"
+    flags = ("--waves", "40", "--workers", "2")
     first = subprocess.Popen(
-        command(corpus, tmp_path / "runs" / "first"),
+        [*command(corpus, output), *flags],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     )
-    while not (tmp_path / "runs" / "first" / "UNFINISHED").exists():
+    while not list((output / ".work").glob("wave-*.json")):
         assert first.poll() is None, "the first build ended before it was disturbed"
         time.sleep(0.001)
     second = tmp_path / "runs" / "second"
@@ -82,7 +86,37 @@ def test_a_build_that_fails_leaves_its_neighbours_alone(tmp_path: Path) -> None:
     assert first.returncode == 2, printed
     assert "interrupted" in printed
     assert (second / "precious").read_text() == "keep me"
-    assert not (tmp_path / "runs" / "first").exists()
+    finished = {path.name: path.stat().st_mtime_ns for path in output.glob(".work/wave-*.json")}
+    shards = {path: path.stat().st_mtime_ns for path in output.glob("shards/*.parquet")}
+    assert 1 <= len(finished) < 40
+    again = pairsmith(*command(corpus, output)[1:], *flags)
+    assert again.returncode == 0, again.stderr
+    kept = [path for path, written in shards.items() if path.stat().st_mtime_ns == written]
+    assert len(kept) >= len(finished)  # not made again
+    undisturbed = pairsmith(*command(corpus, tmp_path / "other")[1:], "--waves", 7)
+    assert undisturbed.returncode == 0, undisturbed.stderr
+    assert sums(output) == sums(tmp_path / "other")
+
+
+def test_another_recipe_or_input_does_not_go_on_with_what_is_there(tmp_path: Path) -> None:
+    corpus = write_parquet(tmp_path / "in.parquet", documents(200), row_group=50)
+    output = tmp_path / "out"
+    first = subprocess.Popen(
+        [*command(corpus, output), "--waves", "40"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while not list((output / ".work").glob("wave-*.json")):
+        assert first.poll() is None, "the first build ended before it was disturbed"
+        time.sleep(0.001)
+    first.kill()
+    first.wait()
+    write_parquet(corpus, documents(210), row_group=50)
+    done = pairsmith(*command(corpus, output)[1:])
+    assert done.returncode == 0, done.stderr
+    anew = pairsmith(*command(corpus, tmp_path / "anew")[1:])
+    assert anew.returncode == 0
+    assert sums(output) == sums(tmp_path / "anew")
 
 
 def test_two_builds_into_one_folder_do_not_disturb_each_other(tmp_path: Path) -> None:

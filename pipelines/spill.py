@@ -1,0 +1,70 @@
+"""A shuffle through local files: parts are kept by shard on disk until their shard is filled."""
+
+import json
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import apache_beam as beam
+import pyarrow as pa
+
+from pairsmith.pipelines.shards import SCHEMAS, Tag
+from pairsmith.pipelines.transforms import Part, read_batch
+from pairsmith.schemas import put
+
+_BUFFER_BYTES = 32 << 20
+_SHARDS = b"shards"
+
+
+class Spill(beam.DoFn):
+    """Parts -> Arrow files in a folder of this step's own, each with one batch a shard."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder)
+
+    def setup(self) -> None:
+        """Begin with an empty buffer."""
+        self.buffer: dict[Tag, dict[int, list[bytes]]] = defaultdict(lambda: defaultdict(list))
+        self.bytes = 0
+
+    def process(self, part: Part) -> None:
+        """Keep a part, and write all that is kept when it is much."""
+        number, (tag, data) = part
+        self.buffer[tag][number].append(data)
+        self.bytes += len(data)
+        if self.bytes > _BUFFER_BYTES:
+            self.flush()
+
+    def finish_bundle(self) -> None:
+        """Write what is left."""
+        self.flush()
+
+    def flush(self) -> None:
+        """Write one file for each tag."""
+        for tag, shards in self.buffer.items():
+            numbers = sorted(shards)
+            schema = SCHEMAS[tag].with_metadata({_SHARDS: json.dumps(numbers)})
+            sink = pa.BufferOutputStream()
+            options = pa.ipc.IpcWriteOptions(compression="lz4")
+            with pa.ipc.new_file(sink, schema, options=options) as writer:
+                for number in numbers:
+                    batches = [read_batch(data, SCHEMAS[tag]) for data in shards[number]]
+                    table = pa.Table.from_batches(batches, SCHEMAS[tag]).combine_chunks()
+                    writer.write_batch(
+                        table.to_batches()[0].replace_schema_metadata(schema.metadata)
+                    )
+            put(self.folder / f"{tag}-{uuid.uuid4().hex}.arrow", sink.getvalue())
+        self.buffer.clear()
+        self.bytes = 0
+
+
+def spilled(folder: Path, number: int) -> Iterator[tuple[Tag, pa.RecordBatch]]:
+    """Yield the parts of a shard from the files of all spilling steps below the folder."""
+    for tag, schema in SCHEMAS.items():
+        for path in sorted(folder.rglob(f"{tag}-*.arrow")):
+            with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
+                numbers = json.loads(file.schema.metadata[_SHARDS])
+                if number in numbers:
+                    batch = file.get_batch(numbers.index(number))
+                    yield tag, batch.replace_schema_metadata(schema.metadata)
