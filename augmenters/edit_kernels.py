@@ -1,12 +1,14 @@
 """Compiled loops that edit words where they stand: one pass over Arrow buffers.
 
 What is not edited is copied in long runs. A word is hit with the rate asked for; only then is it
-looked at. numba's cache of this file does not see changes in `kernels.py` and `plans.py`.
+looked at. numba's cache of this file does not see changes in `kernels.py`, `plans.py` and
+`case_kernels.py`: touch it after one.
 """
 
 import numpy as np
 import numpy.typing as npt
 
+from pairsmith.augmenters.case_kernels import AS_IT_IS, TITLE, case_for, recase
 from pairsmith.augmenters.characters import EXTENDER, LEFT_CJK, RIGHT_CJK
 from pairsmith.augmenters.kernels import (
     MOST_BYTES,
@@ -40,8 +42,6 @@ from pairsmith.augmenters.plans import Bytes, Ints, Keys, below, draw, integer, 
 _SPACE = 32
 _LETTERS = (1 << LETTER) | (1 << LOWER) | (1 << UPPER)
 _STRANGE = (1 << DIGIT) | (1 << MARK)
-_AS_IT_IS, _TITLE, _UPPER = 0, 1, 2
-"""The cases of a word in `Words`."""
 
 
 @njit
@@ -106,11 +106,11 @@ def edit_words(
                 word = _choose(words, chinese, draw(own, 0))
                 if word < 0:
                     continue
-                case = _AS_IT_IS
+                case = AS_IT_IS
                 if op == INSERT:
-                    case = _case_for(data, a, b, kinds, t == 0)
+                    case = case_for(data, a, b, kinds, t == 0)
                     # Only the first word of a text is capital for its place.
-                    case = _AS_IT_IS if case == _TITLE and t > 0 else case
+                    case = AS_IT_IS if case == TITLE and t > 0 else case
                 edge = LEFT_CJK | RIGHT_CJK if chinese else 0
                 o = copy(data, copied, a, out, o)
                 if t > 0 and bounds[2 * t - 1] == a and would_merge(edges[t - 1], edge):
@@ -139,10 +139,10 @@ def edit_words(
                 chinese = edges[t] & (LEFT_CJK | RIGHT_CJK) != 0
                 word = _choose(words, chinese, draw(own, 0))
                 if word >= 0:
-                    o = _write(words, word, _case_for(data, a, b, kinds, t == 0), out, o)
+                    o = _write(words, word, case_for(data, a, b, kinds, t == 0), out, o)
                     continue
             elif op == CASE_WORDS:
-                o = _recase(data, a, b, kinds, cases, draw(own, 0), out, o)
+                o = recase(data, a, b, kinds, cases, draw(own, 0), out, o)
                 continue
             o = copy(data, a, b, out, o)
         o = copy(data, copied, end, out, o)
@@ -228,131 +228,6 @@ def _write(words: Words, word: int, case: int, out: Bytes, o: int) -> int:
     """Write a word in one of its cases and return where it ends."""
     a = integer(words.offsets[3 * word + case])
     return copy(words.data, a, integer(words.offsets[3 * word + case + 1]), out, o)
-
-
-@njit
-def _count_cases(data: Bytes, a: int, b: int, kinds: Bytes) -> tuple[int, int, bool]:
-    """Return the number of small letters and of capitals, and whether the first is a capital."""
-    lower = 0
-    upper = 0
-    capital = False
-    i = a
-    while i < b:
-        point, width = decode(data, i, b)
-        lower += integer(kinds[point] == LOWER)
-        if kinds[point] == UPPER:
-            capital = capital or lower + upper == 0
-            upper += 1
-        i += width
-    return lower, upper, capital
-
-
-@njit
-def _case_for(data: Bytes, a: int, b: int, kinds: Bytes, first: bool) -> int:
-    """Return the case of a word that takes the place of data[a:b]; first: of a text."""
-    if data[a] < 128 and kinds[data[a]] == LOWER:  # A quick look, at what most words begin with.
-        return _AS_IT_IS
-    lower, upper, capital = _count_cases(data, a, b, kinds)
-    if upper > 1 and lower == 0:
-        return _UPPER
-    # A capital alone is the word I or an initial, unless it begins the text.
-    return _TITLE if capital and (first or lower > 0) else _AS_IT_IS
-
-
-@njit
-def _recase(
-    data: Bytes,
-    a: int,
-    b: int,
-    kinds: Bytes,
-    cases: npt.NDArray[np.uint32],
-    bits: np.uint64,
-    out: Bytes,
-    o: int,
-) -> int:
-    """Write data[a:b] in lower, Title or UPPER case, one that differs; return where it ends."""
-    lower, upper, capital = _count_cases(data, a, b, kinds)
-    can_lower = integer(upper > 0)
-    can_upper = integer(lower > 0)
-    can_title = integer(lower + upper > 1 and not (capital and upper == 1))
-    choices = can_lower + can_upper + can_title
-    if choices == 0:
-        return copy(data, a, b, out, o)
-    chosen = below(bits, choices)
-    # Of the ones that can be, in the order lower, Title, UPPER.
-    case = _AS_IT_IS
-    if chosen >= can_lower:
-        case = _TITLE if chosen < can_lower + can_title else _UPPER
-    letters = 0
-    i = a
-    while i < b:
-        point, width = decode(data, i, b)
-        kind = kinds[point]
-        copy(data, i, i + width, out, o)
-        if kind in (LOWER, UPPER):
-            capital = case == _UPPER or (case == _TITLE and letters == 0)
-            if capital != (kind == UPPER):
-                _write_low(integer(cases[point]), width, out, o)
-            letters += 1
-        o += width
-        i += width
-    return o
-
-
-@njit
-def _write_low(point: int, width: int, out: Bytes, o: int) -> None:
-    """Write a code point of one, two or three bytes in UTF-8."""
-    if width == 1:
-        out[o] = point
-    elif width == 2:
-        out[o] = 0xC0 | (point >> 6)
-        out[o + 1] = 0x80 | (point & 0x3F)
-    else:
-        out[o] = 0xE0 | (point >> 12)
-        out[o + 1] = 0x80 | ((point >> 6) & 0x3F)
-        out[o + 2] = 0x80 | (point & 0x3F)
-
-
-@njit
-def flip_cases(
-    data: Bytes,
-    offsets: Ints,
-    valid: Bytes,
-    keys: Keys,
-    kinds: Bytes,
-    cases: npt.NDArray[np.uint32],
-    op: int,
-    rate: float,
-) -> tuple[Bytes, Ints]:
-    """Return the texts with the case of each letter flipped with probability `rate`."""
-    rows = offsets.size - 1
-    base = integer(offsets[0])
-    threshold = np.uint64(rate * 2.0**64)
-    out = data[base : integer(offsets[rows])].copy()
-    out_offsets = np.empty(rows + 1, np.int32)
-    for row in range(rows + 1):
-        out_offsets[row] = integer(offsets[row]) - base
-    for row in range(rows):
-        state = draw(keys[row], op)
-        letters = 0
-        i = integer(out_offsets[row])
-        end = integer(out_offsets[row + 1])
-        while i < end:
-            b = out[np.uintp(i)]
-            if b < 128:
-                letter = integer(kinds[b]) in (LOWER, UPPER)
-                flips = letter and draw(state, letters) < threshold
-                out[np.uintp(i)] = b ^ np.uint8(0x20 if flips else 0)
-                letters += integer(letter)
-                i += 1
-                continue
-            point, width = decode(out, i, end)
-            if integer(kinds[point]) in (LOWER, UPPER):
-                if draw(state, letters) < threshold:
-                    _write_low(integer(cases[point]), width, out, i)
-                letters += 1
-            i += width
-    return out, out_offsets
 
 
 @njit

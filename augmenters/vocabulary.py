@@ -109,3 +109,9 @@ def _cases(word: str) -> tuple[str, str, str]:
 def is_chinese(word: str) -> bool:
     """Return whether a word begins or ends with a Chinese character or kana."""
     return any(char_classes()[ord(character)] == CJK for character in (word[0], word[-1]))
+
+
+def as_read(words: Words) -> Words:
+    """Return the words as kernels take them: arrays that were pickled can be written again."""
+    data, offsets, ends, guide, chinese = words
+    return Words(read_only(data), read_only(offsets), read_only(ends), read_only(guide), chinese)

@@ -15,12 +15,11 @@ from pairsmith.augmenters.compose import fits, fitted
 from pairsmith.augmenters.edits import (
     PunctuationInsert,
     RandomCase,
-    WordInsert,
     WordJoin,
     WordSplit,
-    WordSubstitute,
     WordSwap,
 )
+from pairsmith.augmenters.word_choice import WordInsert, WordSubstitute
 from pairsmith.schemas import UserError
 from tests.augmenters.plain_tokens import keys, tokens, views
 from tests.augmenters.properties import check_golden, check_properties
