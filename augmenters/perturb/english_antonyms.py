@@ -22,8 +22,12 @@ _BEFORE_VERB = MODALS | SUBJECTS | words("to do does did don't doesn't didn't no
 _BEFORE_THIRD = words("he she it which who that this never always also")
 _PERFECT = words("have has had having be been being is are was were am get got")
 _UN = ("un", "in", "im", "il", "ir", "dis")
-_NEGATIVE = words("never nobody nothing few rarely seldom unless if without impossible unlikely doubt")
-_POLAR = words("any anyone anybody anything ever either yet not n't never no don't didn't won't can't")
+_NEGATIVE = words(
+    "never nobody nothing few rarely seldom unless if without impossible unlikely doubt"
+)
+_POLAR = words(
+    "any anyone anybody anything ever either yet not n't never no don't didn't won't can't"
+)
 """Words that want a negation or a condition, and negations: they stay beside what they go with."""
 _DEGREES = words("more most less least as so too very rather how")
 
@@ -72,7 +76,9 @@ def _fits(rule: _Rule, sentence: list[Token], at: int) -> bool:
     if rule.new.startswith(_UN) and left in _DEGREES:
         return False
     if rule.slot in ("base", "third"):
-        return left in (_BEFORE_VERB if rule.slot == "base" else _BEFORE_THIRD) or left.endswith("ly")
+        return left in (_BEFORE_VERB if rule.slot == "base" else _BEFORE_THIRD) or left.endswith(
+            "ly"
+        )
     if rule.slot in ("past", "participle"):
         perfect = any(before.low in _PERFECT for before in sentence[max(0, at - 3) : at])
         return perfect if rule.slot == "participle" else not perfect and left in _BEFORE_THIRD
@@ -96,7 +102,9 @@ def starts_with_vowel(word: str) -> bool:
     low = word.lower()
     if low.startswith(("hour", "honest", "honou", "honor", "heir")):
         return True
-    return low[:1] in tuple("aeiou") and not low.startswith(("uni", "use", "usu", "eu", "one", "u."))
+    return low[:1] in tuple("aeiou") and not low.startswith(
+        ("uni", "use", "usu", "eu", "one", "u.")
+    )
 
 
 @functools.cache

@@ -3,13 +3,24 @@
 import re
 from collections.abc import Iterator
 
-from pairsmith.augmenters.perturb.english_numerals import SMALL, Place, capital_like
+from pairsmith.augmenters.perturb.english_numerals import SMALL, Place
+from pairsmith.augmenters.perturb.english_words import capital_like
 
-MONTHS = (
-    "January February March April May June July August September October November December"
-).split()
-_SHORT = "Jan Feb Mar Apr Jun Jul Aug Sept Sep Oct Nov Dec".split()
-DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
+MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
+DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 _LENGTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _MONTH = rf"(?P<month>{'|'.join(MONTHS)})"
 _WHEN = (
@@ -18,10 +29,12 @@ _WHEN = (
 )
 
 _FULL = re.compile(
-    rf"\b{_MONTH}(?:,? (?P<day>\d{{1,2}})(?P<th>st|nd|rd|th)?\b(?![:/%.]\d))?(?:,? (?P<year>[12]\d{{3}})\b(?![-–/]))?"
+    rf"\b{_MONTH}(?:,? (?P<day>\d{{1,2}})(?P<th>st|nd|rd|th)?\b(?![:/%.]\d))?"
+    r"(?:,? (?P<year>[12]\d{3})\b(?![-–/]))?"
 )
 _DAY_FIRST = re.compile(
-    rf"\b(?:the )?(?P<day>\d{{1,2}})(?P<th>st|nd|rd|th)?(?: of)? {_MONTH}\b(?:,? (?P<year>[12]\d{{3}})\b)?"
+    rf"\b(?:the )?(?P<day>\d{{1,2}})(?P<th>st|nd|rd|th)?(?: of)? {_MONTH}\b"
+    r"(?:,? (?P<year>[12]\d{3})\b)?"
 )
 _BARE = re.compile(rf"(?:{_WHEN})[ -]$", re.IGNORECASE)
 _ISO = re.compile(r"(?<![\w\-])(?P<year>[12]\d{3})-(?P<month>\d\d)-(?P<day>\d\d)(?![\w\-])")
@@ -36,14 +49,15 @@ _YEAR = re.compile(
 )
 _DECADE = re.compile(r"\b(?P<decade>1[6-9]\d0|20[0-2]0)s\b")
 _CLOCK = re.compile(
-    r"(?<![\w:.\-/$])(?P<hour>\d{1,2})(?P<rest>[:.][0-5]\d)?(?P<half>\s?(?:[ap]\.?m\b\.?|o['’]clock))", re.IGNORECASE
+    r"(?<![\w:.\-/$])(?P<hour>\d{1,2})(?P<rest>[:.][0-5]\d)?(?P<half>\s?(?:[ap]\.?m\b\.?|o['’]clock))",
+    re.IGNORECASE,
 )
 _CLOCK_24 = re.compile(r"(?<![\w:.\-/])(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)(?![\w:]|\.\d)")
 _OCLOCK = re.compile(rf"\b(?P<hour>{'|'.join(SMALL[1:13])})(?= o['’]clock\b)", re.IGNORECASE)
 _DAY = re.compile(
-    rf"(?P<lead>\b(?:on|last|next|this|every|by|until|since|from|to|through|before|after|of|and|for|or) )"
-    rf"(?P<day>{'|'.join(DAYS)})(?![\w\-’'])(?! (?:school|schools|dinner|suit|clothes|best|Times|dress|"
-    r"closing|law|laws))"
+    r"\b(?:on|last|next|this|every|by|until|since|from|to|through|before|after|of|and|for|or) "
+    rf"(?P<day>{'|'.join(DAYS)})(?![\w\-’'])"
+    r"(?! (?:school|schools|dinner|suit|clothes|best|Times|dress|closing|law|laws))"
 )
 
 
@@ -75,7 +89,12 @@ def _months(text: str) -> Iterator[Place]:
     for m in _FULL.finditer(text):
         lead = text[max(0, m.start() - 12) : m.start()]
         if m["day"] or m["year"] or _BARE.search(lead):
-            if m["month"] in ("May", "March", "August") and lead.endswith(("to ", "and ", "or ")) and not m["year"] and not m["day"]:
+            if (
+                m["month"] in ("May", "March", "August")
+                and lead.endswith(("to ", "and ", "or "))
+                and not m["year"]
+                and not m["day"]
+            ):
                 continue
             yield from _parts(m, m["month"])
 
@@ -127,5 +146,9 @@ def _times(text: str) -> Iterator[Place]:
         yield _place(m, "hour", "hour", hour, others)
 
 
-def _place(m: re.Match[str], group: str, scale: str, value: int, others: list[tuple[int, str]]) -> Place:
-    return Place(m.start(group), m.end(group), scale, value, tuple((n, t) for n, t in others if n != value))
+def _place(
+    m: re.Match[str], group: str, scale: str, value: int, others: list[tuple[int, str]]
+) -> Place:
+    return Place(
+        m.start(group), m.end(group), scale, value, tuple((n, t) for n, t in others if n != value)
+    )

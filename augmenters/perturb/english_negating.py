@@ -18,7 +18,7 @@ from pairsmith.augmenters.perturb.english_words import (
 _NOT_AFTER = words(
     "already just also only almost nearly rather pretty far long barely fairly somewhat some soon "
     "finally merely perhaps even well ever once too several both indeed of course hardly still yet "
-    "about quite simply like then to better so there here such therefore thus"
+    "about quite simply like better so such therefore thus"
 )
 """Words that do not stand right behind `not`, or say something else there."""
 _AFTER_WHICH = words("probably certainly now therefore clearly surely obviously generally usually")
@@ -50,6 +50,8 @@ def insertions(text: str, sentence: list[Token]) -> list[Change]:
             continue
         if token.low in BE | MODALS:
             found += _after_auxiliary(sentence, at)
+        elif token.low in ("has", "have", "had") and at:
+            found += _after_have(sentence, at)
         elif token.low.endswith(("'m", "'re", "'s", "'ll")):
             found += _after_contracted(token, following)
         elif token.low in SUBJECTS and (
@@ -62,7 +64,7 @@ def insertions(text: str, sentence: list[Token]) -> list[Change]:
 def _clause_allows(sentence: list[Token], at: int) -> bool:
     """Return whether words around, up to the next comma, do not forbid a negation."""
     for token in sentence[at + 1 :]:
-        if token.text in ",—--()\"“”":
+        if token.text in ',—--()"“”':
             break
         if token.low in _NOT_IN_CLAUSE:
             return False
@@ -86,12 +88,28 @@ def _after_auxiliary(sentence: list[Token], at: int) -> list[Change]:
         if following.low not in verbs().base and not following.low.endswith("ly"):
             return []
         if token.low in ("will", "may", "might", "can", "must") and (
-            sentence[at - 1].low in DETERMINERS and sentence[at - 1].low not in ("this", "that", "all")
+            sentence[at - 1].low in DETERMINERS
+            and sentence[at - 1].low not in ("this", "that", "all")
         ):
             return []
         if token.low == "can" and place is token:
             return [Edit(token.stop, token.stop, "not")]
     return [Edit(place.stop, place.stop, " not")]
+
+
+def _after_have(sentence: list[Token], at: int) -> list[Change]:
+    """Return `has gone` as `has not gone`, but leave `has limited means`."""
+    before, token, following = sentence[at - 1 : at + 2]
+    if not before.is_word or before.low in _NO_SUBJECT | AUXILIARIES:
+        return []
+    if following.low not in verbs().participle or following.low in ("had", "got"):
+        return []
+    after = sentence[at + 2] if at + 2 < len(sentence) else None
+    if after is not None and following.low.endswith("ed"):
+        function_word = after.low in DETERMINERS | PREPOSITIONS | OBJECTS | CONJUNCTIONS
+        if after.is_word and not function_word:
+            return []
+    return [Edit(token.stop, token.stop, " not")]
 
 
 def _after_contracted(token: Token, following: Token) -> list[Change]:
@@ -124,10 +142,15 @@ def _with_do(sentence: list[Token], at: int) -> list[Change]:
             return []
     if known is None or known.base in ("be", "do", "thank", "hope", "beg", "need", "dare"):
         return []
-    if verb.low in _SPEECH and (at == 0 or not sentence[at - 1].is_word or following is None or not following.is_word):
+    if verb.low in _SPEECH and (
+        at == 0 or not sentence[at - 1].is_word or following is None or not following.is_word
+    ):
         return []
     if following is not None and following.low in _NOT_AFTER:
         return []
-    if known.base == "have" and (following is None or following.low not in ("a", "an", "the", "to", "my", "his", "her", "their", "our", "your")):
+    if known.base == "have" and (
+        following is None
+        or following.low not in ("a", "an", "the", "to", "my", "his", "her", "their", "our", "your")
+    ):
         return []
     return [Edit(verb.start, verb.stop, f"{do} not {known.base}")]

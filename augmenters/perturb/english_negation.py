@@ -4,6 +4,8 @@ A sentence that negates something only loses its negation, so that none is doubl
 left alone, because its negation asks the same.
 """
 
+from itertools import pairwise
+
 from pairsmith.augmenters.perturb.edits import Change, Edit
 from pairsmith.augmenters.perturb.english_negating import insertions
 from pairsmith.augmenters.perturb.english_words import (
@@ -41,8 +43,8 @@ _CONTRACTED = {
 _DO = {"don't": "do", "doesn't": "does", "didn't": "did"}
 _ONLY_NEGATED = words(
     "any anyone anybody anything anywhere anymore any-more ever yet either nor neither or until "
-    "till unless whatever whatsoever slightest least much long far bit let but even so such instead "
-    "than rather merely only just simply alone lest enough necessarily too single if though"
+    "till unless whatever whatsoever slightest least much long far bit let but even so such "
+    "instead than rather merely only just simply alone lest enough necessarily too single if though"
 )
 """Words that want a negation before them, or change their sense without it."""
 _THINGS = {
@@ -50,9 +52,7 @@ _THINGS = {
     "nobody": "somebody",
     "nowhere": "somewhere",
 }
-_NOT_A_THING = words(
-    "but less like short more of if loath daunted so however and or near close"
-)
+_NOT_A_THING = words("but less like short more of if loath daunted so however and or near close")
 _SOME = words(
     "evidence money reason idea choice effect sense change attempt time information hope power "
     "right authority difficulty interest danger risk sign trace room trouble work progress answer "
@@ -107,7 +107,7 @@ def _removals(text: str, sentence: list[Token], at: int) -> list[Change]:
 
 
 def _has_at_all(rest: list[Token]) -> bool:
-    return any(a.low == "at" and b.low == "all" for a, b in zip(rest, rest[1:], strict=False))
+    return any(a.low == "at" and b.low == "all" for a, b in pairwise(rest))
 
 
 def _not_removed(text: str, sentence: list[Token], at: int) -> list[Change]:
@@ -141,7 +141,7 @@ def _not_removed(text: str, sentence: list[Token], at: int) -> list[Change]:
         if rest[1].low == "mention" or before.low in ("or", "whether", "if", "why"):
             return []
         return [Edit(token.start, following.start, "")]
-    if following.low in verbs().gerund and not following.low == "being":
+    if following.low in verbs().gerund and following.low != "being":
         if before.low in CONJUNCTIONS:
             return []
         return [Edit(token.start, following.start, "")]
@@ -173,7 +173,7 @@ def _without_do(sentence: list[Token], first: int, last: int) -> list[Change]:
 def _coordinated(rest: list[Token]) -> bool:
     """Return whether another bare verb depends on the same `did not`."""
     base = verbs().base
-    pairs = zip(rest, rest[1:], strict=False)
+    pairs = pairwise(rest)
     return any(a.low in ("and", "or", ",") and b.low in base for a, b in pairs)
 
 
@@ -190,11 +190,19 @@ def _no_removed(token: Token, before: Token | None, rest: list[Token]) -> list[C
     if first.low == "longer" and before and len(rest) > 1 and rest[1].is_word:
         return [Edit(token.start, first.stop, "still")]
     if first.low == "one" and token.text != "NO":
-        if len(rest) > 1 and rest[1].low in ("of", "'s", "-") or not rest[1:]:
+        if (len(rest) > 1 and rest[1].low in ("of", "'s", "-")) or not rest[1:]:
             return []
         return [Edit(token.start, first.stop, capital_like(token.text, "someone"))]
-    noun = rest[1] if len(rest) > 1 and first.low.endswith(("al", "ic", "ive", "ous", "ble")) else first
+    noun = (
+        rest[1]
+        if len(rest) > 1 and first.low.endswith(("al", "ic", "ive", "ous", "ble"))
+        else first
+    )
     plural = noun.low.endswith("s") and not noun.low.endswith(("ss", "us", "is", "less"))
-    if noun.is_word and (plural or noun.low in _SOME) and noun.low not in ("signs", "means", "matters"):
+    if (
+        noun.is_word
+        and (plural or noun.low in _SOME)
+        and noun.low not in ("signs", "means", "matters")
+    ):
         return [Edit(token.start, token.stop, capital_like(token.text, "some"))]
     return []

@@ -13,7 +13,8 @@ from pairsmith.augmenters.perturb.english_numerals import Place, cardinals, figu
 
 _NAMES = re.compile(
     r"https?://\S+|www\.\S+|\S+@\S+|\S+\.(?:com|org|net|gov|edu|html?|pdf)\b\S*"
-    r"|(?<!\w)(?![12]\d{3}-\d\d-\d\d(?!\d))\+?\(?\d[\d()]*(?:[ \-.]\(?\d{2,}\)?){2,}(?![\w%])"  # telephone numbers
+    # telephone numbers, but not 2021-03-04
+    r"|(?<!\w)(?![12]\d{3}-\d\d-\d\d(?!\d))\+?\(?\d[\d()]*(?:[ \-.]\(?\d{2,}\)?){2,}(?![\w%])"
     r"|\b\d+(?:\.\d+){2,}"  # versions
     r"|\[[\d, ]+\]|(?<=\w)\(\d+\)|\((?:\d{1,3}|[12]\d{3}[a-z]?)\)"  # notes and years of citations
     r"|^\s*\(?\d+[.)](?=\s)"  # items of a list
@@ -23,10 +24,10 @@ _NAMES = re.compile(
     r"step|version|windows|room|route|highway|flight|psalm|war|rule|resolution|phase|tier|"
     r"schedule|item|exhibit|box|suite|apt|unit|gate|track|pier|terminal|platform|channel|zone|"
     r"district|ward|chart|book|act|scene|type|class|amendment|panel|equation|slide|scenario|option|"
-    r"super bowl|proposition|case|hwy|interstate|column|code|id|zip|model)s?\.? |[#§]\s?)"
+    r"super bowl|proposition|case|hwy|interstate|form|column|code|id|zip|model)s?\.? |[#§]\s?)"
     r"\(?[\divxlc]+\b(?:(?:, | and | to | or |[-–])\d+)*"
-    r"|\b\d+[A-Za-z]?(?: [A-Z][\w.]*)+ (?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Drive|Dr|Lane|Ln|Way|"
-    r"Plaza|Court|Ct|Parkway|Pkwy|Place|Square|Highway|Hwy|Terrace|Circle)\b",
+    r"|\b\d+[A-Za-z]?(?: [A-Z][\w.]*)+ (?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Drive|Dr|"
+    r"Lane|Ln|Way|Plaza|Court|Ct|Parkway|Pkwy|Place|Square|Highway|Hwy|Terrace|Circle)\b",
     re.IGNORECASE,
 )
 _TITLE = re.compile(r"(?:^|[^\s.!?\"“'‘(])[ ]+([A-Z][\w’']+) $")
@@ -46,7 +47,9 @@ def candidates(text: str) -> list[Change]:
         others = list(place.others)
         for beside in places[max(0, at - 1) : at] + places[at + 1 : at + 2]:
             others = _in_order(text, place, others, beside)
-        found += [Edit(place.start, place.stop, new) for _, new in _after_article(text, place, others)]
+        found += [
+            Edit(place.start, place.stop, new) for _, new in _after_article(text, place, others)
+        ]
     return found
 
 

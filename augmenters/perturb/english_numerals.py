@@ -19,13 +19,48 @@ class Place(NamedTuple):
     """Other values, and how they are written."""
 
 
-SMALL = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
-    "sixteen seventeen eighteen nineteen"
-).split()
-TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-_ORDINALS = "first second third fourth fifth sixth seventh eighth ninth tenth".split()
-_CENTURIES = dict(zip("fifteenth sixteenth seventeenth eighteenth nineteenth twentieth".split(), range(15, 21), strict=True))
+SMALL = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+_ORDINALS = [
+    "first",
+    "second",
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "ninth",
+    "tenth",
+]
+_CENTURIES = dict(
+    zip(
+        ["fifteenth", "sixteenth", "seventeenth", "eighteenth", "nineteenth", "twentieth"],
+        range(15, 21),
+        strict=True,
+    )
+)
 _FACTORS = (0.4, 0.6, 0.8, 1.3, 1.7, 2.2)
 
 _FIGURE = re.compile(
@@ -35,10 +70,11 @@ _FIGURE = re.compile(
 )
 _CARDINAL = re.compile(
     rf"(?<![\w\-])(?:(?P<tens>{'|'.join(TENS)})(?:-(?P<unit>{'|'.join(SMALL[1:10])}))?"
-    rf"|(?P<small>{'|'.join(SMALL[1:])}))(?P<power>[ -](?:hundred|thousand|million|billion|trillion)\b)?"
-    r"(?![\w])(?!-?(?:first|second|third|fourth|fifth)|[ -](?:thirds?|quarters?|halves|half|fifths?|"
-    r"sixths?|eighths?|tenths?|twenty|score)\b|fold|-odd|['’-](?:em|d)\b| out of| of (?:us|them|you)\b"
-    r"| or | and a half| to one)",
+    rf"|(?P<small>{'|'.join(SMALL[1:])}))"
+    r"(?P<power>[ -](?:hundred|thousand|million|billion|trillion)\b)?(?!\w)"
+    r"(?!-?(?:first|second|third|fourth|fifth)|[ -](?:thirds?|quarters?|halves|half|fifths?|"
+    r"sixths?|eighths?|tenths?|twenty|score)\b|fold|-odd|['’-](?:em|d)\b| out of| or | and a half"
+    r"| to one| of (?:us|them|you)\b)",
     re.IGNORECASE,
 )
 _HUNDRED = re.compile(
@@ -46,9 +82,10 @@ _HUNDRED = re.compile(
     r"yards|feet|people|francs|horses|acres|guineas|soldiers|workers|jobs|tons|barrels)\b)"
 )
 _UNIT = re.compile(
-    r" (?:people|men|women|children|soldiers|workers|jobs|feet|miles|yards|pounds|dollars|tons|acres|"
-    r"words|times|times|km|meters|metres|degrees|units|members|students|families|homes)\b"
+    r" (?:people|men|women|children|soldiers|workers|jobs|feet|miles|yards|pounds|dollars|tons|"
+    r"acres|words|times|km|meters|metres|degrees|units|members|students|families|homes)\b"
 )
+_NAME = re.compile(r" [A-Z](?!entur)")
 _POWERS = ("hundred", "thousand", "million", "billion")
 _ORDINAL = re.compile(
     rf"(?P<lead>\b(?:the|this|last|each|every|his|her|its|their|our|my|a|in|of|for|mid-|late|early|and|to)\s)"
@@ -62,6 +99,7 @@ _CENTURY = re.compile(rf"\b(?P<word>{'|'.join(_CENTURIES)})(?=[ -]centur)", re.I
 
 def figures(text: str) -> Iterator[Place]:
     """Yield the amounts in figures: `$1,200`, `3.5`, `12 percent`, `10th`."""
+    others: list[tuple[float, str]]
     for m in _FIGURE.finditer(text):
         digits = m["digits"]
         value = float(digits.replace(",", ""))
@@ -69,7 +107,7 @@ def figures(text: str) -> Iterator[Place]:
         if m["ordinal"]:
             stop = m.end("ordinal")
             others = [(n, f"{n}{_suffix(n)}") for n in _near(int(value), 2, 28)]
-            if "." in digits or "," in digits or value > 31:
+            if "." in digits or "," in digits or value > 31 or _NAME.match(text[m.end() :]):
                 continue
         elif "." in digits or "," in digits or m["sign"] or m["percent"]:
             others = _scaled(digits, value, 100.0 if m["percent"] and value <= 100 else None)
@@ -110,7 +148,11 @@ def _scaled(digits: str, value: float, most: float | None) -> list[tuple[float, 
     others = []
     for option in options:
         if option > 0 and option != value and not (most and option > most) and option != 1:
-            written = f"{option:,.{decimals}f}" if "," in digits or (option >= 1000 and value < 1000) else f"{option:.{decimals}f}"
+            written = (
+                f"{option:,.{decimals}f}"
+                if "," in digits or (option >= 1000 and value < 1000)
+                else f"{option:.{decimals}f}"
+            )
             others.append((option, written))
     return list(dict(others).items())
 
@@ -122,7 +164,10 @@ def cardinals(text: str) -> Iterator[Place]:
             ten = TENS.index(m["tens"].lower()) + 2
             unit = SMALL.index(m["unit"].lower()) if m["unit"] else 0
             value = 10 * ten + unit
-            new = [(10 * n + unit, TENS[n - 2] + (f"-{m['unit']}" if unit else "")) for n in _near(ten, 2, 9)]
+            new = [
+                (10 * n + unit, TENS[n - 2] + (f"-{m['unit']}" if unit else ""))
+                for n in _near(ten, 2, 9)
+            ]
             stop = m.end("unit") if unit else m.end("tens")
         else:
             value = SMALL.index(m["small"].lower())
@@ -143,9 +188,15 @@ def ordinals(text: str) -> Iterator[Place]:
     for m in _ORDINAL.finditer(text):
         most = {"quarter": 4, "half": 2, "week": 5}.get(m["noun"].lower(), 7)
         value = _ORDINALS.index(m["word"].lower()) + 1
-        others = tuple((n, capital_like(m["word"], _ORDINALS[n - 1])) for n in range(1, most + 1) if 0 < abs(n - value) < 4)
+        others = tuple(
+            (n, capital_like(m["word"], _ORDINALS[n - 1]))
+            for n in range(1, most + 1)
+            if 0 < abs(n - value) < 4
+        )
         yield Place(m.start("word"), m.end("word"), "ordinal", value, others)
     for m in _CENTURY.finditer(text):
         value = _CENTURIES[m["word"].lower()]
-        others = tuple((n, capital_like(m["word"], word)) for word, n in _CENTURIES.items() if n != value)
+        others = tuple(
+            (n, capital_like(m["word"], word)) for word, n in _CENTURIES.items() if n != value
+        )
         yield Place(m.start(), m.end(), "ordinal", value, others)

@@ -1,4 +1,4 @@
-"""English words as the perturbations see them: tokens, sentences, forms of verbs, closed classes."""
+"""English words as the perturbations see them: tokens, sentences, verbs, closed classes."""
 
 import functools
 import re
@@ -16,9 +16,54 @@ _TOKEN = re.compile(
     re.IGNORECASE,
 )
 _ABBREVIATIONS = frozenset(
-    "mr mrs ms messrs dr st jr sr prof gen gov sen rep capt col lt sgt rev hon vol pp vs cf "
-    "etc inc co corp ltd dept jan feb mar apr jun jul aug sept sep oct nov dec eq fig approx al op"
-    .split()
+    [
+        "mr",
+        "mrs",
+        "ms",
+        "messrs",
+        "dr",
+        "st",
+        "jr",
+        "sr",
+        "prof",
+        "gen",
+        "gov",
+        "sen",
+        "rep",
+        "capt",
+        "col",
+        "lt",
+        "sgt",
+        "rev",
+        "hon",
+        "vol",
+        "pp",
+        "vs",
+        "cf",
+        "etc",
+        "inc",
+        "co",
+        "corp",
+        "ltd",
+        "dept",
+        "jan",
+        "feb",
+        "mar",
+        "apr",
+        "jun",
+        "jul",
+        "aug",
+        "sept",
+        "sep",
+        "oct",
+        "nov",
+        "dec",
+        "eq",
+        "fig",
+        "approx",
+        "al",
+        "op",
+    ]
 )
 
 
@@ -84,8 +129,33 @@ class Verb(NamedTuple):
 
 
 _DOUBLED = frozenset(
-    "begin bet bid cut dig forbid forget get hit let put quit rid run set shed shut sit slit spin "
-    "spit split swim upset win".split()
+    [
+        "begin",
+        "bet",
+        "bid",
+        "cut",
+        "dig",
+        "forbid",
+        "forget",
+        "get",
+        "hit",
+        "let",
+        "put",
+        "quit",
+        "rid",
+        "run",
+        "set",
+        "shed",
+        "shut",
+        "sit",
+        "slit",
+        "spin",
+        "spit",
+        "split",
+        "swim",
+        "upset",
+        "win",
+    ]
 )
 
 
@@ -139,8 +209,8 @@ DETERMINERS = words(
 PREPOSITIONS = words(
     "about above across after against along among around as at before behind below beneath beside "
     "between beyond by despite down during except for from in inside into like near of off on onto "
-    "out outside over past since than through throughout till to toward towards under until up upon "
-    "via with within without"
+    "out outside over past since than through throughout till to toward towards under until up "
+    "upon via with within without"
 )
 CONJUNCTIONS = words(
     "and or but nor if as than so because when while since although though whereas unless until "
