@@ -28,6 +28,10 @@ CLASS_COUNT: Final = 0x200000
 FOLD_COUNT: Final = 0x590
 """Latin, Greek, Cyrillic and Armenian lie below: one code point folds to one."""
 
+HAN_FIRST: Final = 0x4E00
+HAN_COUNT: Final = 0x5200
+"""The unified ideographs, without extensions: three bytes each in UTF-8."""
+
 # What str.isspace() accepts, which is what str.split() cuts at.
 _SPACES = "9-D 1C-20 85 A0 1680 2000-200A 2028-2029 202F 205F 3000"
 # Han (radicals, ideographs of all planes, iteration mark, zero) and kana (with half width ones).

@@ -25,6 +25,7 @@ from pairsmith.augmenters.characters import (
     RIGHT_CJK,
     char_classes,
 )
+from pairsmith.augmenters.letters import letter_kinds, other_cases
 from pairsmith.schemas import require
 
 DROP: Final = 0
@@ -62,6 +63,26 @@ NO_MARKS: Final[Marks] = (_bytes(""), _bytes(""), False, 0)
 NO_PIECES: Final[Pieces] = (read_only(np.empty(0, np.int32)), read_only(np.empty(0, np.int32)))
 
 
+class Words(NamedTuple):
+    """What can be written into texts, Chinese last; each word in its own, Title and UPPER case."""
+
+    data: npt.NDArray[np.uint8]
+    offsets: npt.NDArray[np.int32]
+    """Shape (3 * words + 1,): case c of word w begins at data[offsets[3 * w + c]]."""
+    ends: npt.NDArray[np.float64]
+    """Shape (words,): of the Chinese words, or of the others, the share up to this one."""
+    guide: npt.NDArray[np.int32]
+    """Shape (words,): of n words of a kind, word g is the first whose share ends above g / n."""
+    chinese: int
+    """The first Chinese word."""
+
+
+NO_WORDS: Final = Words(
+    *(_bytes(""), read_only(np.zeros(1, np.int32)), read_only(np.empty(0, np.float64))),
+    *(read_only(np.empty(0, np.int32)), 0),
+)
+
+
 class Plan(NamedTuple):
     """An operation and its settings, which mean what the operation says."""
 
@@ -88,6 +109,32 @@ class Plan(NamedTuple):
         # Settings may be of any number type; each would be compiled for anew.
         plan = self._replace(low=float(self.low), high=float(self.high), size=int(self.size))
         return run(rewrite, texts, keys, char_classes(), inside, pieces, plan)
+
+
+class Edit(NamedTuple):
+    """An operation that edits words where they stand, and its settings."""
+
+    operation: int
+    rate: float
+    size: int = 0
+    words: Words = NO_WORDS
+
+    def apply(
+        self,
+        texts: Buffers,
+        keys: npt.NDArray[np.uint64],
+        inside: npt.NDArray[np.uint8] = NO_CUTS,
+    ) -> pa.StringArray:
+        """Return the edited texts; `inside` says where words begin: see `scan`.
+
+        Raises ValueError for keys that do not fit the texts, and when the result exceeds 2 GiB.
+        """
+        require("numba", extra="build")
+        from pairsmith.augmenters.edit_kernels import edit_words
+
+        edit = self._replace(rate=float(self.rate), size=int(self.size))
+        tables = (char_classes(), letter_kinds(), other_cases())
+        return run(edit_words, texts, keys, *tables, inside, edit)
 
 
 def run(

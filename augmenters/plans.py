@@ -176,3 +176,38 @@ def plan_repeat(n: int, state: np.uint64, rate: float, what: Ints, gap: Ints) ->
             gap[m] = -1
             m += 1
     return m
+
+
+@njit
+def plan_swap(n: int, state: np.uint64, rate: float, what: Ints, gap: Ints) -> int:
+    """Swap neighbours: each pair with probability `rate`, pairs from the first token or second."""
+    threshold = np.uint64(rate * 2.0**64)
+    for t in range(n):
+        what[t] = t
+        gap[t] = t
+    t = below(draw(state, n), 2)
+    while t + 1 < n:
+        if draw(state, t) < threshold:
+            what[t] = t + 1
+            what[t + 1] = t
+        t += 2
+    return n
+
+
+@njit
+def plan_swap_anywhere(
+    n: int, state: np.uint64, rate: float, order: Longs, what: Ints, gap: Ints
+) -> int:
+    """Swap tokens in pairs drawn without replacement: rate * n tokens, rounded at random."""
+    for t in range(n):
+        what[t] = t
+        gap[t] = t
+        order[t] = t
+    pairs = min(integer(n * rate / 2 + unit(draw(state, n))), n // 2)
+    for i in range(2 * pairs):
+        j = i + below(draw(state, i), n - i)
+        order[i], order[j] = order[j], order[i]
+        if i % 2:
+            what[order[i - 1]] = order[i]
+            what[order[i]] = order[i - 1]
+    return n

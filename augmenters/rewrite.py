@@ -7,7 +7,17 @@ import numpy as np
 
 from pairsmith.augmenters.characters import LEFT_CJK, RIGHT_CJK
 from pairsmith.augmenters.kernels import MOST_BYTES, copy, longest, scan, with_room, would_merge
-from pairsmith.augmenters.operations import CROP, DROP, SHUFFLE, SPANS, Marks, Pieces, Plan
+from pairsmith.augmenters.operations import (
+    CROP,
+    DROP,
+    SHUFFLE,
+    SPANS,
+    SWAP,
+    SWAP_ANYWHERE,
+    Marks,
+    Pieces,
+    Plan,
+)
 from pairsmith.augmenters.plans import (
     Bytes,
     Ints,
@@ -20,6 +30,8 @@ from pairsmith.augmenters.plans import (
     plan_repeat,
     plan_shuffle,
     plan_spans,
+    plan_swap,
+    plan_swap_anywhere,
 )
 
 _SPACE = 32
@@ -47,7 +59,7 @@ def rewrite(
     rows = offsets.size - 1
     bounds = np.empty((2 if firsts.size else 1) * longest(offsets) + 4, np.int32)
     edges = np.empty(bounds.size // 2, np.uint8)
-    order = np.empty(edges.size if op == SHUFFLE else 0, np.int64)
+    order = np.empty(edges.size if op in (SHUFFLE, SWAP_ANYWHERE) else 0, np.int64)
     what = np.empty(bounds.size, np.int32)
     gap = what if op == DROP else np.empty(bounds.size, np.int32)
     out = np.empty(integer(offsets[rows]) - offsets[0] + 64, np.uint8)
@@ -78,6 +90,12 @@ def rewrite(
                 m = plan_crop(n, state, low, high, size, what, gap)
             elif op == SHUFFLE:
                 m = plan_shuffle(n, state, size, order, what, gap)
+                room += n
+            elif op == SWAP:
+                m = plan_swap(n, state, low, what, gap)
+                room += n
+            elif op == SWAP_ANYWHERE:
+                m = plan_swap_anywhere(n, state, low, order, what, gap)
                 room += n
             else:
                 m = plan_repeat(n, state, low, what, gap)

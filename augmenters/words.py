@@ -26,6 +26,7 @@ from pairsmith.augmenters.operations import (
     REPEAT,
     SHUFFLE,
     SPANS,
+    Edit,
     Plan,
     Style,
     check_rate,
@@ -68,7 +69,7 @@ class WordAugmenter(ABC):
         return self._plan().apply(buffers, keys, inside)
 
     @abstractmethod
-    def _plan(self) -> Plan: ...
+    def _plan(self) -> Plan | Edit: ...
 
 
 @dataclass(frozen=True)

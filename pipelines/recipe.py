@@ -16,6 +16,7 @@ from pairsmith.pipelines.negatives import Negatives, Perturbed
 from pairsmith.pipelines.rules import PairRule, TextRule
 from pairsmith.pipelines.segment import Segmenter, Sentences
 from pairsmith.pipelines.similarity import Similarity
+from pairsmith.pipelines.token_ids import TokenIds
 from pairsmith.schemas import manifest, with_columns
 
 
@@ -96,11 +97,15 @@ class Recipe:
     """What each row gets as hard negatives, in this order: `Perturbed(…)`, `RandomNegatives(…)`."""
     shards: int = 16
     """Number of output files. Aim at 50 to 500 MB each."""
+    ids: TokenIds | None = None
+    """Columns of token ids, if any."""
 
     def __post_init__(self) -> None:
         for name, kind in (("seed", int), ("shards", int), ("source", Documents)):
             if not isinstance(value := getattr(self, name), kind):
                 raise TypeError(f"{name} must be {kind.__name__}, not {value!r}")
+        if not isinstance(self.ids, TokenIds | None):
+            raise TypeError(f"ids must be TokenIds, not {self.ids!r}")
         if wrong := [pair for pair in self.pairs if not isinstance(pair, Pair)]:
             raise TypeError(f"pairs must hold Pair, not {wrong[0]!r}")
         if not isinstance(self.negatives, tuple) or not all(
@@ -134,8 +139,11 @@ class Recipe:
 
     @property
     def schema(self) -> pa.Schema:
-        """Return the schema of the shards: PAIRS, and `details` where a step has some to tell."""
-        return with_columns(*["details"] * any(map(explains, self.steps)))
+        """Return the schema of the shards: PAIRS, with `details` and ids where there are some."""
+        names = ["details"] * any(map(explains, self.steps))
+        if self.ids is None:
+            return with_columns(*names)
+        return with_columns(*names, "anchor_ids", "positive_ids", model=self.ids.sha256)
 
     @property
     def costly(self) -> bool:
@@ -189,6 +197,8 @@ class Recipe:
         """Load what the augmenters need; raises UserError when an extra is missing."""
         for step in self.steps:
             step.setup()
+        if self.ids is not None:
+            self.ids.setup()
         for gate in (gate for pair in self.pairs for gate in self.gates_of(pair)):
             if isinstance(gate, Similarity):
                 gate.setup()

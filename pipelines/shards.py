@@ -16,6 +16,7 @@ from pairsmith.pipelines.pairs import list_units, make_pairs
 from pairsmith.pipelines.recipe import Recipe
 from pairsmith.pipelines.rejected import PLAIN_REJECTED, plain
 from pairsmith.pipelines.storage import join, put_file
+from pairsmith.pipelines.token_ids import add_ids
 from pairsmith.schemas import REJECTED, ROW_GROUP_ROWS, ShardFile
 
 Tag = Literal["blocks", "dropped", "failed"]
@@ -64,6 +65,8 @@ def fill_shard(
     for rule in recipe.negatives:
         if isinstance(rule, RandomNegatives):
             pairs = add_random(pairs, rule, recipe.seed)
+    if recipe.ids is not None:
+        pairs = add_ids(pairs, recipe.ids, recipe.seed)
     files = {}
     if len(pairs):
         files["shards"] = write_parquet(

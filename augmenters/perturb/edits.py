@@ -2,8 +2,8 @@
 
 The rules of a language list every smallest edit that makes a text say something else; they are
 plain functions `candidates(text) -> list[Change]`. For phrases they are `mentions(text) ->
-list[Mention]`, which a fit collects, and `candidates(text, phrases)`, where `phrases` maps each kind
-of mention to what may be put in: strings, sorted, perhaps hundreds, so they list only some.
+list[Mention]`, which a fit collects, and `candidates(text, phrases)`, where `phrases` maps each
+kind of mention to what may be put in: strings, sorted, perhaps hundreds, so they list only some.
 """
 
 import json

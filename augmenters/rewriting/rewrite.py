@@ -174,9 +174,10 @@ class Rewrite:
         rows = [row for row, answer in enumerate(answers) if answer is None]
         if problem := self._ask(rows, given, keys, answers) if rows else None:
             done = np.array([answer is not None for answer in answers])
-            made = f"{int(done[rows].sum()):,} of {len(rows):,} texts were done"
-            line = f"{problem}; {made}, and a build that is run again goes on from its cache"
-            raise UnfinishedUserError(line, done, _views(answers)) from None
+            count = int(done[rows].sum())
+            line = f"{problem}; of this batch {count:,} of {len(rows):,} texts were done"
+            line += ", and a build that is run again goes on from its cache" * (count > 0)
+            raise UnfinishedUserError(line, done, _views(answers))
         return _views(answers)
 
     def _ask(

@@ -18,3 +18,7 @@ class UnfinishedUserError(UserError):
         super().__init__(message)
         self.done = done
         self.views = views
+
+    def __reduce__(self) -> tuple[type[UserError], tuple[str]]:
+        """Travel to other processes as the line alone."""
+        return UserError, (str(self),)

@@ -122,6 +122,8 @@ def test_an_endpoint_that_stays_away_is_an_error_that_says_how_many_were_done(en
     assert len(endpoint.requests) == 6 + 3
     assert caught.value.done.tolist() == [True] * 6 + [False] * 14
     assert caught.value.views.texts[5].as_py() == "In short, This is text number 5."
+    sent = pickle.loads(pickle.dumps(caught.value))
+    assert (type(sent), str(sent)) == (UserError, str(caught.value))
 
 
 def test_nobody_there_is_an_error(endpoint):
@@ -237,7 +239,7 @@ def tell_all(request, number):
     masked = f"Incorrect API key provided: {KEY[:12]}**** or {KEY[4:]}"
     return [
         completion(f"Your key is {KEY}."),
-        completion("no", finish="length", refusal=KEY),
+        completion(f"Your key begins with {KEY[:20]}", finish="length"),
         problem(400, f"{masked}, {KEY}"),
         problem(413, KEY),
         problem(429, KEY),

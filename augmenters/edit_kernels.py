@@ -1,0 +1,260 @@
+"""Compiled loops that edit words where they stand: one pass over Arrow buffers.
+
+What is not edited is copied in long runs. A word is hit with the rate asked for; only then is it
+looked at. numba's cache of this file does not see changes in `kernels.py`, `plans.py` and
+`case_kernels.py`: touch it after one.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from pairsmith.augmenters.case_kernels import AS_IT_IS, TITLE, case_for, recase
+from pairsmith.augmenters.characters import EXTENDER, LEFT_CJK, RIGHT_CJK
+from pairsmith.augmenters.kernels import (
+    MOST_BYTES,
+    copy,
+    decode,
+    longest,
+    scan,
+    with_room,
+    would_merge,
+)
+from pairsmith.augmenters.letters import (
+    DIGIT,
+    INNER,
+    LETTER,
+    LOWER,
+    MARK,
+    UPPER,
+)
+from pairsmith.augmenters.operations import (
+    CASE_WORDS,
+    INSERT,
+    JOIN,
+    PUNCTUATE,
+    SPLIT,
+    SUBSTITUTE,
+    Edit,
+    Words,
+)
+from pairsmith.augmenters.plans import Bytes, Ints, Keys, below, draw, integer, njit, unit
+
+_SPACE = 32
+_LETTERS = (1 << LETTER) | (1 << LOWER) | (1 << UPPER)
+_STRANGE = (1 << DIGIT) | (1 << MARK)
+
+
+@njit
+def edit_words(
+    data: Bytes,
+    offsets: Ints,
+    valid: Bytes,
+    keys: Keys,
+    classes: Bytes,
+    kinds: Bytes,
+    cases: npt.NDArray[np.uint32],
+    inside: Bytes,
+    edit: Edit,
+) -> tuple[Bytes, Ints]:
+    """Return the edited texts as (bytes, int32 offsets); no offsets at all beyond 2 GiB.
+
+    PUNCTUATE takes from one to int(rate * n) + 1 places of n; the others each with probability
+    `rate`: of JOIN a gap of space between words, else a word.
+    """
+    op, rate, size, words = edit
+    rows = offsets.size - 1
+    bounds = np.empty(longest(offsets) + 4, np.int32)
+    edges = np.empty(bounds.size // 2, np.uint8)
+    threshold = np.uint64(rate * 2.0**64)
+    room = longest(words.offsets) + 2
+    out = np.empty(integer(offsets[rows]) - offsets[0] + 64, np.uint8)
+    out_offsets = np.zeros(rows + 1, np.int32)
+    o = 0
+    for row in range(rows):
+        if valid.size and not valid[row]:
+            out_offsets[row + 1] = o
+            continue
+        start = integer(offsets[row])
+        end = integer(offsets[row + 1])
+        n = scan(data, start, end, classes, inside, bounds, edges)
+        state = draw(keys[row], op)
+        left = 0
+        if op == PUNCTUATE:
+            left = min(n, 1 + below(draw(state, n), integer(rate * n) + 1))
+        copied = start
+        out = with_room(out, o, end - copied)
+        for t in range(n):
+            own = draw(state, t)
+            if op == PUNCTUATE:
+                if below(own, n - t) >= left:
+                    continue
+                left -= 1
+            elif own >= threshold:
+                continue
+            a = integer(bounds[2 * t])
+            b = integer(bounds[2 * t + 1])
+            out = with_room(out, o, end - copied + room)
+            if op == JOIN:
+                if t > 0:
+                    o = copy(data, copied, integer(bounds[2 * t - 1]), out, o)
+                    copied = a
+                continue
+            if op in (PUNCTUATE, INSERT):
+                chinese = edges[t] & LEFT_CJK != 0
+                if t > 0 and bounds[2 * t - 1] == a:
+                    chinese = chinese or edges[t - 1] & RIGHT_CJK != 0
+                word = _choose(words, chinese, draw(own, 0))
+                if word < 0:
+                    continue
+                case = AS_IT_IS
+                if op == INSERT:
+                    case = case_for(data, a, b, kinds, t == 0)
+                    # Only the first word of a text is capital for its place.
+                    case = AS_IT_IS if case == TITLE and t > 0 else case
+                edge = LEFT_CJK | RIGHT_CJK if chinese else 0
+                o = copy(data, copied, a, out, o)
+                if t > 0 and bounds[2 * t - 1] == a and would_merge(edges[t - 1], edge):
+                    out[o] = _SPACE
+                    o += 1
+                o = _write(words, word, case, out, o)
+                if would_merge(edge, edges[t]):
+                    out[o] = _SPACE
+                    o += 1
+                copied = a
+                continue
+            a, b, length = core(data, a, b, classes, kinds)
+            if length == 0:
+                continue
+            o = copy(data, copied, a, out, o)
+            copied = b
+            if op == SPLIT:
+                chinese = edges[t] & (LEFT_CJK | RIGHT_CJK) != 0
+                if length >= (2 if chinese else size):
+                    i = _character(data, a, b, classes, 1 + below(draw(own, 0), length - 1))
+                    o = copy(data, a, i, out, o)
+                    out[o] = _SPACE
+                    o = copy(data, i, b, out, o + 1)
+                    continue
+            elif op == SUBSTITUTE:
+                chinese = edges[t] & (LEFT_CJK | RIGHT_CJK) != 0
+                word = _choose(words, chinese, draw(own, 0))
+                if word >= 0:
+                    o = _write(words, word, case_for(data, a, b, kinds, t == 0), out, o)
+                    continue
+            elif op == CASE_WORDS:
+                o = recase(data, a, b, kinds, cases, draw(own, 0), out, o)
+                continue
+            o = copy(data, a, b, out, o)
+        o = copy(data, copied, end, out, o)
+        if o > MOST_BYTES:
+            return out[:0], out_offsets[:0]
+        out_offsets[row + 1] = o
+    return out[:o], out_offsets
+
+
+@njit
+def core(data: Bytes, a: int, b: int, classes: Bytes, kinds: Bytes) -> tuple[int, int, int]:
+    """Return where the word itself begins and ends in the token data[a:b], and its length.
+
+    The length counts characters with the marks that change them as one; it is 0 for what is no
+    word: no letter, or a digit, or punctuation inside other than apostrophes and hyphens.
+    """
+    first = a
+    stop = a
+    length = 0
+    pending = 0
+    seen = 0
+    between = 0
+    open_end = False
+    i = a
+    while i < b:
+        point, width = decode(data, i, b)
+        kind = integer(kinds[point])
+        if classes[point] == EXTENDER:
+            if open_end:
+                stop = i + width
+        elif kind in (MARK, INNER):
+            between |= 1 << kind
+            pending += 1
+            open_end = False
+        else:
+            if stop == a:
+                first = i
+            else:
+                seen |= between
+                length += pending
+            between = 0
+            pending = 0
+            seen |= 1 << kind
+            length += 1
+            stop = i + width
+            open_end = True
+        i += width
+    if seen & _LETTERS == 0 or seen & _STRANGE != 0:
+        length = 0
+    return first, stop, length
+
+
+@njit
+def _character(data: Bytes, a: int, b: int, classes: Bytes, number: int) -> int:
+    """Return where the character with this number begins in data[a:b]."""
+    i = a
+    count = -1
+    while i < b:
+        point, width = decode(data, i, b)
+        count += integer(classes[point] != EXTENDER)
+        if count == number:
+            break
+        i += width
+    return i
+
+
+@njit
+def _choose(words: Words, chinese: bool, bits: np.uint64) -> int:
+    """Return a word drawn by its share; -1 when there is none."""
+    first = integer(words.chinese) if chinese else 0
+    stop = integer(words.ends.size) if chinese else integer(words.chinese)
+    if first == stop:
+        return -1
+    share = unit(bits)
+    word = first + integer(words.guide[first + integer(share * (stop - first))])
+    while words.ends[word] <= share:
+        word += 1
+    return word
+
+
+@njit
+def _write(words: Words, word: int, case: int, out: Bytes, o: int) -> int:
+    """Write a word in one of its cases and return where it ends."""
+    a = integer(words.offsets[3 * word + case])
+    return copy(words.data, a, integer(words.offsets[3 * word + case + 1]), out, o)
+
+
+@njit
+def word_cores(
+    data: Bytes, offsets: Ints, valid: Bytes, classes: Bytes, kinds: Bytes, inside: Bytes
+) -> tuple[Bytes, Ints]:
+    """Return the words of all texts, without punctuation, as (bytes, int32 offsets)."""
+    rows = offsets.size - 1
+    bounds = np.empty(longest(offsets) + 4, np.int32)
+    edges = np.empty(bounds.size // 2, np.uint8)
+    size = integer(offsets[rows]) - offsets[0]
+    out = np.empty(size, np.uint8)
+    out_offsets = np.zeros(size + 1, np.int32)
+    count = 0
+    o = 0
+    for row in range(rows):
+        if valid.size and not valid[row]:
+            continue
+        n = scan(
+            data, integer(offsets[row]), integer(offsets[row + 1]), classes, inside, bounds, edges
+        )
+        for t in range(n):
+            a, b, length = core(
+                data, integer(bounds[2 * t]), integer(bounds[2 * t + 1]), classes, kinds
+            )
+            if length > 0:
+                o = copy(data, a, b, out, o)
+                count += 1
+                out_offsets[count] = o
+    return out[:o], out_offsets[: count + 1]

@@ -1,0 +1,105 @@
+"""English numbers, dates and times, and other values for them in the same format.
+
+Numbers that name a thing are left alone: `No. 5`, `Chapter 3`, `A320`, versions, telephone numbers,
+addresses. Ends of a range keep their order: `between 3 and 5` never becomes `between 6 and 5`.
+"""
+
+import re
+from collections.abc import Iterator
+
+from pairsmith.augmenters.perturb.edits import Change, Edit
+from pairsmith.augmenters.perturb.english_dates import MONTHS, dates
+from pairsmith.augmenters.perturb.english_numerals import Place, cardinals, figures, ordinals
+
+_NAMES = re.compile(
+    r"https?://\S+|www\.\S+|\S+@\S+|\S+\.(?:com|org|net|gov|edu|html?|pdf)\b\S*"
+    # telephone numbers, but not 2021-03-04
+    r"|(?<!\w)(?![12]\d{3}-\d\d-\d\d(?!\d))\+?\(?\d[\d()]*(?:[ \-.]\(?\d{2,}\)?){2,}(?![\w%])"
+    r"|\b\d+(?:\.\d+){2,}"  # versions
+    r"|\[[\d, ]+\]|(?<=\w)\(\d+\)|\((?:\d{1,3}|[12]\d{3}[a-z]?)\)"  # notes and years of citations
+    r"|^\s*\(?\d+[.)](?=\s)"  # items of a list
+    r"|\b\d+[- ]\d+/\d+|(?<![/\d])\d+/\d+(?![/\d])"  # fractions
+    r"|(?:\b(?:no|nos|vol|fig|pp?|art|sec|ch|eq|number|chapter|section|table|figure|"
+    r"page|volume|article|title|part|appendix|note|footnote|regulation|paragraph|line|"
+    r"step|version|windows|room|route|highway|flight|psalm|war|rule|resolution|phase|tier|"
+    r"schedule|item|exhibit|box|suite|apt|unit|gate|track|pier|terminal|platform|channel|zone|"
+    r"district|ward|chart|book|act|scene|type|class|amendment|panel|equation|slide|scenario|option|"
+    r"super bowl|proposition|case|hwy|interstate|form|column|code|id|zip|model)s?\.? |[#§]\s?)"
+    r"\(?[\divxlc]+\b(?:(?:, | and | to | or |[-–])\d+)*"
+    r"|\b\d+[A-Za-z]?(?: [A-Z][\w.]*)+ (?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Drive|Dr|"
+    r"Lane|Ln|Way|Plaza|Court|Ct|Parkway|Pkwy|Place|Square|Highway|Hwy|Terrace|Circle)\b",
+    re.IGNORECASE,
+)
+_TITLE = re.compile(r"(?:^|[^\s.!?\"“'‘(])[ ]+([A-Z][\w’']+) $")
+_BETWEEN = re.compile(
+    r"\s*(?:percentage points?|%|percent|per cent|[ap]\.?m\.?|,)?\s*"
+    r"(?:to|or|and|through|by|versus|but|[-–—]+)\s*(?:the |about |roughly |to |in )?[$£€]?\s*",
+    re.IGNORECASE,
+)
+_VOWEL = re.compile(r"8|11(?!\d)|18(?!\d)|[aeiou]", re.IGNORECASE)
+
+
+def candidates(text: str) -> list[Change]:
+    """Return every edit that gives a number, date or time of the text another value."""
+    places = _places(text)
+    found: list[Change] = []
+    for at, place in enumerate(places):
+        others = list(place.others)
+        for beside in places[max(0, at - 1) : at] + places[at + 1 : at + 2]:
+            others = _in_order(text, place, others, beside)
+        found += [
+            Edit(place.start, place.stop, new) for _, new in _after_article(text, place, others)
+        ]
+    return found
+
+
+def _places(text: str) -> list[Place]:
+    """Return the numbers, dates and times that may change, in the order of the text."""
+    taken = [m.span() for m in _NAMES.finditer(text)]
+    places: list[Place] = []
+    for place in _all(text):
+        if all(place.stop <= start or stop <= place.start for start, stop in taken):
+            taken.append((place.start, place.stop))
+            if not _names_a_thing(text, place):
+                places.append(place)
+    return sorted(places)
+
+
+def _all(text: str) -> Iterator[Place]:
+    yield from dates(text)
+    yield from figures(text)
+    yield from cardinals(text)
+    yield from ordinals(text)
+
+
+def _names_a_thing(text: str, place: Place) -> bool:
+    """Return whether a capitalised word in the midst of a sentence stands before: `Apollo 11`."""
+    if place.scale != "number":
+        return False
+    title = _TITLE.search(text[max(0, place.start - 30) : place.start])
+    return title is not None and title[1] not in MONTHS
+
+
+def _in_order(
+    text: str, place: Place, others: list[tuple[float, str]], beside: Place
+) -> list[tuple[float, str]]:
+    """Return the values that stand to a neighbour as the present one does, where that matters."""
+    if place.scale != beside.scale:
+        return others
+    first, second = sorted((place, beside))
+    if place.scale != "year" and not _BETWEEN.fullmatch(text[first.stop : second.start]):
+        return others
+    if place.value < beside.value:
+        return [(value, new) for value, new in others if value < beside.value]
+    return [(value, new) for value, new in others if value > beside.value]
+
+
+def _after_article(
+    text: str, place: Place, others: list[tuple[float, str]]
+) -> list[tuple[float, str]]:
+    """Return the values that the article before goes with: `an 8 percent`, `a 9 percent`."""
+    before = text[max(0, place.start - 4) : place.start].lower().lstrip()
+    if before.rstrip("$£€") in ("a ", "an "):
+        vowel = before.startswith("an")
+        return [(value, new) for value, new in others if bool(_VOWEL.match(new)) == vowel]
+    return others

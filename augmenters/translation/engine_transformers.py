@@ -1,0 +1,136 @@
+"""Translation by transformers' Marian: the reference that the fast engine is compared with."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pairsmith.augmenters.translation.quiet import quiet
+from pairsmith.augmenters.translation.translator import Decoding
+from pairsmith.schemas import UserError, require, subkeys
+
+
+class TransformersEngine:
+    """Runs a Marian checkpoint in float32; see `Engine`.
+
+    Sampling draws each token from its own sentence's seed: a sentence's output does not depend on
+    its batch, but for rounding.
+    """
+
+    batch_tokens = 2048
+    workers = 1  # torch uses its own threads
+
+    def __init__(self, folder: Path, device: str = "auto", threads: int = 0) -> None:
+        """Load the model. Raises UserError when transformers refuses it."""
+        torch = require("torch", extra="translate")
+        transformers = require("transformers", extra="translate")
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        elif device == "cuda" and not torch.cuda.is_available():
+            raise UserError("device='cuda': torch sees no GPU here; use device='cpu' or 'auto'")
+        if threads:
+            torch.set_num_threads(threads)
+        try:
+            with quiet():
+                self._tokenizer = transformers.MarianTokenizer.from_pretrained(folder)
+                model = transformers.MarianMTModel.from_pretrained(folder, dtype=torch.float32)
+        except (OSError, ValueError, RuntimeError, KeyError) as error:
+            raise UserError(
+                f"transformers cannot load {folder}: {str(error).strip().splitlines()[0]}"
+            ) from error
+        self.model = model.eval().to(device)
+        # A checkpoint's own settings for generation (Opus-MT: 4 or 6 beams) are not ours.
+        self.model.generation_config.update(num_beams=1, max_length=None)
+        self.positions = min(model.config.max_position_embeddings, self._tokenizer.model_max_length)
+
+    def encode(self, sentences: list[str]) -> list[list[int]]:
+        """Return the ids of each sentence, end mark last."""
+        if not sentences:
+            return []
+        ids = self._tokenizer(sentences, split_special_tokens=True)["input_ids"]
+        return ids  # type: ignore[no-any-return]
+
+    def decode(self, outputs: list[list[int]]) -> list[str]:
+        """Return the text of each output."""
+        if not outputs:
+            return []
+        texts = self._tokenizer.batch_decode(
+            outputs, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return texts  # type: ignore[no-any-return]
+
+    def generate(
+        self, batch: list[list[int]], limit: int, decoding: Decoding, seeds: list[int]
+    ) -> list[list[int]]:
+        """Return the ids of each translation."""
+        torch = require("torch", extra="translate")
+        special = {self._tokenizer.pad_token_id, self._tokenizer.eos_token_id}
+        width = max(map(len, batch))
+        padded = [ids + [self._tokenizer.pad_token_id] * (width - len(ids)) for ids in batch]
+        mask = [[1] * len(ids) + [0] * (width - len(ids)) for ids in batch]
+        sampler = [_Sampler(decoding, seeds)] if decoding.samples else []
+        with torch.inference_mode():
+            outputs = self.model.generate(
+                input_ids=torch.tensor(padded, device=self.model.device),
+                attention_mask=torch.tensor(mask, device=self.model.device),
+                logits_processor=sampler,
+                do_sample=False,
+                num_beams=decoding.beam,
+                # One more than the limit tells a loop from what ends there; then the end mark.
+                max_new_tokens=limit + 2,
+            )
+        return [[i for i in ids if i not in special] for ids in outputs[:, 1:].tolist()]
+
+    def pieces(self, outputs: list[list[int]]) -> list[list[str]]:
+        """Return the pieces that the ids of outputs stand for."""
+        return [self._tokenizer.convert_ids_to_tokens(ids) for ids in outputs]
+
+    def log_probabilities(
+        self, batch: list[list[int]], outputs: list[list[int]]
+    ) -> list[list[float]]:
+        """Return the log-probability of each token of given outputs, end mark included."""
+        torch = require("torch", extra="translate")
+        config, scores = self.model.config, []
+        with torch.inference_mode():
+            for ids, output in zip(batch, outputs, strict=True):
+                said = [*output, self._tokenizer.eos_token_id]
+                logits = self.model(
+                    input_ids=torch.tensor([ids], device=self.model.device),
+                    decoder_input_ids=torch.tensor(
+                        [[config.decoder_start_token_id, *output]], device=self.model.device
+                    ),
+                ).logits[0]
+                logits[:, config.pad_token_id] = -torch.inf  # never written, as in generate
+                rows = torch.log_softmax(logits.float(), -1)
+                scores.append([row[token].item() for row, token in zip(rows, said, strict=True)])
+        return scores
+
+
+class _Sampler:
+    """Leaves one token of each row possible, drawn from what the model gives it.
+
+    The draw inverts the cumulative distribution at one uniform number for each seed and step.
+    """
+
+    def __init__(self, decoding: Decoding, seeds: list[int]) -> None:
+        self._decoding = decoding
+        self._keys = np.array(seeds, np.uint64)
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        """Return scores of 0 for the drawn token of each row, and of minus infinity elsewhere."""
+        torch = require("torch", extra="translate")
+        order = torch.sort(
+            scores.float() / self._decoding.temperature, descending=True, stable=True
+        )
+        shares = torch.softmax(order.values, -1)
+        if self._decoding.top_k:
+            shares[:, self._decoding.top_k :] = 0
+        # The likeliest always stays: what comes before it has no share yet.
+        shares[shares.cumsum(-1) - shares >= self._decoding.top_p * shares.sum(-1, True)] = 0
+        step = subkeys(self._keys, input_ids.shape[1])
+        uniform = torch.tensor((step >> np.uint64(11)) * 2.0**-53, device=scores.device)
+        reached = shares.double().cumsum(-1)
+        last = (shares > 0).sum(-1) - 1
+        place = (reached <= (uniform * reached[:, -1])[:, None]).sum(-1).minimum(last)
+        drawn = order.indices.gather(-1, place[:, None])
+        return torch.full_like(scores, -torch.inf).scatter_(-1, drawn, 0.0)

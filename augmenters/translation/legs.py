@@ -1,0 +1,72 @@
+"""One way of a translation there and back again: texts in parts, by one translator."""
+
+from itertools import chain
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pairsmith.augmenters.augmenter import Keys
+from pairsmith.augmenters.translation.sentences import Part, split_long
+from pairsmith.augmenters.translation.translator import Decoding, Translator
+from pairsmith.schemas import subkeys
+
+
+class Leg(NamedTuple):
+    """Texts after one way, and what went wrong: of one length."""
+
+    parts: list[list[Part]]
+    lost: npt.NDArray[np.bool_]
+    """A sentence came back empty."""
+    endless: npt.NDArray[np.bool_]
+    """An output reached its limit."""
+
+    def texts(self) -> list[str]:
+        """Return the texts, with what stood between their sentences."""
+        return ["".join(chain.from_iterable(parts)) for parts in self.parts]
+
+
+def translate_parts(
+    translator: Translator,
+    texts: list[list[Part]],
+    keys: Keys,
+    decoding: Decoding,
+    prefix: str = "",
+    batch_tokens: int = 0,
+) -> Leg:
+    """Return texts, given as their sentences, translated; sentences that are too long in several.
+
+    keys: uint64, shape (len(texts),): sampling draws from them. prefix: stands before each sentence
+    that the translator gets.
+    """
+
+    def count(sentences: list[str]) -> list[int]:
+        return translator.count_tokens([prefix + sentence for sentence in sentences])
+
+    sizes = [len(parts) for parts in texts]
+    pieces = iter(split_long(list(chain.from_iterable(texts)), count, translator.max_tokens()))
+    cut = [[piece for _ in range(size) for piece in next(pieces)] for size in sizes]
+    places = [
+        (row, number)
+        for row, parts in enumerate(cut)
+        for number, part in enumerate(parts)
+        if part.text
+    ]
+    made = translator.translate(
+        [prefix + cut[row][number].text for row, number in places],
+        decoding,
+        _seeds(keys, places) if decoding.samples else [0] * len(places),
+        batch_tokens,
+    )
+    lost, endless = np.zeros(len(texts), np.bool_), np.zeros(len(texts), np.bool_)
+    for (row, number), text, whole in zip(places, made.texts, made.whole, strict=True):
+        cut[row][number] = cut[row][number]._replace(text=text)
+        lost[row] |= not text
+        endless[row] |= not whole
+    return Leg(cut, lost, endless)
+
+
+def _seeds(keys: Keys, places: list[tuple[int, int]]) -> list[int]:
+    """Return a seed for each sentence: of the key of its text, and its number there."""
+    rows, numbers = np.array(places, np.uint64).reshape(-1, 2).T
+    return subkeys(subkeys(keys, 0)[rows.astype(np.int64)] ^ numbers, 1).tolist()  # type: ignore[no-any-return]

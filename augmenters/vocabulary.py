@@ -1,0 +1,117 @@
+"""Words to write into texts: those that a user lists, or those of a corpus with their counts."""
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from pairsmith.augmenters.buffers import read_only, string_array, string_buffers
+from pairsmith.augmenters.characters import CJK, char_classes
+from pairsmith.augmenters.letters import letter_kinds, to_lower, to_upper
+from pairsmith.augmenters.operations import NO_CUTS, Words
+from pairsmith.augmenters.segment import word_insides
+from pairsmith.schemas import require
+
+_ROWS: Final = 16_384
+"""So many texts are cut at a time, to bound memory."""
+LONGEST: Final = 64
+"""Bytes of a word that is taken from a corpus; what is longer is seldom a word."""
+
+
+def check_words(words: Any) -> tuple[str, ...]:
+    """Return the words as a tuple. Raises TypeError or ValueError for what is not one word each."""
+    if isinstance(words, str):
+        raise TypeError("vocabulary must be several words, not one string")
+    arrow = isinstance(words, pa.Array | pa.ChunkedArray)
+    listed: tuple[str, ...] = tuple(words.to_pylist() if arrow else words)
+    for word in listed:
+        if not isinstance(word, str):
+            raise TypeError(f"vocabulary must hold strings, not {word!r}")
+        if word.split() != [word]:
+            raise ValueError(f"vocabulary must hold single words without spaces, not {word!r}")
+    return listed
+
+
+def count_spellings(
+    texts: pa.StringArray, chinese: str, most: int
+) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Return the `most` frequent words of the texts, most frequent first, and how often they stand.
+
+    Words are what word augmenters cut, without the punctuation around them; numbers, addresses and
+    words over 64 bytes are left out. Words that differ in case count as one, in the spelling that
+    is most frequent; of two equally frequent, in the one with small letters. The result does not
+    depend on the order of the texts.
+    """
+    require("numba", extra="build")
+    from pairsmith.augmenters.edit_kernels import word_cores
+
+    found = []
+    for start in range(0, len(texts), _ROWS):
+        buffers = string_buffers(texts[start : start + _ROWS])
+        inside = word_insides(buffers) if chinese == "words" else NO_CUTS
+        data, offsets = word_cores(
+            *(buffers.data, buffers.offsets, buffers.valid),
+            *(char_classes(), letter_kinds(), inside),
+        )
+        found.append(string_array(data, offsets, NO_CUTS).value_counts())
+    spelled: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    for word, count in _total(found).items():
+        if len(word.encode()) <= LONGEST:
+            spelled[word.translate(to_lower())].append((count, word))
+    counts = sorted((-sum(n for n, _ in same), max(same)[1]) for same in spelled.values())[:most]
+    return tuple(word for _, word in counts), tuple(-n for n, _ in counts)
+
+
+def _total(found: Sequence[pa.StructArray]) -> dict[str, int]:
+    """Return how often each word was counted in all parts."""
+    if not found:
+        return {}
+    parts = pa.concat_arrays(found)
+    table = pa.table({"word": parts.field("values"), "count": parts.field("counts")})
+    sums = table.group_by("word").aggregate([("count", "sum")])
+    return dict(zip(sums["word"].to_pylist(), sums["count_sum"].to_pylist(), strict=True))
+
+
+def words_table(words: Sequence[str], weights: Sequence[float], chinese: Sequence[bool]) -> Words:
+    """Return words as kernels take them: drawn in proportion to their weights, Chinese apart."""
+    groups = [[n for n, is_so in enumerate(chinese) if is_so == kind] for kind in (False, True)]
+    spellings = [case.encode() for group in groups for n in group for case in _cases(words[n])]
+    ends, guides = [np.empty(0)], [np.empty(0, np.int32)]
+    for group in filter(None, groups):
+        sums = np.cumsum([weights[n] for n in group], dtype=np.float64)
+        ends.append(sums / sums[-1])
+        steps = np.arange(len(group)) / len(group)
+        guides.append(np.searchsorted(ends[-1], steps, side="right").astype(np.int32))
+    return Words(
+        read_only(np.frombuffer(b"".join(spellings), np.uint8)),
+        read_only(np.cumsum([0, *map(len, spellings)], dtype=np.int32)),
+        read_only(np.concatenate(ends)),
+        read_only(np.concatenate(guides)),
+        len(groups[0]),
+    )
+
+
+def damped(count: int) -> float:
+    """Return count ** 0.75, by operations that round alike on every machine."""
+    root = math.sqrt(math.sqrt(count))
+    return root * root * root
+
+
+def _cases(word: str) -> tuple[str, str, str]:
+    """Return the word as it is, with a capital, and in capitals."""
+    upper = word.translate(to_upper())
+    return word, upper[:1] + word[1:], upper
+
+
+def is_chinese(word: str) -> bool:
+    """Return whether a word begins or ends with a Chinese character or kana."""
+    return any(char_classes()[ord(character)] == CJK for character in (word[0], word[-1]))
+
+
+def as_read(words: Words) -> Words:
+    """Return the words as kernels take them: arrays that were pickled can be written again."""
+    data, offsets, ends, guide, chinese = words
+    return Words(read_only(data), read_only(offsets), read_only(ends), read_only(guide), chinese)
