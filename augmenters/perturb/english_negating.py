@@ -18,7 +18,7 @@ from pairsmith.augmenters.perturb.english_words import (
 _NOT_AFTER = words(
     "already just also only almost nearly rather pretty far long barely fairly somewhat some soon "
     "finally merely perhaps even well ever once too several both indeed of course hardly still yet "
-    "about quite simply like better so such therefore thus"
+    "little few about quite simply like better so such therefore thus"
 )
 """Words that do not stand right behind `not`, or say something else there."""
 _AFTER_WHICH = words("probably certainly now therefore clearly surely obviously generally usually")

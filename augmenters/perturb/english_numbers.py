@@ -17,7 +17,7 @@ _NAMES = re.compile(
     r"|(?<!\w)(?![12]\d{3}-\d\d-\d\d(?!\d))\+?\(?\d[\d()]*(?:[ \-.]\(?\d{2,}\)?){2,}(?![\w%])"
     r"|\b\d+(?:\.\d+){2,}"  # versions
     r"|\[[\d, ]+\]|(?<=\w)\(\d+\)|\((?:\d{1,3}|[12]\d{3}[a-z]?)\)"  # notes and years of citations
-    r"|^\s*\(?\d+[.)](?=\s)"  # items of a list
+    r"|^\s*\(?\d+[.)](?=\s|[A-Z])"  # items of a list
     r"|\b\d+[- ]\d+/\d+|(?<![/\d])\d+/\d+(?![/\d])"  # fractions
     r"|(?:\b(?:no|nos|vol|fig|pp?|art|sec|ch|eq|number|chapter|section|table|figure|"
     r"page|volume|article|title|part|appendix|note|footnote|regulation|paragraph|line|"
@@ -73,11 +73,19 @@ def _all(text: str) -> Iterator[Place]:
 
 
 def _names_a_thing(text: str, place: Place) -> bool:
-    """Return whether a capitalised word in the midst of a sentence stands before: `Apollo 11`."""
-    if place.scale != "number":
+    """Return whether a capitalised word in the midst of a sentence is or stands before it."""
+    if place.scale not in ("number", "year"):
         return False
+    if (
+        place.start
+        and text[place.start].isupper()
+        and text[place.start - 2 : place.start - 1].isalpha()
+    ):
+        return True  # the Group of Thirty
     title = _TITLE.search(text[max(0, place.start - 30) : place.start])
-    return title is not None and title[1] not in MONTHS
+    if title is None or title[1] in MONTHS:
+        return False
+    return place.scale == "number" or title[1] == "Year"
 
 
 def _in_order(

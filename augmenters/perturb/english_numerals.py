@@ -64,12 +64,12 @@ _CENTURIES = dict(
 _FACTORS = (0.4, 0.6, 0.8, 1.3, 1.7, 2.2)
 
 _FIGURE = re.compile(
-    r"(?<![\w.,:/$£€\-–^(\[])(?P<sign>[$£€])?"
+    r"(?<![\w.,:/$£€\-‑–^(\[])(?P<sign>[$£€])?"
     r"(?P<digits>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
     r"(?P<ordinal>st|nd|rd|th)?(?![\w/:^]|\.\d|,\d|[-–]\d|\()(?P<percent>\s?%|\s?per ?cent)?"
 )
 _CARDINAL = re.compile(
-    rf"(?<![\w\-])(?:(?P<tens>{'|'.join(TENS)})(?:-(?P<unit>{'|'.join(SMALL[1:10])}))?"
+    rf"(?<![\w\-‑])(?:(?P<tens>{'|'.join(TENS)})(?:-(?P<unit>{'|'.join(SMALL[1:10])}))?"
     rf"|(?P<small>{'|'.join(SMALL[1:])}))"
     r"(?P<power>[ -](?:hundred|thousand|million|billion|trillion)\b)?(?!\w)"
     r"(?!-?(?:first|second|third|fourth|fifth)|[ -](?:thirds?|quarters?|halves|half|fifths?|"

@@ -167,6 +167,8 @@ def _mention(text: str, sentence: list[Token], at: int, end: int) -> Mention | N
         return None
     if kind.startswith("the ") != the and (the or kind.startswith("the ")):
         return None
+    if kind == "the country" and _is_of(after) and after is not None and after.low != "and":
+        return None
     if kind.endswith("organisation") and after is not None and (_is_of(after) or after.low == "on"):
         return None
     if kind in ("man", "woman"):

@@ -25,13 +25,13 @@ class BackTranslate:
     a word; what stands between them is kept. There is no view where something went wrong, and the
     reason says what: "copy" (the text came back but for case and punctuation), "empty" (a sentence
     was lost), "too long" (an output that would not end), "repetition", "language", "length".
-    Details hold the round-trip `chrf` (0 to 100), the `pivot` text, and the view that was `rejected`.
+    Details hold the round-trip `chrf` (0 to 100), the `pivot` text, and the view `rejected`, if so.
 
     Greedy and beam search: the view depends on the text alone, save that a model rounds otherwise
-    in a batch of another shape or on another processor; near ties may then fall differently (in
-    int8 about one sentence in a hundred). Sampling: with engine="transformers" a view depends on
-    text and key, up to rounding; with CTranslate2, whose generator is seeded once a batch,
-    it depends on the keys and texts of the whole batch: equal calls give equal views. A cache
+    in a batch of another shape or on another processor; near ties may then fall differently (seen:
+    3 views of 1,000 in int8, none in float32). Sampling: with engine="transformers" a view depends
+    on text and key, up to rounding; with CTranslate2, whose generator is seeded once a batch, it
+    depends on the keys and texts of the whole batch: equal calls give equal views. A cache
     (`Cached`, or a build's) makes up for both: it gives the same bytes again, and calls no model.
     """
 
@@ -46,10 +46,11 @@ class BackTranslate:
     source: str = "en"
     """The language of the texts."""
     models: tuple[str, str] = ("", "")
-    """There and back, instead of those: folders or hub names, of Marian checkpoints or of CTranslate2
-    models. Without `to`, the language between is then not checked."""
+    """There and back, instead of those: folders or hub names of Marian checkpoints, or of models
+    converted for CTranslate2. Without `to`, the language between is then not checked."""
     prefixes: tuple[str, str] = ("", "")
-    """Before each sentence there and back, as multilingual models want it: ">>fr<<"."""
+    """Before each sentence there and back, as models of several languages want it: with
+    Helsinki-NLP/opus-mt-en-zh, `(">>cmn_Hans<< ", "")`."""
     engine: EngineName = "ctranslate2"
     """"ctranslate2", or "transformers": slower, the reference."""
     compute_type: str = "auto"
@@ -141,7 +142,7 @@ class BackTranslate:
         strings: list[str] = texts.take(pa.array(rows)).to_pylist()
         sentences = [split_sentences(text, self.source) for text in strings]
         out = self._leg(there, sentences, keys[rows], 0)
-        pivots = out.texts()
+        pivots = out.texts(between=" ")
         reasons = self._reasons(strings, out, self.to, self.source)
         views: list[str | None] = [None] * len(strings)
         scores: list[float | None] = [None] * len(strings)
@@ -207,7 +208,8 @@ def _first(
 
 
 def _details(score: float | None, pivot: str, view: str | None, reason: str | None) -> str:
-    """Return as JSON what was measured: chrf, the pivot, and the view where it was rejected."""
-    told = {"chrf": score, "pivot": pivot, "rejected": view if reason else None}
+    """Return as JSON what was measured: chrf, the pivot, and the view that was rejected."""
+    rejected = view if reason not in (None, "copy") else None
+    told = {"chrf": score, "pivot": pivot, "rejected": rejected}
     some = {name: value for name, value in told.items() if value is not None}
     return json.dumps(some, ensure_ascii=False, separators=(",", ":"))

@@ -3,17 +3,17 @@
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 from pairsmith.augmenters.translation.translator import (
     Decoding,
     Engine,
-    Tokens,
+    Token,
     Translated,
 )
 from pairsmith.schemas import UserError
 
-R = TypeVar("R")
+Result = TypeVar("Result")
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "alloc_failed", "bad_alloc")
 MIN_BATCH_TOKENS = 256
 """Batches are not cut below this just to keep all workers busy."""
@@ -43,40 +43,33 @@ def cut_batches(rows: Sequence[int], lengths: Sequence[int], tokens: int) -> lis
     return batches
 
 
-class Batched(NamedTuple):
-    """What `run_batches` returns."""
-
-    results: list[object]
-    """One for each row."""
-    tokens: int
-    """The size of batches that the memory held."""
-
-
 def run_batches(
-    run: Callable[[list[int]], Sequence[object]],
+    run: Callable[[list[int]], Sequence[Result]],
     lengths: Sequence[int],
     tokens: int,
     workers: int = 1,
-) -> Batched:
+) -> tuple[list[Result], int]:
     """Return what `run` makes of each row, called with rows of like length at a time.
+
+    And how many tokens a batch had that the memory held.
 
     lengths: tokens of each row; tokens: of a batch, padding counted. When `run` runs out of memory,
     what is not done yet is cut into batches of half the size. Raises UserError when a single row
     does not fit.
     """
-    results: list[object] = [None] * len(lengths)
+    results: dict[int, Result] = {}
     waiting = list(range(len(lengths)))
     while waiting:
         batches = cut_batches(waiting, lengths, tokens)
         full = threading.Event()
 
-        def attempt(batch: list[int], full: threading.Event = full) -> Sequence[object] | None:
+        def attempt(batch: list[int], full: threading.Event = full) -> Sequence[Result] | None:
             if full.is_set():
                 return None
             try:
                 return run(batch)
             except (RuntimeError, MemoryError) as error:
-                if not _is_out_of_memory(error):
+                if not out_of_memory(error):
                     raise
                 if len(batch) == 1:
                     raise UserError(
@@ -94,20 +87,19 @@ def run_batches(
             if outputs is None:
                 waiting += batch
             else:
-                for row, output in zip(batch, outputs, strict=True):
-                    results[row] = output
+                results.update(zip(batch, outputs, strict=True))
         if waiting:
             largest = max(len(batch) * lengths[batch[0]] for batch in batches)
             tokens = max(1, min(tokens, largest) // 2)
-    return Batched(results, tokens)
+    return [results[row] for row in range(len(lengths))], tokens
 
 
-class BatchedTranslator:
+class BatchedTranslator(Generic[Token]):
     """A translator that gives its engine sentences of like length at a time."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine[Token]) -> None:
         """Keep the engine, and how much it can hold."""
-        self._engine = engine
+        self._engine: Engine[Token] = engine
         self._most = 0  # tokens of a batch that did fit after larger ones did not; 0 for no limit
 
     def max_tokens(self) -> int:
@@ -136,24 +128,26 @@ class BatchedTranslator:
             len(output) <= output_limit(length, self._engine.positions)
             for output, length in zip(outputs, lengths, strict=True)
         ]
-        made = Translated(texts, [len(output) for output in outputs], whole)
+        sizes = [len(output) for output in outputs]
         if len(asked) == len(sentences):
-            return made
+            return Translated(texts, sizes, whole)
         place = {text: row for row, text in enumerate(asked)}
         rows = [place[text] for text in sentences]
-        return Translated(*([column[row] for row in rows] for column in made))
+        return Translated(
+            [texts[row] for row in rows], [sizes[row] for row in rows], [whole[row] for row in rows]
+        )
 
     def _generate(
         self,
-        tokens: Sequence[Tokens],
+        tokens: list[list[Token]],
         lengths: list[int],
         decoding: Decoding,
         seeds: list[int],
         batch_tokens: int,
-    ) -> list[Tokens]:
+    ) -> list[list[Token]]:
         engine = self._engine
 
-        def run(rows: list[int]) -> Sequence[Tokens]:
+        def run(rows: list[int]) -> list[list[Token]]:
             limit = output_limit(max(lengths[row] for row in rows), engine.positions)
             drawn = [seeds[row] for row in rows] if decoding.samples else []
             return engine.generate([tokens[row] for row in rows], limit, decoding, drawn)
@@ -165,10 +159,10 @@ class BatchedTranslator:
         results, held = run_batches(run, lengths, most, engine.workers)
         if held < most:
             self._most = held
-        return results  # type: ignore[return-value]
+        return results
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def out_of_memory(error: Exception) -> bool:
     """Return whether torch, CTranslate2 or the allocator says that memory ran out."""
     return isinstance(error, MemoryError) or any(
         sign in str(error).lower() for sign in _OUT_OF_MEMORY

@@ -1,8 +1,9 @@
-"""Conversion of Marian checkpoints for CTranslate2, checked against transformers before it counts."""
+"""Conversion of Marian checkpoints for CTranslate2, checked before it counts."""
 
 import json
 import os
 import shutil
+import sys
 import time
 import uuid
 from pathlib import Path
@@ -53,9 +54,10 @@ def cache_folder() -> Path:
         return Path(own) / "models"
     if os.name == "nt":
         base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
+    elif sys.platform == "darwin":
+        base = "~/Library/Caches"
     else:
-        caches = Path("~/Library/Caches").expanduser()
-        base = os.environ.get("XDG_CACHE_HOME") or (caches if caches.is_dir() else "~/.cache")
+        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(base).expanduser() / "pairsmith" / "models"
 
 

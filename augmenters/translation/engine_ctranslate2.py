@@ -42,7 +42,8 @@ def resolve(device: str, compute_type: str) -> tuple[str, str]:
     supported = package.get_supported_compute_types(device)
     if compute_type not in supported:
         raise UserError(
-            f"compute_type={compute_type!r}: this {device} computes in {', '.join(sorted(supported))}"
+            f"compute_type={compute_type!r}: this {device} computes in "
+            f"{', '.join(sorted(supported))}"
         )
     return device, compute_type
 

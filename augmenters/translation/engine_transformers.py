@@ -1,13 +1,11 @@
 """Translation by transformers' Marian: the reference that the fast engine is compared with."""
 
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from pairsmith.augmenters.translation.quiet import quiet
+from pairsmith.augmenters.translation.sampling import Sampler
 from pairsmith.augmenters.translation.translator import Decoding
-from pairsmith.schemas import UserError, require, subkeys
+from pairsmith.schemas import UserError, require
 
 
 class TransformersEngine:
@@ -47,17 +45,17 @@ class TransformersEngine:
         """Return the ids of each sentence, end mark last."""
         if not sentences:
             return []
-        ids = self._tokenizer(sentences, split_special_tokens=True)["input_ids"]
-        return ids  # type: ignore[no-any-return]
+        ids: list[list[int]] = self._tokenizer(sentences, split_special_tokens=True).input_ids
+        return ids
 
     def decode(self, outputs: list[list[int]]) -> list[str]:
         """Return the text of each output."""
-        if not outputs:
-            return []
-        texts = self._tokenizer.batch_decode(
-            outputs, skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
-        return texts  # type: ignore[no-any-return]
+        return [
+            self._tokenizer.decode(
+                ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
+            )
+            for ids in outputs
+        ]
 
     def generate(
         self, batch: list[list[int]], limit: int, decoding: Decoding, seeds: list[int]
@@ -68,7 +66,7 @@ class TransformersEngine:
         width = max(map(len, batch))
         padded = [ids + [self._tokenizer.pad_token_id] * (width - len(ids)) for ids in batch]
         mask = [[1] * len(ids) + [0] * (width - len(ids)) for ids in batch]
-        sampler = [_Sampler(decoding, seeds)] if decoding.samples else []
+        sampler = [Sampler(decoding, seeds)] if decoding.samples else []
         with torch.inference_mode():
             outputs = self.model.generate(
                 input_ids=torch.tensor(padded, device=self.model.device),
@@ -104,33 +102,3 @@ class TransformersEngine:
                 rows = torch.log_softmax(logits.float(), -1)
                 scores.append([row[token].item() for row, token in zip(rows, said, strict=True)])
         return scores
-
-
-class _Sampler:
-    """Leaves one token of each row possible, drawn from what the model gives it.
-
-    The draw inverts the cumulative distribution at one uniform number for each seed and step.
-    """
-
-    def __init__(self, decoding: Decoding, seeds: list[int]) -> None:
-        self._decoding = decoding
-        self._keys = np.array(seeds, np.uint64)
-
-    def __call__(self, input_ids: Any, scores: Any) -> Any:
-        """Return scores of 0 for the drawn token of each row, and of minus infinity elsewhere."""
-        torch = require("torch", extra="translate")
-        order = torch.sort(
-            scores.float() / self._decoding.temperature, descending=True, stable=True
-        )
-        shares = torch.softmax(order.values, -1)
-        if self._decoding.top_k:
-            shares[:, self._decoding.top_k :] = 0
-        # The likeliest always stays: what comes before it has no share yet.
-        shares[shares.cumsum(-1) - shares >= self._decoding.top_p * shares.sum(-1, True)] = 0
-        step = subkeys(self._keys, input_ids.shape[1])
-        uniform = torch.tensor((step >> np.uint64(11)) * 2.0**-53, device=scores.device)
-        reached = shares.double().cumsum(-1)
-        last = (shares > 0).sum(-1) - 1
-        place = (reached <= (uniform * reached[:, -1])[:, None]).sum(-1).minimum(last)
-        drawn = order.indices.gather(-1, place[:, None])
-        return torch.full_like(scores, -torch.inf).scatter_(-1, drawn, 0.0)

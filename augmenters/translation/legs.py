@@ -21,9 +21,12 @@ class Leg(NamedTuple):
     endless: npt.NDArray[np.bool_]
     """An output reached its limit."""
 
-    def texts(self) -> list[str]:
-        """Return the texts, with what stood between their sentences."""
-        return ["".join(chain.from_iterable(parts)) for parts in self.parts]
+    def texts(self, between: str = "") -> list[str]:
+        """Return the texts, with what stood between their sentences; where nothing did, `between`.
+
+        Chinese sentences touch, those of a translation into English must not.
+        """
+        return [_text(parts, between) for parts in self.parts]
 
 
 def translate_parts(
@@ -64,6 +67,15 @@ def translate_parts(
         lost[row] |= not text
         endless[row] |= not whole
     return Leg(cut, lost, endless)
+
+
+def _text(parts: list[Part], between: str) -> str:
+    strings: list[str] = []
+    for part, after in zip(parts, [*parts[1:], None], strict=True):
+        strings += part
+        if after and not part.after and not after.before:
+            strings.append(between)
+    return "".join(strings)
 
 
 def _seeds(keys: Keys, places: list[tuple[int, int]]) -> list[int]:

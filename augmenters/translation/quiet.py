@@ -9,7 +9,7 @@ from pairsmith.schemas import require
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Leave out transformers' progress bars, and its wish for sacremoses, which it would not use."""
+    """Leave out transformers' progress bars, and its wish for sacremoses, which it does not use."""
     logging = require("transformers", extra="translate").utils.logging
     bars = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()

@@ -76,7 +76,7 @@ def split_long(
 def _halves(part: Part) -> tuple[Part, Part]:
     text, middle = part.text, len(part.text) / 2
     for pattern in (_CLAUSE, _SPACE):
-        cuts = [m.span() for m in pattern.finditer(text) if 0 < m.start() and m.end() < len(text)]
+        cuts = [m.span() for m in pattern.finditer(text) if m.start() and m.end() < len(text)]
         start, end = min(cuts, key=lambda cut: abs(cut[0] - middle), default=(0, 0))
         # A clause's end that leaves almost all on one side is worse than a word's end.
         if end and min(start, len(text) - end) >= len(text) // 8:

@@ -1,11 +1,10 @@
 """What a translator is: sentences in, sentences out, whatever runs the model."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeVar
 
-Tokens: TypeAlias = "list[str] | list[int]"
-"""A sentence as its model reads or writes it: pieces or their ids."""
+Token = TypeVar("Token", str, int)
+"""What a model reads and writes: pieces, or their ids."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ class Translator(Protocol):
         """
 
 
-class Engine(Protocol):
+class Engine(Protocol[Token]):
     """Runs a model on one batch. `BatchedTranslator` makes a translator of it."""
 
     positions: int
@@ -85,13 +84,13 @@ class Engine(Protocol):
     workers: int
     """How many batches may run at once."""
 
-    def encode(self, sentences: list[str]) -> Sequence[Tokens]:
+    def encode(self, sentences: list[str]) -> list[list[Token]]:
         """Return the tokens of each sentence, end mark last."""
 
     def generate(
-        self, batch: list[Tokens], limit: int, decoding: Decoding, seeds: list[int]
-    ) -> Sequence[Tokens]:
+        self, batch: list[list[Token]], limit: int, decoding: Decoding, seeds: list[int]
+    ) -> list[list[Token]]:
         """Return output tokens without end marks, cut only above `limit` tokens."""
 
-    def decode(self, outputs: list[Tokens]) -> list[str]:
+    def decode(self, outputs: list[list[Token]]) -> list[str]:
         """Return the text of each output."""
