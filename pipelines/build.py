@@ -90,7 +90,7 @@ def build(
             else:
                 claim.go_on(_plan_text(recipe, files, plan))
                 results = build_here(job, splits, plan)
-        claim.keeps = False  # what is wrong now is wrong with the input or the recipe
+        claim.refused = True  # until it is found good: what is wrong now is the input or the recipe
         check_unchanged(files)
         rows_read = sum(result["rows_read"] for result in results if "rows_read" in result)
         if not rows_read:

@@ -20,8 +20,13 @@ class Claim:
 
     def __init__(self, output: Path) -> None:
         self.output = output
-        self.keeps = False
-        """Whether what is there is worth keeping when the build does not come to its end."""
+        self.refused = False
+        """Whether the build was done, and found wanting: then nothing of it is kept."""
+
+    @property
+    def keeps(self) -> bool:
+        """Return whether a build that did not come to its end has left what the next can use."""
+        return not self.refused and any((self.output / WORK).glob("wave-*.json"))
 
     def go_on(self, plan: str) -> None:
         """Keep what an unfinished build with this plan has left; begin anew without one."""
@@ -29,7 +34,6 @@ class Claim:
         if not kept.is_file() or kept.read_text("utf-8") != plan:
             self.begin()
             put(kept, plan.encode())
-        self.keeps = True
 
     def begin(self) -> None:
         """Begin anew, whatever is there."""
@@ -45,7 +49,7 @@ class Claim:
 def claimed(output: Path) -> Iterator[Claim]:
     """Hold the folder for this build alone.
 
-    A build that fails leaves it as it was, or for the same command to go on where it `keeps`.
+    A build that fails leaves it as it was, unless what it `keeps` helps the same command to go on.
     """
     marker = output / UNFINISHED
     if output.exists() and not output.is_dir():
