@@ -153,7 +153,9 @@ def _skip(sentence: list[Token], at: int, adverbs: frozenset[str]) -> int:
     return at
 
 
-def _active(sentence: list[Token], subject: Argument, phrase: _Phrase, known: Verb) -> list[Change]:
+def _active(
+    text: str, sentence: list[Token], subject: Argument, phrase: _Phrase, known: Verb
+) -> list[Change]:
     """Return `John hit Mary` as `Mary hit John`, and `was hit by` likewise."""
     last = phrase.last
     person = known.personal
