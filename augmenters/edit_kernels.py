@@ -162,33 +162,29 @@ def core(data: Bytes, a: int, b: int, classes: Bytes, kinds: Bytes) -> tuple[int
     first = a
     stop = a
     length = 0
-    pending = 0
+    pending = 0  # Marks since the last letter: inside the word if a letter follows.
     seen = 0
     between = 0
-    open_end = False
     i = a
     while i < b:
         point, width = decode(data, i, b)
         kind = integer(kinds[point])
-        if classes[point] == EXTENDER:
-            if open_end:
-                stop = i + width
-        elif kind in (MARK, INNER):
-            between |= 1 << kind
-            pending += 1
-            open_end = False
-        else:
-            if stop == a:
+        if kind != MARK and kind != INNER:
+            if length == 0:
                 first = i
-            else:
+            elif pending > 0:
                 seen |= between
                 length += pending
-            between = 0
             pending = 0
             seen |= 1 << kind
             length += 1
             stop = i + width
-            open_end = True
+        elif classes[point] == EXTENDER:
+            if pending == 0 and length > 0:
+                stop = i + width
+        else:
+            between = 1 << kind if pending == 0 else between | (1 << kind)
+            pending += 1
         i += width
     if seen & _LETTERS == 0 or seen & _STRANGE != 0:
         length = 0

@@ -1,7 +1,6 @@
 """Words and their opposites."""
 
 from dataclasses import dataclass
-from importlib import import_module, util
 from typing import ClassVar
 
 from pairsmith.augmenters.perturb.edits import Change, Perturbation, is_chinese
@@ -9,14 +8,14 @@ from pairsmith.augmenters.perturb.edits import Change, Perturbation, is_chinese
 
 @dataclass(frozen=True)
 class AntonymSwap(Perturbation):
-    """Puts the opposite in place of a word."""
+    """Puts the opposite in place of a word: `accepted the offer` → `rejected the offer`."""
 
     name: ClassVar[str] = "antonym"
 
     def changes(self, text: str) -> list[Change]:
         """Return every change, by the rules of the text's language."""
-        language = "chinese" if is_chinese(text) else "english"
-        module = f"pairsmith.augmenters.perturb.{language}_antonyms"
-        if util.find_spec(module) is None:  # until its rules are written
-            return []
-        return import_module(module).candidates(text)  # type: ignore[no-any-return]
+        if is_chinese(text):  # imported late: they read word lists
+            from pairsmith.augmenters.perturb.chinese_antonyms import candidates
+        else:
+            from pairsmith.augmenters.perturb.english_antonyms import candidates
+        return candidates(text)

@@ -10,20 +10,16 @@ from functools import cache
 from importlib import resources
 
 from pairsmith.augmenters.perturb.chinese_words import (
-    NO_WORD,
     Clause,
+    Word,
+    at,
     clauses_of,
     is_noun,
     is_verb,
+    listed,
     written_as,
 )
 from pairsmith.augmenters.perturb.edits import Change, Edit
-
-_DEGREES = frozenset("很 非常 太 更 最 比较 十分 较 特别 挺 得 越来越 这么 那么 不太 有点 相当 极其 不够 足够 更加 真".split())
-
-_PEOPLE = frozenset("我 你 他 她 您 我们 你们 他们 她们 大家 人们 谁 人".split())
-_TENSED = frozenset("以前 以后".split())
-_BOUND = re.compile("(男|女)(子|生)组|东北(人|虎)|左右|先生们|收入证|出生[地率在的日]|去世的")
 
 
 def candidates(text: str) -> list[Change]:
@@ -53,29 +49,18 @@ def _opposites() -> dict[str, tuple[tuple[str, str], ...]]:
 
 def _fits(clause: Clause, i: int, opposite: str, where: str) -> bool:
     """Return whether the opposite may stand in place of word i: see the head of the list."""
-    word, sentence = clause.words[i], clause.sentence
-    before = clause.words[i - 1] if i else NO_WORD
-    after = clause.words[i + 1] if i + 1 < len(clause.words) else NO_WORD
-    if opposite in sentence or sentence.count(word.text) > 1 :
+    word, before, after = clause.words[i], at(clause.words, i - 1), at(clause.words, i + 1)
+    if opposite in clause.sentence or clause.sentence.count(word.text) > 1:
         return False
-    if _BOUND.search(word.text + after.text) or before.text in ("很", "不") and word.text == "经常":
-        return False
-    if word.text in ("之前", "之后") and not (is_verb(before) or is_noun(before) and before.tag != "r"):
-        return False
-    if word.text == "不同" and re.search("根据|按照", sentence):
-        return False
-    if word.text in _TENSED and re.search("[过了]|[曾将会]", sentence):
-        return False
-    if word.text in ("之外", "以外") and "除" in sentence:
-        return False
-    if word.text == "开始" and re.search("[从自由].*开始", sentence):
+    if _bound(word, before, after, clause.sentence):
         return False
     ends = after.text in ("", "的", "了")
+    graded = before.text in listed("degrees")
     match where:
         case "g":
-            return before.text in _DEGREES and (ends or (len(opposite) > 1 and after.text != "就"))
+            return graded and (ends or (len(opposite) > 1 and after.text != "就"))
         case "e":
-            return before.text in _DEGREES and ends
+            return graded and ends
         case "n":
             return after.text == "的" or is_noun(after)
         case "o":
@@ -83,9 +68,30 @@ def _fits(clause: Clause, i: int, opposite: str, where: str) -> bool:
         case "v":
             return is_verb(after)
         case "p":
-            return any(one.text in _PEOPLE or one.tag.startswith("nr") for one in clause.words)
+            people = listed("pronouns") | {"大家", "人们", "谁", "人"}
+            return any(one.text in people or one.tag.startswith("nr") for one in clause.words)
         case "b":
-            rest = [one.text for one in clause.words[i + 1 :]]
-            ahead = after.text not in ("了", "到", "在", "于", "的", "点", "时") and "到" not in rest
+            moved = any(one.text == "到" for one in clause.words[i + 1 :])
+            ahead = after.text not in ("了", "在", "于", "的", "点", "时") and not moved
             return ahead and before.text not in ("的", "被", "遭到", "受到")
     return True
+
+
+def _bound(word: Word, before: Word, after: Word, sentence: str) -> bool:
+    """Return whether a word is part of another one, or of a tense that its opposite has not."""
+    match word.text:
+        case "以前" | "以后":
+            return re.search("[过了曾将会]", sentence) is not None
+        case "之前" | "之后":
+            return not (is_verb(before) or (is_noun(before) and before.tag != "r"))
+        case "之外" | "以外":
+            return "除" in sentence
+        case "开始":
+            return re.search("[从自由].*开始", sentence) is not None
+        case "不同":
+            return re.search("根据|按照", sentence) is not None
+        case "经常":
+            return before.text in ("很", "不")
+        case "出生" | "去世":
+            return after.text[:1] in ("地", "率", "在", "的", "日")
+    return (word.text + after.text).startswith(("东北人", "东北虎", "男子组", "女子组", "收入证"))

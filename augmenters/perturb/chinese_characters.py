@@ -58,8 +58,6 @@ _BOTH = "只面了干台系斗松卷出才胡布幸注占念致志御秘雇愈�
 SIMPLIFIED = dict(zip(map(ord, _PAIRS[::2]), _PAIRS[1::2], strict=True))
 """For `str.translate`: from traditional characters."""
 TRADITIONAL = {
-    ord(new): old
-    for old, new in zip(_PAIRS[-2::-2], _PAIRS[::-2], strict=True)
-    if new not in _BOTH
+    ord(new): old for old, new in zip(_PAIRS[-2::-2], _PAIRS[::-2], strict=True) if new not in _BOTH
 }
 """For `str.translate`: to traditional characters, the most frequent one of several."""

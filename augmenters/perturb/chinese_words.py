@@ -1,19 +1,12 @@
 """Words and clauses of a Chinese text, with their parts of speech, by rjieba."""
 
 import re
+from functools import cache
+from importlib import resources
 from typing import NamedTuple
 
 from pairsmith.augmenters.perturb.chinese_characters import SIMPLIFIED, TRADITIONAL
 from pairsmith.schemas import require
-
-_KANA = re.compile("[\u3041-\u3096\u30a1-\u30fa]")
-_HANT = re.compile("[" + "".join(map(chr, SIMPLIFIED)) + "]")
-_GLUED = re.compile("(我|你|他|她|它|您)(?![们国人家好俩市省方妈爸]).{1,2}|([这那])是|(很|非常)(?![多少快久]).{1,3}")
-"""What rjieba takes for one word, and what the first word of it is."""
-_QUOTED = re.compile("《[^《》]{1,60}》|「[^「」，。！？]{1,40}」|『[^『』，。！？]{1,40}』|“[^“”，。！？]{1,20}”")
-_ASIDE = re.compile(r"（[^（）]*）|\([^()]*\)")
-_SENTENCE_END = frozenset("。.！!？?；;…\n\r")
-_CLAUSE_END = _SENTENCE_END | frozenset("，,：:—“”\"《》「」『』()（）[]【】|~～")
 
 
 class Word(NamedTuple):
@@ -40,6 +33,41 @@ class Clause(NamedTuple):
     sentence: str
     """The sentence around it, in simplified characters."""
 
+    @property
+    def text(self) -> str:
+        """Return its words, joined."""
+        return "".join(word.text for word in self.words)
+
+
+@cache
+def listed(name: str) -> frozenset[str]:
+    """Return the words of a list of `data/words_zh.txt`."""
+    return frozenset(_lists()[name])
+
+
+@cache
+def paired(name: str) -> dict[str, str]:
+    """Return what stands for what in a list of `data/words_zh.txt`."""
+    return dict(pair.split(":", 1) for pair in _lists()[name])
+
+
+@cache
+def _lists() -> dict[str, list[str]]:
+    file = resources.files("pairsmith.augmenters") / "data" / "words_zh.txt"
+    lists: dict[str, list[str]] = {}
+    for line in file.read_text("utf-8").splitlines():
+        if line and not line.startswith("#"):
+            name, *words = line.split()
+            lists.setdefault(name, []).extend(words)
+    return lists
+
+
+_KANA = re.compile("[\u3041-\u3096\u30a1-\u30fa]")
+_GLUED = re.compile(
+    "(我|你|他|她|它|您)(?![们国人家好俩市省方妈爸]).{1,2}|([这那])是|(很|非常)(?![多少快久]).{1,3}"
+)
+"""What rjieba takes for one word, and what the first word of it is."""
+
 
 def words_of(text: str) -> list[Word]:
     """Return the words of a text, none left out; [] for Japanese, which looks Chinese in part.
@@ -52,66 +80,76 @@ def words_of(text: str) -> list[Word]:
     words: list[Word] = []
     at = 0
     for word, tag in tagged(simplified(text)):
-        if word == "生于" and words and words[-1].text.endswith("出"):
-            last = words.pop()
-            if last.text != "出":
-                words.append(Word(last.start, at - 1, last.text[:-1], last.tag))
-            word, tag, at = "出生于", "v", at - 1
-        glued = _GLUED.fullmatch(word) if not words or words[-1].text not in ("其", "吉") else None
-        for part, its in [(glued[glued.lastindex or 0], "r"), *tagged(word[glued.end(glued.lastindex or 0) :])] if glued else [(word, tag)]:
+        before = words[-1] if words else NO_WORD
+        if word == "生于" and before.text.endswith("出"):  # rjieba does not know 出生于
+            words.pop()
+            if before.text != "出":
+                words.append(Word(before.start, at - 1, before.text[:-1], before.tag))
+            words.append(Word(at - 1, at + 2, "出生于", "v"))
+            at += 2
+            continue
+        glued = _GLUED.fullmatch(word) if before.text not in ("其", "吉") else None
+        first = glued[glued.lastindex or 0] if glued else ""
+        for part, its in [(first, "r"), *tagged(word[len(first) :])] if first else [(word, tag)]:
             words.append(Word(at, at + len(part), part, "d" if part in ("很", "非常") else its))
             at += len(part)
     return words
 
 
+_QUOTED = re.compile(
+    "《[^《》]{1,60}》|「[^「」，。！？]{1,40}」|『[^『』，。！？]{1,40}』|“[^“”，。！？]{1,20}”"
+)
+_ASIDE = re.compile(r"（[^（）]*）|\([^()]*\)")
+_SENTENCE_END = frozenset("。.！!？?；;…\n\r")
+_CLAUSE_END = _SENTENCE_END | frozenset('，,：:—“”"《》「」『』()（）[]【】|~～')
+
+
 def clauses_of(text: str) -> list[Clause]:
     """Return the clauses of a text in their order."""
     plain = simplified(text)
-    whole = [(match.span(), "nz") for match in _QUOTED.finditer(plain)]
-    whole += [(match.span(), "") for match in _ASIDE.finditer(plain)]
+    whole = {match.start(): (match.end(), "") for match in _ASIDE.finditer(plain)}
+    whole |= {match.start(): (match.end(), "nz") for match in _QUOTED.finditer(plain)}
     clauses: list[Clause] = []
     words: list[Word] = []
-    begin, sentence = 0, 0  # of the sentence: offset in the text, place in `clauses`
+    begin = first = covered = 0  # of the sentence: its offset, and its first clause
 
     def close(end: str, at: int) -> None:
-        nonlocal words, begin, sentence
+        nonlocal words, begin, first
         if words:
             clauses.append(Clause(tuple(words), end, ""))
             words = []
         if end in _SENTENCE_END or not end:
             around = plain[begin : at + len(end)]
-            clauses[sentence:] = [one._replace(sentence=around) for one in clauses[sentence:]]
-            begin, sentence = at + len(end), len(clauses)
+            clauses[first:] = [clause._replace(sentence=around) for clause in clauses[first:]]
+            begin, first = at + len(end), len(clauses)
 
-    covered = 0
     for word in words_of(text):
         if word.start < covered:
             continue
-        inside = [(span, tag) for span, tag in whole if span[0] <= word.start < span[1]]
-        if inside:
-            (start, stop), tag = max(inside, key=lambda one: one[0][1])
-            covered = stop
+        if word.start in whole:
+            covered, tag = whole[word.start]
             if tag:
-                words.append(Word(word.start, stop, plain[word.start : stop], tag))
+                words.append(Word(word.start, covered, plain[word.start : covered], tag))
         elif word.text.isspace() and "\n" not in word.text:
-            if _between_han(plain, word):
+            if _between(plain, word, "\u4e00", "\u9fff"):
                 close(" ", word.start)
-        elif word.text[0] in _CLAUSE_END and not _in_number(plain, word):
-            close(word.text[0], word.start)
-        else:
+        elif word.text[0] not in _CLAUSE_END or (
+            word.text in ".,:" and _between(plain, word, "0", "z")
+        ):
             words.append(word)
+        else:
+            close(word.text[0], word.start)
     close("", len(plain))
     return clauses
 
 
-def _between_han(text: str, space: Word) -> bool:
-    around = text[max(space.start - 1, 0) : space.start], text[space.stop : space.stop + 1]
-    return all("\u4e00" <= sign <= "\u9fff" for sign in around)
+def _between(text: str, word: Word, low: str, high: str) -> bool:
+    """Return whether the characters around a word are of a range."""
+    around = text[max(word.start - 1, 0) : word.start], text[word.stop : word.stop + 1]
+    return all(low <= sign <= high for sign in around)
 
 
-def _in_number(text: str, sign: Word) -> bool:
-    around = text[max(sign.start - 1, 0) : sign.start], text[sign.stop : sign.stop + 1]
-    return sign.text in ".,:" and all(one.isascii() and one.isalnum() for one in around)
+_HANT = re.compile("[" + "".join(map(chr, SIMPLIFIED)) + "]")
 
 
 def simplified(text: str) -> str:
@@ -126,7 +164,8 @@ def written_as(text: str, new: str) -> str:
 
 def is_noun(word: Word) -> bool:
     """Return whether a word can name something: nouns, pronouns, names, Latin words."""
-    return word.tag[0] in "nrsf" and word.text not in _NOT_NOUNS or word.tag == "eng"
+    named = word.tag[0] in "nrsf" and word.text not in listed("unnamed")
+    return named or word.tag == "eng"
 
 
 def is_verb(word: Word) -> bool:
@@ -134,4 +173,6 @@ def is_verb(word: Word) -> bool:
     return word.tag[0] == "v"
 
 
-_NOT_NOUNS = frozenset("这么 那么 怎么 如此 这样 那样 怎样 为什么 每 各 这 那 该 本 某 此 另 另外 其他 所有 任何".split())
+def at(words: tuple[Word, ...], i: int) -> Word:
+    """Return word i, or none before the first and after the last."""
+    return words[i] if 0 <= i < len(words) else NO_WORD

@@ -76,9 +76,9 @@ def _fits(rule: _Rule, sentence: list[Token], at: int) -> bool:
     if rule.new.startswith(_UN) and left in _DEGREES:
         return False
     if rule.slot in ("base", "third"):
-        return left in (_BEFORE_VERB if rule.slot == "base" else _BEFORE_THIRD) or left.endswith(
-            "ly"
-        )
+        if left.endswith("ly") and at > 1:
+            left = sentence[at - 2].low
+        return left in (_BEFORE_VERB if rule.slot == "base" else _BEFORE_THIRD)
     if rule.slot in ("past", "participle"):
         perfect = any(before.low in _PERFECT for before in sentence[max(0, at - 3) : at])
         return perfect if rule.slot == "participle" else not perfect and left in _BEFORE_THIRD

@@ -3,6 +3,7 @@
 from pairsmith.augmenters.perturb.edits import Change, Edit
 from pairsmith.augmenters.perturb.english_antonyms import starts_with_vowel
 from pairsmith.augmenters.perturb.english_arguments import argument
+from pairsmith.augmenters.perturb.english_phrases import names
 from pairsmith.augmenters.perturb.english_words import OBJECTS, Token, words
 
 _ENDS = words(
@@ -52,6 +53,8 @@ def _place(sentence: list[Token], at: int) -> int | None:
     found = argument(sentence, at, as_object=True)
     if found is None or sentence[at].low in OBJECTS | {"a", "an", "this", "that"}:
         return None
+    if names().get(found.subject) == "continent":
+        return None  # from Europe to Asia is from Asia to Europe
     return found.last if sentence[found.last - 1].low not in _ENDS else None
 
 
@@ -59,7 +62,7 @@ def _is_closed(sentence: list[Token], at: int) -> bool:
     after = sentence[at]
     if after.text == "," and at + 1 < len(sentence):
         return not sentence[at + 1].text[0].isupper()
-    return not after.is_word or (after.text.islower() and after.low != "of")
+    return not after.is_word or (after.text.islower() and after.low not in ("of", "and", "to"))
 
 
 def _rather_than(sentence: list[Token], at: int) -> list[Change]:

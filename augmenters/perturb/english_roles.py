@@ -79,7 +79,7 @@ def candidates(text: str) -> list[Change]:
             before = sentence[at - 1] if at else None
             opens = before is None or not before.is_word or before.low in _OPENERS
             if opens and not _coordinated(sentence, at):
-                found += _clause(sentence, at)
+                found += _clause(text, sentence, at)
         found += exchanges(sentence)
     return found
 
@@ -92,7 +92,7 @@ def _coordinated(sentence: list[Token], at: int) -> bool:
     return first.low in SUBJECTS | OBJECTS or first.text[0].isupper()
 
 
-def _clause(sentence: list[Token], at: int) -> list[Change]:
+def _clause(text: str, sentence: list[Token], at: int) -> list[Change]:
     """Return the swaps of the subject that begins a clause at sentence[at]."""
     subject = argument(sentence, at, as_object=False)
     if subject is None or subject.last >= len(sentence) - 1:
@@ -102,9 +102,9 @@ def _clause(sentence: list[Token], at: int) -> list[Change]:
         return []
     found: list[Change] = []
     if verb.known is not None:
-        found += _active(sentence, subject, verb, verb.known)
+        found += _active(text, sentence, subject, verb, verb.known)
     elif sentence[verb.finite].low in _BE:
-        found += _compared(sentence, subject, verb)
+        found += _compared(text, sentence, subject, verb)
     return found
 
 
@@ -153,7 +153,9 @@ def _skip(sentence: list[Token], at: int, adverbs: frozenset[str]) -> int:
     return at
 
 
-def _active(sentence: list[Token], subject: Argument, phrase: _Phrase, known: Verb) -> list[Change]:
+def _active(
+    text: str, sentence: list[Token], subject: Argument, phrase: _Phrase, known: Verb
+) -> list[Change]:
     """Return `John hit Mary` as `Mary hit John`, and `was hit by` likewise."""
     last = phrase.last
     person = known.personal
@@ -172,10 +174,10 @@ def _active(sentence: list[Token], subject: Argument, phrase: _Phrase, known: Ve
         return []
     if subject.person and not person:
         return []
-    return _swapped(sentence, subject, phrase.finite, thing)
+    return _swapped(text, sentence, subject, phrase.finite, thing)
 
 
-def _compared(sentence: list[Token], subject: Argument, phrase: _Phrase) -> list[Change]:
+def _compared(text: str, sentence: list[Token], subject: Argument, phrase: _Phrase) -> list[Change]:
     """Return `she is taller than I` as `I am taller than she`."""
     at = _skip(sentence, phrase.last, words("much far even still somewhat"))
     if at < len(sentence) and sentence[at].low in ("more", "less"):
@@ -194,11 +196,11 @@ def _compared(sentence: list[Token], subject: Argument, phrase: _Phrase) -> list
         subject = subject._replace(object=subject.subject)
     if other.person != subject.person:
         return []
-    return _swapped(sentence, subject, phrase.finite, other)
+    return _swapped(text, sentence, subject, phrase.finite, other)
 
 
 def _swapped(
-    sentence: list[Token], subject: Argument, finite: int, other: Argument
+    text: str, sentence: list[Token], subject: Argument, finite: int, other: Argument
 ) -> list[Change]:
     """Return the edits that let subject and other change places, if that says something else."""
     if other.subject == subject.subject or any(t.low in _SELVES for t in sentence[other.last :]):
@@ -209,7 +211,7 @@ def _swapped(
         return []
     first = sentence[subject.first]
     new = other.subject
-    if _opens(sentence, subject.first) or (first.text[0].isupper() and first.low in _DETERMINED):
+    if _opens(text, first.start) or (first.text[0].isupper() and first.low in _DETERMINED):
         new = new[:1].upper() + new[1:]
     edits = [
         Edit(first.start, sentence[subject.last - 1].stop, new),
@@ -221,14 +223,13 @@ def _swapped(
     return [tuple(edits)]
 
 
-def _opens(sentence: list[Token], at: int) -> bool:
-    """Return whether sentence[at] begins the sentence, or what is quoted in it."""
-    if at == 0:
-        return True
-    quote = sentence[at - 1]
-    if quote.text not in "\"“‘'" or quote.stop != sentence[at].start:
-        return False
-    return at == 1 or sentence[at - 2].stop < quote.start
+def _opens(text: str, start: int) -> bool:
+    """Return whether a sentence, or what is quoted, begins at text[start]."""
+    head = text[:start]
+    if head.endswith(('"', "“", "‘", "'")):
+        return len(head) == 1 or not head[-2].isalnum()
+    head = head.rstrip().rstrip("\"”’'")
+    return not head or head[-1] in ".!?"
 
 
 def _agreeing(verb: str, number: str, old: str) -> str | None:

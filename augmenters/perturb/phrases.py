@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib import import_module, util
+from types import ModuleType
 from typing import ClassVar, NamedTuple, Self
 
 import pyarrow as pa
@@ -15,10 +15,13 @@ PER_KIND = 500
 
 
 class Phrase(NamedTuple):
-    """A phrase of the corpus, and what it may stand for."""
+    """A name, and what it may stand for."""
 
     text: str
     kind: str
+    """English: `man`, `woman`, `man full` (with a surname), `woman full`, `person`, `surname`,
+    `city`, `country`, `state`, `continent`, `the country`, `nationality`, `people`, `organisation`,
+    `the organisation`, `after lady` and the like. Chinese: see `chinese_phrases`."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class PhraseSwap(Perturbation):
     name: ClassVar[str] = "phrase_swap"
 
     phrases: tuple[Phrase, ...] = ()
-    """What may be put in; their kinds are those that the rules of each language tell."""
+    """What may be put in, each for names of its kind."""
 
     def fit(self, texts: pa.StringArray) -> Self:
         """Return the augmenter with the names that the texts mention, the most frequent ones."""
@@ -39,8 +42,7 @@ class PhraseSwap(Perturbation):
         for text in texts.to_pylist():
             if text is None:
                 continue
-            module = _rules(text)
-            mentions = module.mentions(text) if module else ()
+            mentions = _rules(text).mentions(text)
             counts.update(Phrase(text[start:stop], kind) for start, stop, kind in mentions)
         ranked = sorted(counts, key=lambda phrase: (-counts[phrase], phrase))
         kept: list[Phrase] = []
@@ -54,20 +56,25 @@ class PhraseSwap(Perturbation):
 
     def changes(self, text: str) -> list[Change]:
         """Return every change, by the rules of the text's language."""
-        module = _rules(text)
-        return module.candidates(text, self._by_kind[is_chinese(text)]) if module else []
+        found: list[Change] = _rules(text).candidates(text, self._by_kind[is_chinese(text)])
+        return found
 
     @cached_property
     def _by_kind(self) -> dict[bool, dict[str, tuple[str, ...]]]:
         """Return the phrases of each kind, Chinese ones apart from the others."""
         kinds: dict[bool, dict[str, tuple[str, ...]]] = {False: {}, True: {}}
-        for phrase in self.phrases:
-            of = kinds[is_chinese(phrase.text)]
-            of[phrase.kind] = (*of.get(phrase.kind, ()), phrase.text)
+        for text, kind in self.phrases:
+            of = kinds[is_chinese(text)]
+            of[kind] = (*of.get(kind, ()), text)
         return kinds
 
 
-def _rules(text: str):  # type: ignore[no-untyped-def]
-    language = "chinese" if is_chinese(text) else "english"
-    module = f"pairsmith.augmenters.perturb.{language}_phrases"
-    return import_module(module) if util.find_spec(module) else None  # until they are written
+def _rules(text: str) -> ModuleType:
+    """Return the module of the text's language; imported late, for they read word lists."""
+    if is_chinese(text):
+        from pairsmith.augmenters.perturb import chinese_phrases
+
+        return chinese_phrases
+    from pairsmith.augmenters.perturb import english_phrases
+
+    return english_phrases

@@ -1,0 +1,52 @@
+"""Texts with their masked words and spans filled."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from pairsmith.augmenters.augmenter import Views
+
+
+class Fill(NamedTuple):
+    """What stands in the place of some bytes of a text."""
+
+    row: int
+    start: int
+    end: int
+    text: str
+
+
+def filled_views(texts: pa.StringArray, fills: Sequence[Fill], reasons: Mapping[int, str]) -> Views:
+    """Return the texts with the fills in them, and what they replaced as details.
+
+    reasons: why rows have no view.
+    """
+    by_row: dict[int, list[Fill]] = {}
+    for fill in sorted(fills):
+        by_row.setdefault(fill.row, []).append(fill)
+    views: list[str | None] = []
+    details: list[str | None] = []
+    for row, text in enumerate(texts.to_pylist()):
+        views.append(None if row in reasons else text)
+        details.append(None)
+        if row in by_row:
+            views[-1], replaced = _filled(text.encode(), by_row[row])
+            if replaced:
+                details[-1] = json.dumps(
+                    {"replaced": replaced}, ensure_ascii=False, separators=(",", ":")
+                )
+    why = [reasons.get(row) for row in range(len(texts))]
+    return Views(*(pa.array(column, pa.string()) for column in (views, why, details)))
+
+
+def _filled(text: bytes, fills: Sequence[Fill]) -> tuple[str, list[tuple[str, str]]]:
+    parts, done, replaced = [], 0, []
+    for fill in fills:
+        was = text[fill.start : fill.end].decode()
+        parts += [text[done : fill.start], fill.text.encode()]
+        done = fill.end
+        if fill.text != was:
+            replaced.append((was, fill.text))
+    return b"".join([*parts, text[done:]]).decode(), replaced

@@ -1,0 +1,222 @@
+"""Objects of nlpaug: made, described, hooked into, and what to say when one does not work."""
+
+import copy
+import hashlib
+import importlib
+import json
+import re
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pairsmith.augmenters.spacing import Edits, compare, cut, join
+from pairsmith.schemas import UserError
+
+_ONLY_RANDOM = {
+    *("KeyboardAug", "OcrAug", "RandomCharAug", "SpellingAug", "SynonymAug", "AntonymAug"),
+    *("RandomWordAug", "ReservedAug", "Sequential"),
+}
+"""Classes of nlpaug that draw from `random` alone: numpy's generator need not be seeded."""
+_LANGUAGE_MODELS = {
+    *("ContextualWordEmbsAug", "ContextualWordEmbsForSentenceAug", "LambadaAug", "AbstSummAug"),
+    "BackTranslationAug",
+}
+"""Classes of nlpaug that ask transformers, and draw from torch too."""
+_SHARED_MODELS = ("SpellingAug", "TfIdfAug")
+"""Classes that take the first model which the process read, whatever file they are given."""
+_BEFORE_QUOTE = re.compile(r"\s([.,:;?!%]+)([ '\"`])")
+_AT_END = re.compile(r"\s([.,:;?!%]+)$")
+_OPENING = re.compile(r"\s([\[\(\{\<])\s")
+_CLOSING = re.compile(r"\s([\]\)\}\>])\s")
+
+
+class Hooks:
+    """Cuts and joins a text in place of nlpaug's own functions, and so sees what it changed."""
+
+    def __init__(self, keep_spacing: bool) -> None:
+        self.keep_spacing = keep_spacing
+        self.start()
+
+    def start(self, explain: bool = True) -> None:
+        """Forget the text before."""
+        self.explain = explain
+        self.joined = False
+        self.respaced = False
+        self.edits: Edits = []
+
+    def cut(self, text: str) -> list[str]:
+        """Return the tokens of a text, as nlpaug cuts it."""
+        self.parts = cut(text)
+        return self.parts[1::2]
+
+    def join(self, tokens: list[str]) -> str:
+        """Return the tokens joined as the text was, or as nlpaug joins them."""
+        self.joined = True
+        if not self.keep_spacing and not self.explain:
+            return nlpaug_join(tokens)
+        made = join(self.parts, tokens)
+        if made is None:
+            made = compare("".join(self.parts), nlpaug_join(tokens))
+        self.edits += made.edits
+        if self.keep_spacing:
+            return made.text
+        text = nlpaug_join(tokens)
+        self.respaced = self.respaced or text != made.text
+        return text
+
+
+def nlpaug_join(tokens: list[str]) -> str:
+    """Return what nlpaug 1.1.11 joins tokens to; patterns that cannot match are not tried."""
+    text = _BEFORE_QUOTE.sub(r"\1\2", " ".join(tokens))
+    if text[-1:] in ".,:;?!%":
+        text = _AT_END.sub(r"\1", text)
+    if "(" in text or "[" in text or "{" in text or "<" in text:
+        text = _OPENING.sub(r" \g<1>", text)
+    if ")" in text or "]" in text or "}" in text or ">" in text:
+        text = _CLOSING.sub(r"\g<1> ", text)
+    return text.strip()
+
+
+def make(name: str, arguments: dict[str, Any]) -> Any:
+    """Return an object of the class of nlpaug that a dotted name stands for.
+
+    Raises UserError when there is no such class or it takes no such arguments.
+    """
+    module, _, kind = name.rpartition(".")
+    try:
+        made = getattr(importlib.import_module(module or kind), kind)(**arguments)
+    except (ModuleNotFoundError, AttributeError) as error:
+        if isinstance(error, AttributeError) or (error.name and module.startswith(error.name)):
+            raise UserError(f"nlpaug has no {name}: {error}") from error
+        raise
+    if kind in _SHARED_MODELS:
+        made.model = made.get_model(force_reload=True)
+    return made
+
+
+def hooked(made: Any, hooks: Hooks) -> Any:
+    """Return a copy of an object of nlpaug that cuts and joins with the hooks.
+
+    One that has functions of its own for that keeps them. Misspellings are sorted: their order is
+    that of a set, which differs between processes.
+    """
+    from nlpaug.model.word_dict import Spelling  # type: ignore[import-untyped]
+    from nlpaug.util.text.tokenizer import Tokenizer  # type: ignore[import-untyped]
+
+    made = copy.copy(made)
+    made.include_detail = False
+    if isinstance(made, list):
+        made[:] = [hooked(step, hooks) for step in made]
+    theirs = (getattr(made, "tokenizer", None), getattr(made, "reverse_tokenizer", None))
+    if theirs == (Tokenizer.tokenizer, Tokenizer.reverse_tokenizer):
+        made.tokenizer, made.reverse_tokenizer = hooks.cut, hooks.join
+    if isinstance(model := getattr(made, "model", None), Spelling):
+        made.model = copy.copy(model)
+        made.model.dict = {word: sorted(others) for word, others in model.dict.items()}
+    return made
+
+
+def applied(made: Any) -> Callable[[str], Any]:
+    """Return what makes a view of one text, as `made.augment(text)[0]` does.
+
+    For most classes that is the method of the action, without the tries after a first success.
+    """
+    from nlpaug import Augmenter  # type: ignore[import-untyped]
+
+    act = getattr(made, str(made.action), None)
+    if act is None or needs_torch(made) or type(made).augment is not Augmenter.augment:
+        return lambda text: _only(made.augment(text))
+    clean = made.clean
+    return lambda text: act(clean(text))
+
+
+def _only(made: Any) -> Any:
+    return made[0] if isinstance(made, list) and len(made) == 1 else made
+
+
+def needs_numpy(made: Any) -> bool:
+    """Return whether an object of nlpaug may draw from `numpy.random`."""
+    kind = type(made)
+    if kind.__module__.startswith("nlpaug.") and kind.__name__ in _ONLY_RANDOM:
+        return isinstance(made, list) and any(map(needs_numpy, made))
+    return True
+
+
+def needs_torch(made: Any) -> bool:
+    """Return whether an object of nlpaug may draw from torch."""
+    own = any(kind.__name__ in _LANGUAGE_MODELS for kind in type(made).__mro__)
+    return own or (isinstance(made, list) and any(map(needs_torch, made)))
+
+
+def described(value: Any, name: str = "") -> Any:
+    """Return JSON data of what decides the views of an object of nlpaug, or of an argument.
+
+    Files and folders stand there by their content, models by a digest of what they hold, and
+    objects of other libraries by their type.
+    """
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, str):
+        path = Path(value)
+        return {"sha256": _content(path)} if "path" in name and path.exists() else value
+    if isinstance(value, list | tuple) and type(value) in (list, tuple):
+        return [described(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted(map(str, value))
+    if isinstance(value, dict):
+        return {str(key): described(item) for key, item in value.items()}
+    if isinstance(value, re.Pattern):
+        return value.pattern
+    kind = type(value)
+    if callable(value) and hasattr(value, "__qualname__"):
+        return f"{value.__module__}:{value.__qualname__}"
+    data: dict[str, Any] = {"type": f"{kind.__module__}:{kind.__qualname__}"}
+    if any(base.__module__.startswith("nlpaug.") for base in kind.__mro__):
+        held = {key: described(item, key) for key, item in sorted(vars(value).items())}
+        if isinstance(value, list):
+            held["steps"] = [described(step) for step in value]
+        data |= {"holds": _digest(held)} if ".model." in kind.__module__ else held
+    return data
+
+
+def trouble(kind: str, error: Exception) -> str:
+    """Return one line on why a class of nlpaug does not work here, and what to install."""
+    text = str(error)
+    if isinstance(error, ModuleNotFoundError):
+        found = re.search(r"pip install ([\w-]+)", text)
+        package = found.group(1) if found else (error.name or "a package")
+        return f"nlpaug's {kind} needs {package}: pip install {package}"
+    if found := re.search(r"Resource \W*(?:\[\d+m)?(\w+)\W.*not found", text):
+        resource = found.group(1)
+        return f"nlpaug's {kind} needs NLTK's {resource}: python -m nltk.downloader {resource}"
+    first = (text.strip() or type(error).__name__).splitlines()[0]
+    if kind in _LANGUAGE_MODELS and not isinstance(error, OSError | ValueError):
+        has = version("transformers")
+        return (
+            f"nlpaug's {kind} fails with transformers {has} ({first}): pip install 'transformers<5'"
+        )
+    return f"nlpaug's {kind} fails: {type(error).__name__}: {first}"
+
+
+def _content(path: Path) -> str:
+    """Return the sha256 of a file, or of the names and contents of the files of a folder."""
+    if path.is_file():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    return _digest([[str(file.relative_to(path)), _content(file)] for file in files])
+
+
+def _digest(data: Any) -> str:
+    """Return the sha256 of JSON data, lists of texts in it sorted: some come from sets."""
+    return hashlib.sha256(json.dumps(_sorted(data), sort_keys=True).encode()).hexdigest()
+
+
+def _sorted(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: _sorted(item) for key, item in data.items()}
+    if isinstance(data, list):
+        texts = all(isinstance(item, str) for item in data)
+        return sorted(data) if texts else [_sorted(item) for item in data]
+    return data
