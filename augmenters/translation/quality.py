@@ -4,6 +4,7 @@ The thresholds were set on sentences that people wrote, so that these are let th
 Tatoeba in English, French, German and 20,000 in Chinese, 30,000 dialogue turns.
 """
 
+import copy
 import functools
 import re
 from collections import Counter
@@ -42,12 +43,12 @@ def copies(texts: Sequence[str], views: Sequence[str]) -> Bools:
 def loops(texts: Sequence[str]) -> npt.NDArray[np.int64]:
     """Return the longest stretch of each text that says the same three times or more in a row.
 
-    int64, in characters: 8 for "22222222", 12 for "and so and so and so". What repeats has at most
-    40 characters.
+    int64, in characters: 8 for "22222222", 21 for "and so and so and so", the space behind the last
+    counted. What repeats has at most 40 characters.
     """
     return np.array(
         [
-            max((match.end() - match.start() for match in _LOOP.finditer(text.lower())), default=0)
+            max((len(match[0]) for match in _LOOP.finditer(f"{text.lower()} ")), default=0)
             for text in texts
         ],
         np.int64,
@@ -141,11 +142,16 @@ def _letters(text: str) -> int:
 @functools.cache
 def _identifier(languages: tuple[str, ...]) -> Any:
     """Return a classifier among these and the plausible ones."""
+    every = _every_language()
+    some = copy.copy(every)
+    some.set_languages(sorted((_PLAUSIBLE | set(languages)) & set(every.labels)))
+    return some
+
+
+@functools.cache
+def _every_language() -> Any:
     module = require("py3langid.langid", extra="translate")
-    identifier = module.LanguageIdentifier.from_model_file(module.MODEL_FILE, norm_probs=True)
-    known = set(identifier.labels)
-    identifier.set_languages(sorted((_PLAUSIBLE | set(languages)) & known))
-    return identifier
+    return module.LanguageIdentifier.from_model_file(module.MODEL_FILE, norm_probs=True)
 
 
 @functools.cache

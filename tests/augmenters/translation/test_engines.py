@@ -1,0 +1,194 @@
+"""The engines: pieces as MarianTokenizer has them, outputs that agree, sampling by key."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from pairsmith.augmenters.translation import Decoding, Model
+from pairsmith.augmenters.translation.engine_ctranslate2 import CTranslate2Engine, resolve
+from pairsmith.augmenters.translation.engine_transformers import TransformersEngine
+from pairsmith.augmenters.translation.sampling import Sampler
+from pairsmith.augmenters.translation.tokens import MarianPieces
+from pairsmith.schemas import UserError
+from tests.augmenters.properties import HOSTILE, ORDINARY
+
+GREEDY = Decoding()
+LITERAL = ["</s> a </s>", "a</s>b <pad> <unk>", ">>fr<< the cat", ">>fr<<", ">>a", "▁a", "  a  b "]
+
+
+@pytest.fixture(scope="module")
+def marian(make_marian, tmp_path_factory):
+    """Return the folder of a small checkpoint of random weights."""
+    return make_marian(tmp_path_factory.mktemp("models") / "random")
+
+
+@pytest.fixture(scope="module")
+def reference(marian):
+    """Return transformers' engine with it."""
+    return TransformersEngine(marian, "cpu")
+
+
+def test_pieces_are_those_of_marian_tokenizer(marian, reference):
+    ours = MarianPieces(marian)
+    ids = json.loads((marian / "vocab.json").read_text())
+
+    @settings(deadline=None, max_examples=200)
+    @given(st.text(max_size=30))
+    @example("the cat sees the dog.")
+    def holds(text):
+        texts = [text, *HOSTILE, *ORDINARY, *LITERAL]
+        mine = [[ids.get(piece, ids["<unk>"]) for piece in some] for some in ours.encode(texts)]
+        assert mine == reference.encode(texts)
+
+    holds()
+
+
+def test_pieces_become_the_text_that_marian_tokenizer_makes(marian, reference):
+    ours = MarianPieces(marian)
+    rng = np.random.default_rng(0)
+    outputs = [rng.integers(1, 98, size).tolist() for size in range(40)]
+    assert ours.decode(reference.pieces(outputs)) == reference.decode(outputs)
+    assert ours.decode([]) == reference.decode([]) == []
+
+
+@pytest.mark.parametrize("beam", [1, 4])
+def test_both_engines_translate_alike(checkpoints, tatoeba, beam):
+    decoding, limits = Decoding(beam=beam), [0] * 100
+    shares = {}
+    there = Model(checkpoints[0], "transformers", device="cpu").translator()
+    expected = there.translate(tatoeba, decoding, limits).texts
+    for compute_type in ("float32", "int8"):
+        model = Model(checkpoints[0], device="cpu", compute_type=compute_type)
+        made = model.translator().translate(tatoeba, decoding, limits)
+        equal = [ours == theirs for ours, theirs in zip(made.texts, expected, strict=True)]
+        shares[compute_type] = np.mean(equal)
+        assert made.tokens[0] > 0
+    assert shares["float32"] >= 0.9
+    assert shares["int8"] >= 0.7
+
+
+def test_sampling_is_greedy_where_only_the_best_is_left(reference):
+    batch = reference.encode(["the cat sees the dog.", "a red house."])
+    greedy = reference.generate(batch, 20, GREEDY, [])
+    for narrow in ({"top_k": 1}, {"top_p": 1e-6}, {"temperature": 1e-4}):
+        decoding = Decoding(**({"temperature": 1.0} | narrow))
+        assert reference.generate(batch, 20, decoding, [5, 6]) == greedy
+
+
+def test_transformers_samples_by_the_sentence_s_seed_whatever_its_batch(reference):
+    sentences = [f"the {word} cat." for word in ("red", "blue", "small", "big")]
+    batch, seeds = reference.encode(sentences), [11, 12, 13, 14]
+    decoding = Decoding(temperature=1.0)
+    whole = reference.generate(batch, 12, decoding, seeds)
+    single = [
+        reference.generate([tokens], 12, decoding, [seed])[0]
+        for tokens, seed in zip(batch, seeds, strict=True)
+    ]
+    assert whole == single
+    assert whole != reference.generate(batch, 12, decoding, [1, 2, 3, 4])
+
+
+def test_sampled_tokens_have_the_shares_that_the_model_gives_them():
+    torch = pytest.importorskip("torch")
+    logits = torch.tensor([2.0, -1.0, 1.0, 0.0, 3.0])
+    rows = 40_000
+
+    def shares(**options):
+        sampler = Sampler(Decoding(**options), list(range(rows)))
+        scores = sampler(torch.zeros(rows, 3, dtype=torch.long), logits.repeat(rows, 1))
+        drawn = scores.argmax(-1)
+        assert torch.isfinite(scores).sum(-1).eq(1).all()
+        return np.bincount(drawn.numpy(), minlength=5) / rows
+
+    def softmax(values):
+        powers = np.exp(values)
+        return powers / powers.sum()
+
+    # Three standard deviations of a share are at most 3 * sqrt(1/4 / 40,000) = 0.0075.
+    close = {"abs": 0.0075}
+    every = softmax(logits.numpy())
+    assert shares(temperature=1.0) == pytest.approx(every, **close)
+    assert shares(temperature=2.0) == pytest.approx(softmax(logits.numpy() / 2), **close)
+    best = every * [1, 0, 0, 0, 1]
+    assert shares(temperature=1.0, top_k=2) == pytest.approx(best / best.sum(), **close)
+    # The likeliest has 0.64, the two likeliest 0.87.
+    assert shares(temperature=1.0, top_p=0.8) == pytest.approx(best / best.sum(), **close)
+    assert shares(temperature=1.0, top_p=0.6).tolist() == [0, 0, 0, 0, 1]
+
+
+def test_ctranslate2_samples_by_the_seeds_of_the_batch(tiny_models):
+    translator = Model(f"{tiny_models}/tiny-en-fr", device="cpu").translator()
+    sentences = [f"I saw {number} birds in the garden." for number in range(20)]
+    decoding = Decoding(temperature=1.0, top_k=50)
+
+    def sample(seeds):
+        return translator.translate(sentences, decoding, seeds).texts
+
+    first = sample(list(range(20)))
+    assert sample(list(range(20))) == first
+    assert sample(list(range(1, 21))) != first
+    assert len(set(sample([3] * 20))) > 10
+
+
+def test_a_sentence_that_would_not_end_is_not_taken_for_whole(tiny_models):
+    engine = CTranslate2Engine(Path(tiny_models) / "tiny-en-fr", "cpu", "int8", 1)
+    (output,) = engine.generate(engine.encode(["The cat sat on the mat."]), 4, GREEDY, [])
+    assert len(output) == 5
+
+
+def test_transformers_too_tells_a_cut_from_an_end(reference):
+    batch = reference.encode(["the cat."])
+    (full,) = reference.generate(batch, 40, GREEDY, [])
+    (cut,) = reference.generate(batch, len(full) - 3, GREEDY, [])
+    assert len(cut) == len(full) - 2
+
+
+def test_the_longest_sentence_that_a_model_reads_can_be_translated(tiny_models):
+    translator = Model(f"{tiny_models}/tiny-en-fr", device="cpu").translator()
+    most = translator.max_tokens()
+    assert most == 256
+    sentence = "a" + " b" * (most - 2)
+    assert translator.count_tokens([sentence]) == [most]
+    assert len(translator.translate([sentence], GREEDY, [0]).texts) == 1
+
+
+def test_transformers_translates_the_longest_sentence_too(reference):
+    assert reference.positions == 64
+    (output,) = reference.generate([[10] * 63 + [0]], 62, GREEDY, [])
+    assert len(output) <= 63
+
+
+def test_a_process_holds_one_copy_of_a_model(tiny_models):
+    name = f"{tiny_models}/tiny-en-fr"
+    assert Model(name, device="cpu").translator() is Model(name, device="cpu").translator()
+
+
+def test_a_device_or_type_that_this_machine_lacks_is_one_line():
+    import ctranslate2
+
+    if ctranslate2.get_cuda_device_count():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(UserError, match="sees no GPU here"):
+        resolve("cuda", "auto")
+    with pytest.raises(UserError, match="'float16': this cpu computes in float32, int8"):
+        resolve("cpu", "float16")
+    assert resolve("auto", "auto") == ("cpu", "int8")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"engine": "onnx"}, "engine must be one of"),
+        ({"device": "tpu"}, "device must be one of"),
+        ({"compute_type": "int4"}, "compute_type must be one of"),
+        ({"engine": "transformers", "compute_type": "int8"}, "for transformers"),
+        ({"threads": -1}, "threads"),
+    ],
+)
+def test_settings_out_of_range_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Model("anything", **settings)
