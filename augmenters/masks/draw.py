@@ -53,8 +53,12 @@ def draw_tokens(logits: Any, uniform: npt.NDArray[np.float64], drawing: Drawing)
     return np.where(possible, drawn, -1).astype(np.int64)
 
 
-def uniforms(keys: Keys, numbers: Ids) -> npt.NDArray[np.float64]:
-    """Return a uniform number in [0, 1) for each key and its number, which is below 2 ** 32."""
-    # The same as subkeys(key, number) for each.
+def keys_of(keys: Keys, numbers: Ids) -> Keys:
+    """Return the key of each key and number, as `subkeys` does for one number below 2 ** 32."""
     ahead = numbers.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    return (subkeys(keys + ahead, 0) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return subkeys(keys + ahead, 0)
+
+
+def uniforms(keys: Keys) -> npt.NDArray[np.float64]:
+    """Return a number in [0, 1) for each key."""
+    return (keys >> np.uint64(11)).astype(np.float64) * 2.0**-53

@@ -39,6 +39,13 @@ class Passage:
     end: int
     words: tuple[Word, ...]
 
+    def spans(self) -> list[tuple[int, int]]:
+        """Return where each span of words begins and ends in the text."""
+        found: dict[int, tuple[int, int]] = {}
+        for word in self.words:
+            found[word.span] = (found.get(word.span, word[1:])[0], word.end)
+        return list(found.values())
+
 
 def masked_passages(
     texts: pa.StringArray, keys: Keys, density: float, mean_length: float
@@ -53,8 +60,15 @@ def masked_passages(
     buffers = string_buffers(texts)
     inside = word_insides(buffers)
     chosen = choose_words(
-        *(buffers.data, buffers.offsets, buffers.valid, check_keys(keys, buffers.rows)),
-        *(char_classes(), letter_kinds(), inside, float(density), float(mean_length)),
+        buffers.data,
+        buffers.offsets,
+        buffers.valid,
+        check_keys(keys, buffers.rows),
+        char_classes(),
+        letter_kinds(),
+        inside,
+        float(density),
+        float(mean_length),
     )
     words: dict[int, list[Word]] = {}
     for row, span, start, end in chosen.tolist():
@@ -96,10 +110,7 @@ def is_chinese(word: str) -> bool:
 
 def _halves(passage: Passage, text: bytes) -> tuple[Passage, ...]:
     """Return two parts of a passage; one part without words when it cannot be cut."""
-    spans: dict[int, list[Word]] = {}
-    for word in passage.words:
-        spans.setdefault(word.span, []).append(word)
-    held = [(words[0].start, words[-1].end) for words in spans.values()]
+    held = passage.spans()
     piece = text[passage.start : passage.end].decode()
     ends = [len(piece[: found.end()].encode()) for found in _SPACES.finditer(piece)]
     if not (places := _free(ends, passage, held)):

@@ -41,6 +41,15 @@ def filled_views(texts: pa.StringArray, fills: Sequence[Fill], reasons: Mapping[
     return Views(*(pa.array(column, pa.string()) for column in (views, why, details)))
 
 
+def in_case(fill: str, was: str) -> str:
+    """Return a fill in small letters as what it replaces was: capitalised or in capitals."""
+    if fill != fill.lower() or was[0] == was[0].lower():
+        return fill
+    if len(was) > 1 and was == was.upper():
+        return fill.upper()
+    return fill[0].upper() + fill[1:]
+
+
 def _filled(text: bytes, fills: Sequence[Fill]) -> tuple[str, list[tuple[str, str]]]:
     parts, done, replaced = [], 0, []
     for fill in fills:
