@@ -23,6 +23,7 @@ from pairsmith.augmenters.augmenter import Augmenter, Costly, Keys, Views, views
 from pairsmith.augmenters.compose import map_leaves
 from pairsmith.augmenters.delegating import Delegating
 from pairsmith.augmenters.settings import as_data
+from pairsmith.augmenters.unfinished import UnfinishedUserError
 from pairsmith.schemas import UserError, put
 from pairsmith.schemas.manifest import digest
 
@@ -81,7 +82,15 @@ class Cached(Delegating):
         _, first, back = np.unique(sames, return_index=True, return_inverse=True)
         back = np.argsort(np.argsort(first))[back.reshape(-1)]
         first = np.sort(first)  # in the order of the texts, as a model would be asked without this
-        made = self._make(texts.take(pa.array(asked[first])), keys[asked[first]])
+        try:
+            made = self._make(texts.take(pa.array(asked[first])), keys[asked[first]])
+        except UnfinishedUserError as error:
+            # What was made until then was paid for: it is kept, and only the rest is asked again.
+            done = np.flatnonzero(error.done)
+            if len(done):
+                views = pa.table(dict(zip(_VIEW, error.views, strict=True)))
+                index.add(_rows(ids[asked[first]][done], views.take(pa.array(done))))
+            raise
         tables = [index.read(exact[exact >= 0]), index.read(other[other >= 0]), made]
         ends = np.cumsum([0, *map(len, tables)])
         source = np.empty(len(ids), np.int64)

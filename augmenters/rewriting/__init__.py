@@ -12,7 +12,7 @@ from pairsmith.augmenters.rewriting.prompts import (
     Prompt,
 )
 from pairsmith.augmenters.rewriting.rewrite import Rewrite
-from pairsmith.augmenters.rewriting.unfinished import UnfinishedUserError
+from pairsmith.augmenters.unfinished import UnfinishedUserError
 
 __all__ = [
     "HARD_NEGATIVE",

@@ -16,8 +16,8 @@ from pairsmith.augmenters.rewriting.asking import Asking, StopAsking, not_unders
 from pairsmith.augmenters.rewriting.endpoint import Endpoint
 from pairsmith.augmenters.rewriting.ledger import Budget
 from pairsmith.augmenters.rewriting.prompts import PARAPHRASE, Language, Prompt
-from pairsmith.augmenters.rewriting.unfinished import UnfinishedUserError
 from pairsmith.augmenters.settings import as_data
+from pairsmith.augmenters.unfinished import UnfinishedUserError
 from pairsmith.schemas import UserError, require, subkeys
 
 _NOTHING_ASKED = Answer(None, "no words", None)
