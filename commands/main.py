@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pairsmith.schemas import UserError
 
 COMMANDS = {
+    "augmenters": "list the augmenters, each with an example",
     "build": "make pairs from a corpus",
     "verify": "check a dataset against its manifest",
     "train": "train a text encoder on one or more datasets",
