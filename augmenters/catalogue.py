@@ -68,13 +68,16 @@ def catalogue(model: str) -> tuple[Entry, ...]:
 
 def asking() -> tuple[Entry, ...]:
     """Return the augmenters that ask a model, a service, WordNet or nlpaug, as one would begin."""
-    local = {"model": "qwen2.5:7b", "endpoint": "http://localhost:11434/v1"}
+    model, endpoint = "qwen2.5:7b", "http://localhost:11434/v1"
     prompts = (PARAPHRASE, SUMMARY, QUESTION, HARD_NEGATIVE)
     return (
         Entry(BackTranslate(to="fr"), (BANK,)),
         Entry(FillMask("bert-base-uncased"), (BANK,)),
         Entry(FillSpans("t5-small"), (BANK,)),
-        *(Entry(Rewrite(prompt, **local), (BANK, SERVICE)) for prompt in prompts),
+        *(
+            Entry(Rewrite(prompt, model=model, endpoint=endpoint), (BANK, SERVICE))
+            for prompt in prompts
+        ),
         # S
         # A
         Entry(NlpAug("nlpaug.augmenter.char.KeyboardAug"), (BANK,)),
