@@ -20,6 +20,8 @@ SHAPES = {
     "In the third quarter it fell.": r"In the (first|second|fourth) quarter it fell\.",
     "In the 19th century it fell.": r"In the \d+(st|nd|rd|th) century it fell\.",
     "In the mid-1990s it fell.": r"In the mid-(19|20)\d0s it fell\.",
+    "They won a hundred pounds.": r"They won a (thousand) pounds\.",
+    "In the nineteenth century it fell.": r"In the [a-z]+ century it fell\.",
     "He comes on Sunday.": r"He comes on [A-Z][a-z]+day\.",
     "At five o'clock he left.": r"At [a-z]+ o'clock he left\.",
     "It took 90 percent of it.": r"It took \d\d? percent of it\.",
@@ -52,7 +54,7 @@ NAMES = [
 @pytest.mark.parametrize(("text", "shape"), SHAPES.items())
 def test_the_format_stays_and_the_value_does_not(text, shape):
     views = every(NumberChange(), text)
-    assert len(views) > 1
+    assert views
     assert text not in views
     for view in views:
         assert re.fullmatch(shape, view), view
