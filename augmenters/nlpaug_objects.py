@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from pairsmith.augmenters.spacing import Edits, compare, cut, join
+from pairsmith.augmenters.wordnet.tags import TaggedWords
+from pairsmith.augmenters.wordnet.thesaurus import open_words
 from pairsmith.schemas import UserError
 
 _ONLY_RANDOM = {
@@ -25,6 +27,7 @@ _LANGUAGE_MODELS = {
 """Classes of nlpaug that ask transformers, and draw from torch too."""
 _SHARED_MODELS = ("SpellingAug", "TfIdfAug")
 """Classes that take the first model which the process read, whatever file they are given."""
+_WORDNET = ("SynonymAug", "AntonymAug")
 _BEFORE_QUOTE = re.compile(r"\s([.,:;?!%]+)([ '\"`])")
 _AT_END = re.compile(r"\s([.,:;?!%]+)$")
 _OPENING = re.compile(r"\s([\[\(\{\<])\s")
@@ -85,14 +88,33 @@ def make(name: str, arguments: dict[str, Any]) -> Any:
     """
     module, _, kind = name.rpartition(".")
     try:
-        made = getattr(importlib.import_module(module or kind), kind)(**arguments)
-    except (ModuleNotFoundError, AttributeError) as error:
-        if isinstance(error, AttributeError) or (error.name and module.startswith(error.name)):
-            raise UserError(f"nlpaug has no {name}: {error}") from error
-        raise
+        found = getattr(importlib.import_module(module or kind), kind, None)
+    except ModuleNotFoundError as error:
+        if not error.name or not module.startswith(error.name):
+            raise
+        found = None
+    if not callable(found):
+        raise UserError(f"there is no {name}; nlpaug's classes are in nlpaug.augmenter.char, .word")
+    if asks_wordnet(kind, arguments):
+        found, arguments = _with_wordnet(found, kind, arguments)
+    made = found(**arguments)
     if kind in _SHARED_MODELS:
         made.model = made.get_model(force_reload=True)
     return made
+
+
+def asks_wordnet(kind: str, arguments: dict[str, Any]) -> bool:
+    """Return whether an augmenter of a name takes its words from the WordNet of `Synonyms`."""
+    where = arguments.get("aug_src", "wordnet"), arguments.get("lang", "eng")
+    return kind in _WORDNET and where == ("wordnet", "eng")
+
+
+def _with_wordnet(base: Any, kind: str, arguments: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Return the class with WordNet as its model, and the arguments that are left."""
+    left = {name: value for name, value in arguments.items() if name != "model_path"}
+    model = TaggedWords(open_words(arguments.get("model_path") or ""), kind == "SynonymAug")
+    own = {"get_model": classmethod(lambda *_, **__: model), "__module__": base.__module__}
+    return type(kind, (base,), own), left
 
 
 def hooked(made: Any, hooks: Hooks) -> Any:

@@ -41,7 +41,8 @@ def respaced_share(texts: pa.StringArray, views: pa.StringArray) -> float:
     """
     pairs = zip(texts.to_pylist(), views.to_pylist(), strict=True)
     known = [(text, view) for text, view in pairs if text is not None and view is not None]
-    return sum(put_back(t, v).strip() != v.strip() for t, v in known) / max(1, len(known))
+    odd = [view for text, view in known if put_back(text, view).strip() != view.strip()]
+    return len(odd) / max(1, len(known))
 
 
 def join(parts: list[str], new: list[str]) -> Joined | None:
