@@ -23,6 +23,7 @@ from pairsmith.augmenters.nlpaug_objects import (
     asks_wordnet,
     described,
     hooked,
+    load,
     make,
     needs_numpy,
     needs_torch,
@@ -113,7 +114,7 @@ class NlpAug:
 
         Raises UserError that says what to install when its family does not work here.
         """
-        require("nlpaug", extra="nlpaug")
+        load("nlpaug")
         try:
             with _LOCK, self._keyed() as seed:
                 seed(0)

@@ -5,15 +5,17 @@ import hashlib
 import importlib
 import json
 import re
+import warnings
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from pairsmith.augmenters.spacing import Edits, compare, cut, join
 from pairsmith.augmenters.wordnet.tags import TaggedWords
 from pairsmith.augmenters.wordnet.thesaurus import open_words
-from pairsmith.schemas import UserError
+from pairsmith.schemas import UserError, require
 
 _ONLY_RANDOM = {
     *("KeyboardAug", "OcrAug", "RandomCharAug", "SpellingAug", "SynonymAug", "AntonymAug"),
@@ -81,6 +83,18 @@ def nlpaug_join(tokens: list[str]) -> str:
     return text.strip()
 
 
+def load(module: str) -> ModuleType:
+    """Return a module, imported. Raises UserError when nlpaug is not installed.
+
+    Its stray backslashes give warnings that help nobody here.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", SyntaxWarning)
+        require("nlpaug", extra="nlpaug")
+        return importlib.import_module(module)
+
+
 def make(name: str, arguments: dict[str, Any]) -> Any:
     """Return an object of the class of nlpaug that a dotted name stands for.
 
@@ -88,7 +102,7 @@ def make(name: str, arguments: dict[str, Any]) -> Any:
     """
     module, _, kind = name.rpartition(".")
     try:
-        found = getattr(importlib.import_module(module or kind), kind, None)
+        found = getattr(load(module or kind), kind, None)
     except ModuleNotFoundError as error:
         if not error.name or not module.startswith(error.name):
             raise
@@ -123,17 +137,16 @@ def hooked(made: Any, hooks: Hooks) -> Any:
     One that has functions of its own for that keeps them. Misspellings are sorted: their order is
     that of a set, which differs between processes.
     """
-    from nlpaug.model.word_dict import Spelling  # type: ignore[import-untyped]
-    from nlpaug.util.text.tokenizer import Tokenizer  # type: ignore[import-untyped]
-
+    tokenizer = load("nlpaug.util.text.tokenizer").Tokenizer
+    spelling = load("nlpaug.model.word_dict").Spelling
     made = copy.copy(made)
     made.include_detail = False
     if isinstance(made, list):
         made[:] = [hooked(step, hooks) for step in made]
     theirs = (getattr(made, "tokenizer", None), getattr(made, "reverse_tokenizer", None))
-    if theirs == (Tokenizer.tokenizer, Tokenizer.reverse_tokenizer):
+    if theirs == (tokenizer.tokenizer, tokenizer.reverse_tokenizer):
         made.tokenizer, made.reverse_tokenizer = hooks.cut, hooks.join
-    if isinstance(model := getattr(made, "model", None), Spelling):
+    if isinstance(model := getattr(made, "model", None), spelling):
         made.model = copy.copy(model)
         made.model.dict = {word: sorted(others) for word, others in model.dict.items()}
     return made
@@ -144,10 +157,9 @@ def applied(made: Any) -> Callable[[str], Any]:
 
     For most classes that is the method of the action, without the tries after a first success.
     """
-    from nlpaug import Augmenter  # type: ignore[import-untyped]
-
+    base = load("nlpaug").Augmenter
     act = getattr(made, str(made.action), None)
-    if act is None or needs_torch(made) or type(made).augment is not Augmenter.augment:
+    if act is None or needs_torch(made) or type(made).augment is not base.augment:
         return lambda text: _only(made.augment(text))
     clean = made.clean
     return lambda text: act(clean(text))

@@ -4,6 +4,7 @@ The regular rules, and WordNet's lists of irregular forms; where these leave it 
 meant (`began` or `begun`), there is no answer.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Final, Literal, NamedTuple
 
@@ -45,6 +46,8 @@ _UNCHANGED: Final = frozenset(
 )
 """Verbs whose past is, or may be, the base form: WordNet does not list them."""
 _VOWELS: Final = "aeiou"
+_DOUBLED: Final = re.compile(r"[^aeiou]+[aeiou][^aeiouwxy]")
+"""Words of one syllable that double their last letter; WordNet lists those of more."""
 
 
 def forms(word: str, words: Words, english: bool = True) -> Iterator[Form]:
@@ -93,6 +96,8 @@ def _regular(base: str, part: PartOfSpeech, ending: Ending) -> str:
         if hisses or (part == "v" and base.endswith("o") and base[-2:-1] not in _VOWELS):
             return f"{base}es"
         return f"{base[:-1]}ies" if consonant_y else f"{base}s"
+    if _DOUBLED.fullmatch(base):
+        base += base[-1]
     if ending == "ing":
         silent = base.endswith("e") and not base.endswith(("ee", "oe", "ye"))
         return f"{base[:-1] if silent else base}ing"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from pairsmith.augmenters.augmenter import Keys, Views
@@ -130,9 +131,8 @@ class Synonyms(WordReplacement):
         """
         lists = [[] if text is None else _cut(text) for text in texts.to_pylist()]
         slots = [self._slots(parts) for parts in lists]
-        places, choices = (
-            _draws(keys, [len(some) for some in slots], s) for s in (_PLACE, _CHOICE)
-        )
+        counts = np.array([len(some) for some in slots], np.int64)
+        places, choices = _draws(keys, counts, _PLACE), _draws(keys, counts, _CHOICE)
         views: list[str | None] = []
         details: list[bytes | None] = []
         encode = require("orjson", extra="build").dumps
@@ -228,10 +228,11 @@ def _sounds_alike(word: str, other: str) -> bool:
     return (word[0] in _VOWELS) == (other[0] in _VOWELS)
 
 
-def _draws(keys: Keys, counts: list[int], stream: int) -> list[float]:
+def _draws(keys: Keys, counts: npt.NDArray[np.int64], stream: int) -> list[float]:
     """Return so many numbers in [0, 1) for each key, one after the other."""
-    rows = np.repeat(np.arange(len(keys)), counts)
-    first = np.repeat(np.cumsum([0, *counts[:-1]], dtype=np.int64), counts)[: len(rows)]
-    number = (np.arange(len(rows)) - first).astype(np.uint64)
-    draws: list[float] = uniform(subkeys(keys, stream)[rows] + number * _GAMMA).tolist()
+    rows = np.repeat(np.arange(len(counts)), counts)
+    number = np.arange(len(rows)) - np.repeat(np.cumsum(counts, dtype=np.int64) - counts, counts)
+    draws: list[float] = uniform(
+        subkeys(keys, stream)[rows] + number.astype(np.uint64) * _GAMMA
+    ).tolist()
     return draws

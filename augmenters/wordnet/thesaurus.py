@@ -115,13 +115,14 @@ class WordNet:
             for form in forms(word, self._words, self.english)
             for meaning in self._words.meanings(form.base, form.part)
         ]
-        if len(found) != 1 and not any(meaning.seen for _, meaning in found):
+        counted = any(meaning.seen for _, meaning in found)
+        if len(found) != 1 and not counted:
             return ()  # no telling which is meant
         uses: Counter[PartOfSpeech] = Counter()
         fits: Counter[Form] = Counter()
         known: Counter[Form] = Counter()
         for form, meaning in found:
-            weight = max(meaning.seen, len(found) == 1)
+            weight = meaning.seen if counted else 1
             uses[form.part] += weight
             for other, count in offers(meaning):
                 option = Form(other, form.part, form.ending)
@@ -132,7 +133,7 @@ class WordNet:
         for option, weight in fits.items():
             if (
                 weight >= CLEAR * uses[option.part]
-                and known[option] >= (max(least, usual * weight) if self._words.counted else 0)
+                and known[option] >= max(least, usual * weight * counted) * self._words.counted
                 and self._common(option.base, option.part, known[option])
                 and (ended := self._ended(option))
             ):
