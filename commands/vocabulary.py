@@ -1,6 +1,7 @@
 """`pairsmith vocabulary`: a corpus in, a sentencepiece model out."""
 
 import logging
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -108,5 +109,5 @@ def _check(options: Options) -> None:
         raise UserError("--max-failed is a share: between 0 and 1")
     if len(set(options.symbols)) < len(options.symbols) or "" in options.symbols:
         raise UserError("--symbols must be different and not empty")
-    if "://" in str(options.output):
+    if re.match(r"[\w+.-]+:/", str(options.output)):  # a Path has one slash where it had two
         raise UserError("--output must be a file on this machine or on a shared file system")
