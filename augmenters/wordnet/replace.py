@@ -28,7 +28,17 @@ _CODE: Final = frozenset("_<>/\\@#$=&|*~^`{}+0123456789")
 """What a word that touches it is no word of a sentence, but code, a path, a unit, …"""
 _PLACE, _CHOICE = 0x5EED1, 0x5EED2
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
-Lookup = tuple[Callable[[str], tuple[str, ...]], bool]
+
+
+class Others(NamedTuple):
+    """Words that may stand for a word."""
+
+    words: tuple[str, ...]
+    capitals: bool
+    """Whether they are those of the word in lower case, with a capital like the word."""
+
+
+Lookup = tuple[Callable[[str], Others | None], bool]
 """What gives the words that may stand for a word, and whether they are English."""
 
 
@@ -96,14 +106,15 @@ class WordReplacement(ABC):
         """Return the words that may be replaced in a text cut into gap, word, gap, …, gap."""
         lookup, english = self._lookup()
         slots = []
-        for number, options in enumerate(map(lookup, parts[1::2])):
-            if options:
+        for number, others in enumerate(map(lookup, parts[1::2])):
+            if others:
                 at = 2 * number + 1
                 gap = parts[at - 1]
                 if _in_code(gap, parts[at + 1], at + 2 < len(parts)):
                     continue
-                if options[0][0].isupper() and number and not _STARTS.search(gap):
+                if others.capitals and number and not _STARTS.search(gap):
                     continue  # a name
+                options = others.words
                 if english and number and gap.isspace() and parts[at - 2].lower() in ("a", "an"):
                     word = parts[at]
                     options = tuple(option for option in options if _sounds_alike(word, option))
@@ -223,16 +234,16 @@ def _antonyms(source: str) -> Lookup:
     return _with_capitals(thesaurus.antonyms), thesaurus.english
 
 
-def _with_capitals(others: Callable[[str], tuple[str, ...]]) -> Callable[[str], tuple[str, ...]]:
+def _with_capitals(find: Callable[[str], tuple[str, ...]]) -> Callable[[str], Others | None]:
     """Return what looks words up, once each; one with a capital, if need be, without."""
 
     @functools.lru_cache(2**18)
-    def lookup(word: str) -> tuple[str, ...]:
-        options = others(word)
-        if not options and word[:1].isupper() and word[1:].islower():
-            options = others(word.lower())
-            return tuple(option[0].upper() + option[1:] for option in options)
-        return options
+    def lookup(word: str) -> Others | None:
+        if found := find(word):
+            return Others(found, False)
+        if word[:1].isupper() and word[1:].islower() and (found := find(word.lower())):
+            return Others(tuple(other[0].upper() + other[1:] for other in found), True)
+        return None
 
     return lookup
 

@@ -181,7 +181,7 @@ def open_words(source: str) -> Words:
     if path.is_dir():
         return Database(path)
     if not path.is_file():
-        hint = "give a file or folder as source, or apt-get install wordnet-base"
+        hint = "give the place of one, or apt-get install wordnet-base"
         raise UserError(f"no WordNet or list of words at {path}: {hint}")
     return LexicalResource(path)
 

@@ -206,6 +206,13 @@ def test_a_list_of_ones_own_serves_chinese(tmp_path, suffix):
     check_properties(augmenter, 30)
 
 
+def test_words_that_are_always_written_with_a_capital_are_no_names(tmp_path):
+    source = tmp_path / "de.tsv"
+    source.write_text("Auto\tFahrzeug\nschnell\tflott\n")
+    assert ways(Synonyms(str(source), p=1), "Das Auto ist schnell.") == {"Das Fahrzeug ist flott."}
+    assert ways(Synonyms(str(source), p=1), "Schnell! Herr Schnell") == {"Flott! Herr Schnell"}
+
+
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
