@@ -1,7 +1,7 @@
 """Token ids in the shards: what they are, what they depend on, and who reads such datasets."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,9 @@ from pairsmith.pipelines.token_ids import TokenIds
 
 
 def with_ids():
-    return Recipe(
-        pairs=(Pair("dropout", View(), View(WordDropout(0.3))), Pair("same", View(), View())),
-        shards=3,
-        ids=TokenIds({model!r}, {settings}),
-    )
+    pairs = (Pair("dropout", View(), View(WordDropout(0.3))), Pair("same", View(), View()))
+    return Recipe(pairs=pairs, shards=3, ids=TokenIds({model!r}))
 """
-CHANGES = "alpha=0.3, dropout=0.1, density=0.2, marks=('<mask0>', '<mask1>')"
 
 
 @pytest.fixture(scope="module")
@@ -50,31 +46,26 @@ def model(corpus: Path) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def recipe_file(model: Path) -> Callable[..., str]:
-    def write(settings: str = "") -> str:
-        path = model.parent / f"recipe_{hashlib.sha256(settings.encode()).hexdigest()[:8]}.py"
-        path.write_text(RECIPE.format(model=str(model), settings=settings))
-        return f"{path}:with_ids"
-
-    return write
-
-
-def built(output: Path, recipe: str, corpus: Path, *flags: object) -> Path:
-    done = pairsmith("build", recipe, "--input", corpus, "--output", output, *flags)
-    assert done.returncode == 0, done.stderr
-    return output
-
-
-def made(output: Path, corpus: Path, ids: TokenIds, **settings: Any) -> Dataset:
+def made(
+    output: Path,
+    corpus: Path,
+    ids: TokenIds,
+    flags: Sequence[str] = (),
+    batch_rows: int = 4096,
+    **settings: Any,
+) -> Dataset:
     settings = {"pairs": (Pair("same", View(), View()),), "shards": 2, **settings}
-    return build(Recipe(ids=ids, **settings), "mine", [str(corpus)], output)
+    recipe = Recipe(ids=ids, **settings)
+    return build(recipe, "mine", [str(corpus)], output, batch_rows=batch_rows, beam_flags=flags)
 
 
 def test_the_command_line_writes_ids_that_verify_and_are_sentencepieces_own(
-    tmp_path: Path, corpus: Path, model: Path, recipe_file: Callable[..., str]
+    tmp_path: Path, corpus: Path, model: Path
 ) -> None:
-    output = built(tmp_path / "out", recipe_file(), corpus)
+    output, recipe = tmp_path / "out", tmp_path / "recipes.py"
+    recipe.write_text(RECIPE.format(model=str(model)))
+    done = pairsmith("build", f"{recipe}:with_ids", "--input", corpus, "--output", output)
+    assert done.returncode == 0, done.stderr
     checked = pairsmith("verify", output)
     assert checked.returncode == 0, checked.stderr
     processor = sentencepiece.SentencePieceProcessor(model_file=str(model))
@@ -92,27 +83,20 @@ def test_the_command_line_writes_ids_that_verify_and_are_sentencepieces_own(
     assert recorded["model"] == {"name": "corpus.model", "sha256": content}
 
 
-@pytest.fixture(scope="module")
-def expected(corpus: Path, recipe_file: Callable[..., str]) -> dict[str, str]:
-    return sums(built(corpus.parent / "expected", recipe_file(CHANGES), corpus))
-
-
 @pytest.mark.parametrize(
-    "flags",
+    ("batch_rows", "flags"),
     [
-        ("--batch-rows", 7),
-        ("--direct_num_workers=2", "--direct_running_mode=multi_processing"),
+        (7, ()),
+        (4096, ("--direct_num_workers=2", "--direct_running_mode=multi_processing")),
     ],
     ids=["batch 7", "2 processes"],
 )
 def test_same_bytes_however_the_work_is_done(
-    tmp_path: Path,
-    corpus: Path,
-    recipe_file: Callable[..., str],
-    expected: dict[str, str],
-    flags: tuple[object, ...],
+    tmp_path: Path, corpus: Path, model: Path, batch_rows: int, flags: tuple[str, ...]
 ) -> None:
-    assert sums(built(tmp_path / "out", recipe_file(CHANGES), corpus, *flags)) == expected
+    ids = TokenIds(str(model), alpha=0.3, dropout=0.1, density=0.2, marks=("<mask0>", "<mask1>"))
+    expected = sums(made(tmp_path / "expected", corpus, ids).root)
+    assert sums(made(tmp_path / "out", corpus, ids, flags, batch_rows).root) == expected
 
 
 def test_only_positives_change_and_by_their_pairs_keys(
