@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
@@ -29,6 +30,8 @@ def run_pipeline(wire: Callable[[beam.Pipeline], object], flags: Sequence[str]) 
         raise UserError(f"--runner={named}: {error}") from error
     try:
         with beam.Pipeline(runner=runner, options=options) as pipeline:
+            # Only transforms in other languages use it, and who is killed leaves it behind.
+            Path(pipeline.local_tempdir).rmdir()
             wire(pipeline)
     except Exception as error:
         # Engines wrap what a worker raised in errors of their own, and only the text survives.

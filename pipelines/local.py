@@ -31,6 +31,7 @@ from pairsmith.pipelines.increments import fill_or_reuse
 from pairsmith.pipelines.inputs import Split
 from pairsmith.pipelines.spill import Spill, spilled
 from pairsmith.pipelines.transforms import (
+    WORKERS,
     CutDocuments,
     FindCopies,
     Job,
@@ -100,22 +101,28 @@ def _cut(job: Job, splits: Sequence[Split], number: int) -> None:
     folder = _spill(job) / f"{number:05d}"
     rmtree(folder, ignore_errors=True)  # what a killed one left
 
+    done = _results(Path(job.work), "cut", number)
+
     def wire(pipeline: beam.Pipeline) -> None:
         parts, read = _spread(pipeline, list(splits)) | "Cut" >> CutDocuments(job)
         _ = parts | "Spill" >> beam.ParDo(Spill(str(folder)))
-        _ = read | "Results" >> WriteResults(str(_results(Path(job.work), "cut", number)))
+        _ = read | "Results" >> WriteResults(str(_early(done)))
 
     run_pipeline(wire, ())
+    _early(done).replace(done)
 
 
 def _fill_wave(job: Job, shards: Sequence[int], number: int) -> None:
     """Fill some shards from the parts on disk."""
 
+    done = _results(Path(job.work), "wave", number)
+
     def wire(pipeline: beam.Pipeline) -> None:
         filled = _spread(pipeline, list(shards)) | "Fill" >> beam.ParDo(_FillSpilled(job))
-        _ = filled | "Results" >> WriteResults(str(_results(Path(job.work), "wave", number)))
+        _ = filled | "Results" >> WriteResults(str(_early(done)))
 
     run_pipeline(wire, ())
+    _early(done).replace(done)
 
 
 class _FillSpilled(beam.DoFn):
@@ -143,21 +150,21 @@ def _results(work: Path, kind: str, number: int) -> Path:
     return work / f"{kind}-{number:05d}.json"
 
 
+def _early(results: Path) -> Path:
+    """Return where results stand while the pipeline runs, which may write them before the rest."""
+    return results.with_suffix(".early")
+
+
 Call = tuple[Any, ...]
 
 
 @contextmanager
 def _workers(count: int, work: Path) -> Iterator[Callable[[Iterable[Call]], None]]:
     """Yield what runs calls, in this process for one worker, else in as many processes."""
-    work.mkdir(parents=True, exist_ok=True)
-    lock = work / "workers"
-    with lock.open("a") as alone:
-        # Workers of a driver that was killed end within a second; they hold the lock until then.
-        fcntl.flock(alone, fcntl.LOCK_EX)
     if count == 1:
         yield _run_here
         return
-    begin = (os.getpid(), str(lock), logging.root.manager.disable)
+    begin = (os.getpid(), str(work / WORKERS), logging.root.manager.disable)
     pool = ProcessPoolExecutor(count, get_context("spawn"), initializer=_begin, initargs=begin)
 
     def run(calls: Iterable[Call]) -> None:
@@ -184,7 +191,12 @@ def _run_here(calls: Iterable[Call]) -> None:
 
 
 def _begin(driver: int, lock: str, logged: int) -> None:
-    """Prepare a worker process: it must not outlive its driver."""
+    """Prepare a worker process: it must not outlive its driver, and holds the lock while it lives.
+
+    The next build waits for the lock before it changes anything.
+    """
+    if os.getppid() != driver:  # killed while we were starting
+        os._exit(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver gets it, too, and ends us
     logging.disable(logged)
     held = Path(lock).open("a")  # noqa: SIM115 - held until this process ends
