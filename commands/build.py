@@ -13,7 +13,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from pairsmith.schemas import Dataset, UserError, require
+from pairsmith.schemas import Dataset, UserError, heeding_interrupts, require
 
 _DESCRIPTION = """Make pairs from a corpus.
 
@@ -79,13 +79,14 @@ def main(argv: Sequence[str]) -> int:
     )
     if not options.verbose:
         logging.disable()  # an error that Beam logs is also raised; the rest concerns no user
-    for module in ("apache_beam", "numba", "orjson"):
-        require(module, "build")
-    from pairsmith.pipelines.build import build
-    from pairsmith.pipelines.recipes import find_recipe
+    with heeding_interrupts():
+        for module in ("apache_beam", "numba", "orjson"):
+            require(module, "build")
+        from pairsmith.pipelines.build import build
+        from pairsmith.pipelines.recipes import find_recipe
 
-    _check(options, beam_flags)
-    recipe = find_recipe(options.recipe)
+        _check(options, beam_flags)
+        recipe = find_recipe(options.recipe)
     recipe = dataclasses.replace(
         recipe,
         seed=recipe.seed if options.seed is None else options.seed,

@@ -32,7 +32,7 @@ from pairsmith.pipelines.recipe import Recipe
 from pairsmith.pipelines.shared import shared
 from pairsmith.pipelines.storage import join, open_file
 from pairsmith.pipelines.transforms import RESULTS, BuildDataset, Job
-from pairsmith.schemas import Dataset, Manifest, UserError, put
+from pairsmith.schemas import Dataset, Manifest, UserError, heeding_interrupts, put
 from pairsmith.schemas.manifest import InputFile, digest
 
 _LIBRARIES = (
@@ -78,7 +78,8 @@ def build(
         run = recipe
         if recipe.costly and (elsewhere or plan.workers > 1):
             run = held.enter_context(shared(recipe))
-        run.setup()
+        with heeding_interrupts():
+            run.setup()
         claim = held.enter_context(claimed(output, [name_of(file.path) for file in files]))
         if recipe.costly:
             cache = cache or output.with_name(f"{output.name}.cache")
@@ -92,10 +93,16 @@ def build(
             places = (str(claim.staging), str(claim.work))
             stamp = digest([recipe.digest, _versions()])
             job = Job(run, *places, batch_rows, progress.address, claim.previous, stamp)
-            if elsewhere:
-                results = _build_elsewhere(job, splits, beam_flags)
-            else:
-                results = build_here(job, splits, plan)
+            try:
+                if elsewhere:
+                    results = _build_elsewhere(job, splits, beam_flags)
+                else:
+                    results = build_here(job, splits, plan)
+            except Exception:
+                claim.refused = True
+                check_unchanged(files)  # if they did change, that is why
+                claim.refused = False
+                raise
         claim.refused = True  # until it is found good: what is wrong now is the input or the recipe
         check_unchanged(files)
         rows_read = sum(result["rows_read"] for result in results if "rows_read" in result)

@@ -9,7 +9,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 from apache_beam.runners.runner import create_runner
 
-from pairsmith.schemas import UserError
+from pairsmith.schemas import UserError, heeding_interrupts
 
 _IN_PROCESS = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 # DirectRunner would try an engine that may not be there, and fall back without a word.
@@ -29,7 +29,7 @@ def run_pipeline(wire: Callable[[beam.Pipeline], object], flags: Sequence[str]) 
     except (ImportError, ValueError) as error:
         raise UserError(f"--runner={named}: {error}") from error
     try:
-        with beam.Pipeline(runner=runner, options=options) as pipeline:
+        with heeding_interrupts(), beam.Pipeline(runner=runner, options=options) as pipeline:
             # Only transforms in other languages use it, and who is killed leaves it behind.
             Path(pipeline.local_tempdir).rmdir()
             wire(pipeline)

@@ -3,6 +3,7 @@
 from pairsmith.schemas.dataset import Dataset, open_dataset, problems, read_manifest
 from pairsmith.schemas.errors import UserError, require
 from pairsmith.schemas.files import put
+from pairsmith.schemas.interrupts import heeding_interrupts
 from pairsmith.schemas.keys import (
     group_ids,
     pair_ids,
@@ -33,6 +34,7 @@ __all__ = [
     "ShardFile",
     "UserError",
     "group_ids",
+    "heeding_interrupts",
     "open_dataset",
     "pair_ids",
     "problems",

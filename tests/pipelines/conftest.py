@@ -1,7 +1,6 @@
 """What tests of whole builds share."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -39,7 +40,7 @@ class Fault:
     path: str = ""
     """Instead of a number: pattern of the path that is opened or changed, in whatever folder."""
     what: str = "kill"
-    """kill, stop (until SIGCONT comes), interrupt, or a line of Python."""
+    """kill, stop (until SIGCONT comes), or some Python."""
     worker: bool = False
     """Whether it happens in worker processes instead of the driver."""
     after: float = -1.0
@@ -80,7 +81,11 @@ class Forks:
             [sys.executable, __file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "TMPDIR": str(temporary)},
+            env={
+                **os.environ,
+                "TMPDIR": str(temporary),
+                "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+            },
             text=True,
         )
 
@@ -102,6 +107,18 @@ class Forks:
         ready, _, _ = select.select([self._server.stdout], [], [], _SECONDS + 20)
         assert ready, "the build neither ends nor dies"
         return Ended(**json.loads(self._server.stdout.readline()))
+
+    def await_stop(self) -> None:
+        """Wait until the build stops that was begun."""
+        until = time.monotonic() + _SECONDS
+        while not any(_status(child)[0] == "T" for child in _children(self._server.pid)):
+            assert time.monotonic() < until, "the build does not stop"
+            time.sleep(0.01)
+
+    def go_on(self) -> None:
+        """Let the build go on that was begun, and stopped."""
+        (child,) = _children(self._server.pid)
+        os.kill(child, signal.SIGCONT)
 
     def close(self) -> None:
         """End the process."""
@@ -139,8 +156,8 @@ def _build(main: Callable[..., int], local: Any, arguments: list[str], fault: Fa
             code = 70
             try:
                 code = main(["build", *arguments])
-            except BaseException:
-                sys.excepthook(*sys.exc_info())
+            except Exception:
+                traceback.print_exc()
             finally:
                 sys.stdout.flush()
                 sys.stderr.flush()
@@ -151,9 +168,7 @@ def _build(main: Callable[..., int], local: Any, arguments: list[str], fault: Fa
         for file in (output, changes):
             file.seek(0)
             texts.append(file.read().decode())
-        return Ended(
-            os.waitstatus_to_exitcode(status), texts[0], texts[1].splitlines(), workers
-        )
+        return Ended(os.waitstatus_to_exitcode(status), texts[0], texts[1].splitlines(), workers)
 
 
 def _kill(child: int, fault: Fault) -> list[int]:
@@ -176,14 +191,25 @@ def _ended(child: int) -> bool:
 
 def workers_of(driver: int) -> list[int]:
     """Return the process ids of a driver's worker processes."""
+    return [
+        number
+        for number in _children(driver)
+        if b"spawn_main" in Path("/proc", str(number), "cmdline").read_bytes()
+    ]
+
+
+def _children(process: int) -> list[int]:
     found = []
-    for number in filter(str.isdigit, os.listdir("/proc")):
+    for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            status = Path("/proc", number, "stat").read_text().rpartition(")")[2].split()
-            words = Path("/proc", number, "cmdline").read_bytes()
-            if int(status[1]) == driver and b"spawn_main" in words:
-                found.append(int(number))
+            if int(_status(int(folder.name))[1]) == process:
+                found.append(int(folder.name))
     return found
+
+
+def _status(process: int) -> list[str]:
+    """Return the fields of a process that follow its name: its state, its parent's id, ..."""
+    return Path("/proc", str(process), "stat").read_text().rpartition(")")[2].split()
 
 
 def _prepare(fault: Fault, changes: int) -> None:
@@ -229,7 +255,7 @@ def _path(event: str, given: tuple[Any, ...]) -> str | None:
         return None
     path = os.fsdecode(path)
     if event in ("os.remove", "os.rmdir") and isinstance(given[-1], int) and given[-1] >= 0:
-        path = os.path.join(os.readlink(f"/proc/self/fd/{given[-1]}"), path)
+        path = str(Path(f"/proc/self/fd/{given[-1]}").readlink() / path)
     return path
 
 
@@ -238,7 +264,7 @@ def _changes(event: str, given: tuple[Any, ...]) -> bool:
 
 
 def _happen(what: str) -> None:
-    signals = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP, "interrupt": signal.SIGINT}
+    signals = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
     if what in signals:
         os.kill(os.getpid(), signals[what])
     else:

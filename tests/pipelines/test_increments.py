@@ -1,6 +1,5 @@
 """A build over a finished dataset equals a build from nothing, and does only what it must."""
 
-import json
 import signal
 import subprocess
 import time
@@ -16,21 +15,15 @@ from pairsmith.pipelines.negatives import RandomNegatives
 from pairsmith.pipelines.recipe import Pair, Recipe, View
 from pairsmith.schemas import Dataset, UserError, open_dataset
 from tests.augmenters.fakes import Calls, Model
-from tests.pipelines.corpora import documents, pairsmith, sums, write_jsonl, write_parquet
+from tests.pipelines.corpora import (
+    documents,
+    everything,
+    pairsmith,
+    sums,
+    write_jsonl,
+    write_parquet,
+)
 from tests.pipelines.test_killed import command
-
-
-def everything(dataset: Path) -> dict[str, bytes]:
-    """Return all files of a dataset but the time stamp in its manifest."""
-    files = {
-        str(path.relative_to(dataset)): path.read_bytes()
-        for path in dataset.rglob("*")
-        if path.is_file()
-    }
-    manifest = json.loads(files.pop("manifest.json"))
-    files["digest"] = manifest["digest"].encode()
-    del files["increments.json"]  # says what was used again
-    return files
 
 
 def run(
