@@ -11,6 +11,7 @@ from pairsmith.schemas import UserError
 
 COMMANDS = {
     "build": "make pairs from a corpus",
+    "plan": "foresee a build from a sample of its input",
     "verify": "check a dataset against its manifest",
     "train": "train a text encoder on one or more datasets",
     "evaluate": "score an encoder",

@@ -39,6 +39,11 @@ _LIBRARIES = (
     *("sentencex", "xxhash"),
 )
 
+MAX_FAILED = 0.01
+"""Share of the rows that may fail."""
+MIN_CHANGED = 0.05
+"""Share of its texts that every augmenter must change."""
+
 
 def build(
     recipe: Recipe,
@@ -46,8 +51,8 @@ def build(
     inputs: Sequence[str],
     output: Path,
     *,
-    max_failed: float = 0.01,
-    min_changed: float = 0.05,
+    max_failed: float = MAX_FAILED,
+    min_changed: float = MIN_CHANGED,
     warn_idle: bool = False,
     batch_rows: int = 4096,
     cache: Path | None = None,

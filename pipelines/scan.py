@@ -4,7 +4,6 @@ A small input is read whole, so its copies are counted. Of a large one a part of
 splits is read, and copies are estimated by how fast new texts still turn up.
 """
 
-import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,6 +18,7 @@ import pyarrow.parquet as pq
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
+from pairsmith.pipelines.costs import Cost, Stopwatch
 from pairsmith.pipelines.duplicates import KEYS, keys_of
 from pairsmith.pipelines.inputs import Split, open_input
 from pairsmith.pipelines.read import DOCUMENTS, Read, read_split
@@ -26,46 +26,13 @@ from pairsmith.pipelines.recipe import Documents
 from pairsmith.schemas import group_ids
 
 WHOLE_BYTES = 32 << 20
-"""Inputs up to this size, as they lie on the disk, are read whole."""
-SPLITS = 64
-_ROWS = 500_000
-"""Read of a large input, an equal share of every split that is looked at."""
+SOME_ROWS = 500_000
+_SPLITS = 64
 _DRAWN_BYTES = 4 << 20
 _KEYS = 65_536
 _PEEK_BYTES = 4 << 20
 Hashes = npt.NDArray[np.uint64]
 Numbers = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What work took."""
-
-    cpu: float = 0.0
-    """Seconds of processor time, of all threads."""
-    wall: float = 0.0
-    """Seconds."""
-
-    def __add__(self, other: "Cost") -> "Cost":
-        return Cost(self.cpu + other.cpu, self.wall + other.wall)
-
-    def __mul__(self, times: float) -> "Cost":
-        return Cost(self.cpu * times, self.wall * times)
-
-
-class Stopwatch:
-    """Takes the cost of what is done while it is entered."""
-
-    def __init__(self) -> None:
-        self.cost = Cost()
-
-    def __enter__(self) -> "Stopwatch":
-        self._start = (time.process_time(), time.perf_counter())
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        cpu, wall = self._start
-        self.cost += Cost(time.process_time() - cpu, time.perf_counter() - wall)
 
 
 @dataclass(frozen=True)
@@ -91,12 +58,23 @@ class Scan:
     """Of reading the rows that were seen."""
 
 
-def scan(splits: Sequence[Split], source: Documents, batch_rows: int) -> Scan:
-    """Return what the splits hold."""
+def scan(
+    splits: Sequence[Split],
+    source: Documents,
+    batch_rows: int,
+    whole_bytes: int = WHOLE_BYTES,
+    some_rows: int = SOME_ROWS,
+) -> Scan:
+    """Return what the splits hold.
+
+    whole_bytes: up to which size on the disk they are read whole. some_rows: how many rows are read
+    of larger ones, an equal share of every split that is looked at.
+    """
     size = sum(split.bytes for split in splits)
-    whole = size <= WHOLE_BYTES
-    chosen = splits if whole else _spread(splits, SPLITS)
-    limit = None if whole else max(1, _ROWS // len(chosen))
+    whole = size <= whole_bytes
+    chosen = splits if whole else _spread(splits, _SPLITS)
+    limit = None if whole else max(1, some_rows // len(chosen))
+    batch_rows = min(batch_rows, limit or batch_rows)
     seen, rows = _Seen(), 0.0
     for split in chosen:
         before = seen.rows
@@ -150,7 +128,7 @@ class _Seen:
             return
         if sum(map(len, self._keys)) < _KEYS:
             self._keys.append(keys_of(documents, file))
-        ids, texts = group_ids(documents["source_id"]), group_ids(documents["text_id"])
+        ids, texts = group_ids(documents["source_id"]), _in_order(documents["text_id"])
         sizes = pc.binary_length(documents["text"]).to_numpy().astype(np.int64)
         self._hashes.append((ids, texts, sizes))
         drawn = texts <= self._threshold
@@ -160,15 +138,20 @@ class _Seen:
             self._draw()
 
     def _draw(self) -> pa.RecordBatch:
-        """Keep those documents whose texts have the least hashes, one of each text and id."""
+        """Keep those documents whose texts have the least ids, one of each text and id.
+
+        The copy of an id that a build keeps has the least text id, so it is here if any is.
+        """
         table = pa.Table.from_batches(self._drawn, DOCUMENTS).combine_chunks()
         documents = table.to_batches()[0]
-        hashes = group_ids(documents["text_id"])
-        order = np.argsort(hashes, kind="stable")
-        new = np.r_[True, hashes[order][1:] != hashes[order][:-1]]
-        order = order[new]
-        _, first = np.unique(group_ids(documents["source_id"].take(order)), return_index=True)
-        order = order[np.sort(first)]
+        hashes = _in_order(documents["text_id"])
+        order = pc.sort_indices(
+            table.select(["text_id", "source_id"]),
+            sort_keys=[("text_id", "ascending"), ("source_id", "ascending")],
+        ).to_numpy()
+        for values in (group_ids(documents["source_id"]), hashes):
+            _, first = np.unique(values[order], return_index=True)
+            order = order[np.sort(first)]
         sizes = np.cumsum(pc.binary_length(documents["text"]).to_numpy()[order])
         keep = max(1, int(np.searchsorted(sizes, _DRAWN_BYTES)))
         if keep < len(order):
@@ -188,18 +171,14 @@ class _Seen:
         none = pa.RecordBatch.from_pylist([], DOCUMENTS)
         if not self._hashes:
             no_keys = pa.RecordBatch.from_pylist([], KEYS)
-            return Scan(
-                whole, self.rows, rows, 0, 0, rejected, none, no_keys, self._watch.cost
-            )
+            return Scan(whole, self.rows, rows, 0, 0, rejected, none, no_keys, self._watch.cost)
         kept, size, copies = _settle(self._hashes, scale, whole)
         for reason, count in copies.items():
             if count >= 0.5:
                 rejected["dropped"][f"duplicates: {reason}"] = count
         keys = pa.Table.from_batches(self._keys).combine_chunks().to_batches()[0]
         documents = self._draw()
-        return Scan(
-            whole, self.rows, rows, kept, size, rejected, documents, keys, self._watch.cost
-        )
+        return Scan(whole, self.rows, rows, kept, size, rejected, documents, keys, self._watch.cost)
 
 
 def _settle(
@@ -245,7 +224,14 @@ def distinct(values: Hashes, batch: Numbers, rows: float) -> float:
     found = int(value.max()) + 1
     places = np.unique(value * (int(batch.max()) + 1) + batch) // (int(batch.max()) + 1)
     alone = int((np.bincount(places, minlength=found) == 1).sum())
-    return min(rows, found * float(rows / len(values)) ** (alone / found))
+    growth = float(rows / len(values))
+    return min(rows, found * float(growth ** (alone / found)))
+
+
+def _in_order(text_ids: pa.StringArray) -> Hashes:
+    """Return the first half of each text id as a number, so that numbers are in its order."""
+    digits = bytes.fromhex("".join(text_ids.to_pylist()))
+    return np.frombuffer(digits, ">u8")[::2].astype(np.uint64)
 
 
 def _spread(splits: Sequence[Split], count: int) -> Sequence[Split]:
@@ -266,7 +252,7 @@ def _share(split: Split, rows: int, last: int) -> float:
     else:
         lines = last if split.format == "csv" else rows  # positions of CSV are lines
         share = lines * _bytes_a_line(split.path) / max(1, split.bytes)
-    return min(1.0, max(share, 1e-9))
+    return min(1.0, max(float(share), 1e-9))
 
 
 def _bytes_a_line(path: str) -> float:
