@@ -42,7 +42,8 @@ class Options:
     input: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILES…")]
     """Files to read; quoted globs are expanded on every file system that Beam knows."""
     output: Path
-    """Folder to make. It must not exist, unless a build of it was ended half-way."""
+    """Folder to make. A build of it that was ended half-way goes on; a finished dataset of the same
+    files is replaced, and what comes out the same is used again."""
     seed: int | None = None
     """Instead of the recipe's seed; another seed gives other pairs."""
     shards: int | None = None

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pairsmith.schemas import UserError
 
 COMMANDS = {
+    "augmenters": "list the augmenters, each with an example",
     "build": "make pairs from a corpus",
     "plan": "foresee a build from a sample of its input",
     "verify": "check a dataset against its manifest",

@@ -24,15 +24,16 @@ from pairsmith.pipelines.accounts import (
 from pairsmith.pipelines.card import card
 from pairsmith.pipelines.claim import FOLDERS, claimed
 from pairsmith.pipelines.engine import cores, run_pipeline, runs_elsewhere
+from pairsmith.pipelines.increments import count_reused, write_increments
 from pairsmith.pipelines.inputs import Input, check_unchanged, name_of, plan_inputs
 from pairsmith.pipelines.local import Plan, build_here, plan_work
 from pairsmith.pipelines.progress import ProgressLine
 from pairsmith.pipelines.recipe import Recipe
 from pairsmith.pipelines.shared import shared
 from pairsmith.pipelines.storage import join, open_file
-from pairsmith.pipelines.transforms import RESULTS, WORK, BuildDataset, Job
+from pairsmith.pipelines.transforms import RESULTS, BuildDataset, Job
 from pairsmith.schemas import Dataset, Manifest, UserError, put
-from pairsmith.schemas.manifest import InputFile
+from pairsmith.schemas.manifest import InputFile, digest
 
 _LIBRARIES = (
     *("apache-beam", "numba", "numpy", "pairsmith", "pyarrow", "rjieba", "sentencepiece"),
@@ -68,7 +69,8 @@ def build(
     models made, by default `output` with `.cache` behind it. beam_flags: `--runner=…` and other
     Beam options; without a runner the build runs on this machine, in so many worker processes (by
     default one a core), shards in so many waves (by default as many as the input's size asks for).
-    A local build that was interrupted goes on where it was.
+    A local build that was interrupted goes on where it was; one over a finished dataset replaces
+    it, and uses again what comes out the same.
     Raises UserError for what the user can mend.
     """
     recipe.as_data()  # refuses what cannot be recorded before any work is done
@@ -82,29 +84,38 @@ def build(
         if recipe.costly and (elsewhere or plan.workers > 1):
             run = held.enter_context(shared(recipe))
         run.setup()
-        claim = held.enter_context(claimed(output))
+        claim = held.enter_context(claimed(output, [name_of(file.path) for file in files]))
         if recipe.costly:
             cache = cache or output.with_name(f"{output.name}.cache")
             run = run.cached(str(cache.resolve()))
         total = sum(split.bytes for split in splits)
         with ProgressLine(console, total, recipe.shards) as progress:
-            job = Job(run, str(output), batch_rows, progress.address)
             if elsewhere:
                 claim.begin()
-                results = _build_elsewhere(job, splits, beam_flags)
             else:
                 claim.go_on(_plan_text(recipe, files, plan))
+            places = (str(claim.staging), str(claim.work))
+            stamp = digest([recipe.digest, _versions()])
+            job = Job(run, *places, batch_rows, progress.address, claim.previous, stamp)
+            if elsewhere:
+                results = _build_elsewhere(job, splits, beam_flags)
+            else:
                 results = build_here(job, splits, plan)
         claim.refused = True  # until it is found good: what is wrong now is the input or the recipe
         check_unchanged(files)
         rows_read = sum(result["rows_read"] for result in results if "rows_read" in result)
         if not rows_read:
             raise UserError(f"the corpus is empty: no rows in {', '.join(map(repr, inputs))}")
-        shards = [ShardResult.from_data(result) for result in results if "files" in result]
+        shards = [ShardResult.from_data(r["result"]) for r in results if "result" in r]
         totals = add_up(rows_read, shards)
         _judge(totals, max_failed, min_changed, warn_idle, console)
+        claim.refused = False
+        if reused := str(count_reused(results)):
+            console.print(f"used again: {reused}", highlight=False)
+        claim.replace()
         dataset = Dataset(output, _manifest(recipe, name, files, shards, totals))
         put(output / "README.md", card(dataset, name).encode())
+        write_increments(output, results)
         claim.finish(dataset.manifest.to_json().encode())
     return dataset
 
@@ -117,7 +128,7 @@ def _build_elsewhere(job: Job, splits: Sequence[object], flags: Sequence[str]) -
         _ = spread | "Build" >> BuildDataset(job)
 
     run_pipeline(wire, flags)
-    with open_file(join(job.output, WORK, RESULTS)) as stream:
+    with open_file(join(job.work, RESULTS)) as stream:
         return orjson.loads(stream.read())  # type: ignore[no-any-return]
 
 

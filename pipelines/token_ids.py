@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from pairsmith.augmenters import drop_ids, mask_id_spans
 from pairsmith.augmenters.operations import check_rate, check_spans
-from pairsmith.augmenters.subword_model import SubwordModel, load_model
-from pairsmith.augmenters.subwords import check_sampling, model_settings, sample_ids
+from pairsmith.augmenters.subword_model import SubwordModel, load_model, model_settings
+from pairsmith.augmenters.subwords import check_sampling, sample_ids
 from pairsmith.schemas import record_keys, subkeys
 
 _BATCH_ROWS = 4096

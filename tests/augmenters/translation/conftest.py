@@ -19,7 +19,17 @@ def tiny_models():
 
 
 @pytest.fixture(scope="session")
-def checkpoints():
+def _one_thread():
+    """Let torch use one core: the models are small, and waiting for others costs more."""
+    torch = pytest.importorskip("torch", reason="needs torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def checkpoints(_one_thread):
     """Return the folders of two trained Marian checkpoints beside the checkout, or skip."""
     folder = Path(os.environ.get("PAIRSMITH_SHARED", ROOT.parent / "shared")) / "models"
     if not folder.is_dir():
@@ -37,9 +47,8 @@ def tatoeba(shared_data):
 
 
 @pytest.fixture(scope="session")
-def make_marian():
+def make_marian(_one_thread):
     """Return a function that writes a small Marian checkpoint of random weights into a folder."""
-    pytest.importorskip("torch", reason="needs torch")
     return _make_marian
 
 
