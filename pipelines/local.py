@@ -7,7 +7,6 @@ large enough to pay for it. A task or wave that has left its results is not done
 """
 
 import fcntl
-import logging
 import os
 import signal
 import threading
@@ -30,6 +29,7 @@ from pairsmith.pipelines.engine import run_pipeline
 from pairsmith.pipelines.increments import fill_or_reuse
 from pairsmith.pipelines.inputs import Split
 from pairsmith.pipelines.spill import Spill, spilled
+from pairsmith.pipelines.telling import Logging
 from pairsmith.pipelines.transforms import (
     CutDocuments,
     FindCopies,
@@ -157,7 +157,7 @@ def _workers(count: int, work: Path) -> Iterator[Callable[[Iterable[Call]], None
     if count == 1:
         yield _run_here
         return
-    begin = (os.getpid(), str(lock), logging.root.manager.disable)
+    begin = (os.getpid(), str(lock), Logging.now())
     pool = ProcessPoolExecutor(count, get_context("spawn"), initializer=_begin, initargs=begin)
 
     def run(calls: Iterable[Call]) -> None:
@@ -183,10 +183,10 @@ def _run_here(calls: Iterable[Call]) -> None:
         function(*rest)
 
 
-def _begin(driver: int, lock: str, logged: int) -> None:
+def _begin(driver: int, lock: str, log: Logging) -> None:
     """Prepare a worker process: it must not outlive its driver."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver gets it, too, and ends us
-    logging.disable(logged)
+    log.begin()
     held = Path(lock).open("a")  # noqa: SIM115 - held until this process ends
     fcntl.flock(held, fcntl.LOCK_SH)
 
