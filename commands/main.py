@@ -55,10 +55,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         line = f"{error.strerror}{where}; make room, or choose another place"
     except KeyboardInterrupt:
         line = "interrupted; the same command starts again"
-    except Exception as error:
-        if not _asks_json(rest):
-            raise
-        _emit_error(f"{type(error).__name__}: {error}", trace=traceback.format_exc())
+    except Exception as error:  # noqa: BLE001 - a bug, told as Python would, but for secrets
+        if _asks_json(rest):
+            _emit_error(f"{type(error).__name__}: {error}", trace=traceback.format_exc())
+        else:
+            sys.stderr.write(without_secrets(traceback.format_exc()))
         return 1
     line = " ".join(line.split())
     if _asks_json(rest):

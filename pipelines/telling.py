@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Protocol
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from pairsmith.schemas.private import without_secrets
+from pairsmith.schemas.private import kept, without_secrets
 
 
 @dataclass(frozen=True)
@@ -138,11 +138,7 @@ class AsJson:
 
 def emit(event: str, **fields: Any) -> None:
     """Write one JSON line to standard error."""
-    told = {
-        name: without_secrets(value) if isinstance(value, str) else value
-        for name, value in fields.items()
-    }
-    line = json.dumps({"event": event, **told}, ensure_ascii=False)
+    line = json.dumps({"event": event, **kept(fields, without_secrets)}, ensure_ascii=False)
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
 

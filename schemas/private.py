@@ -6,7 +6,7 @@ Logs may name files, which the user has typed or must find; a dataset travels, a
 import os
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,14 +56,14 @@ def without_places(text: str) -> str:
     return text
 
 
-def kept(data: Any) -> Any:
-    """Return JSON data as it may be kept: every text of it `without_places`."""
+def kept(data: Any, told: Callable[[str], str] = without_places) -> Any:
+    """Return JSON data as it may be kept, or with every text of it as `told` returns it."""
     if isinstance(data, str):
-        return without_places(data)
+        return told(data)
     if isinstance(data, Mapping):
-        return {name: kept(value) for name, value in data.items()}
+        return {name: kept(value, told) for name, value in data.items()}
     if isinstance(data, list | tuple):
-        return [kept(value) for value in data]
+        return [kept(value, told) for value in data]
     return data
 
 
