@@ -77,23 +77,26 @@ def _fewer(parts: list[str], old: list[str], new: list[str]) -> Joined | None:
     made = parts.copy()
     edits: Edits = []
     at = 0
+    rest = len(old)
     for token in new:
-        if at == len(old):
+        if at == rest:
             return None
         if old[at] != token:
             found = _find(old, token, at)
             if found < 0:
                 return None
             if found > at:
-                gap = _bridge(
-                    made[2 * at - 1] if at else "", parts[2 * at], parts[2 * found], token
-                )
-                made[2 * at : 2 * found + 1] = [gap, *[""] * (2 * (found - at))]
-                edits += [(gone, "") for gone in old[at:found]]
-            if token != old[found]:
-                made[2 * found + 1] = token
-                edits.append((old[found], token))
-            at = found
+                first, gap = parts[2 * at], parts[2 * found]
+                if first != gap or not gap or not at:
+                    gap = _bridge(made[2 * at - 1] if at else "", first, gap, token)
+                for gone in range(at, found):
+                    edits.append((old[gone], ""))
+                    made[2 * gone] = made[2 * gone + 1] = ""
+                made[2 * found] = gap
+                at = found
+            if token != old[at]:
+                made[2 * at + 1] = token
+                edits.append((old[at], token))
         at += 1
     made[2 * at : -1] = []
     edits += [(gone, "") for gone in old[at:]]

@@ -5,10 +5,10 @@
 
 Same models, same sentences, same run; the contenders take turns. On a CPU everything is pinned to
 one core. nlpaug gets lists of 32, as its users do; the plain loop sorts by length and translates
-32 at a time, greedily; both stop a translation that does not end after 128 tokens, pairsmith after
-a few times the sentence's own length, and then makes no view of it. Sentences are short questions and statements; loading and the first call
-are not timed. Prices are dollars an hour, of one core and of one GPU; the GPU row is measured only
-where there is one.
+32 at a time, greedily. Both stop a translation that does not end after 128 tokens, pairsmith after
+twice the source's tokens plus 20, and then makes no view of it. Loading and the first call are not
+timed. Prices are dollars an hour, of one core and of one GPU; the GPU row is measured only where
+there is one.
 """
 
 import argparse

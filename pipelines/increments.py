@@ -41,7 +41,7 @@ class Reused(NamedTuple):
         """Return it as one line; empty when there was nothing to use again."""
         told = [f"{self.shards:,} of {self.of_shards:,} shards"] * bool(self.shards)
         if self.views:
-            told.append(f"{self.views:,} of {self.of_views:,} views by models")
+            told.append(f"{self.views:,} of {self.of_views:,} views by models, from the cache")
         return " and ".join(told)
 
 

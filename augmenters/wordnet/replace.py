@@ -24,8 +24,22 @@ _STARTS: Final = re.compile(r"[.!?:]\W*\s\W*$")
 _VOWELS: Final = frozenset("aeiou")
 _UNSURE: Final = re.compile(r"u|eu|h|one|on[ce]e")
 """English words that begin like this may take `a` or `an` against their first letter."""
+_CODE: Final = frozenset("_<>/\\@#$=&|*~^`{}+0123456789")
+"""What a word that touches it is no word of a sentence, but code, a path, a unit, …"""
 _PLACE, _CHOICE = 0x5EED1, 0x5EED2
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
+
+
+class Others(NamedTuple):
+    """Words that may stand for a word."""
+
+    words: tuple[str, ...]
+    capitals: bool
+    """Whether they are those of the word in lower case, with a capital like the word."""
+
+
+Lookup = tuple[Callable[[str], Others | None], bool]
+"""What gives the words that may stand for a word, and whether they are English."""
 
 
 class Slot(NamedTuple):
@@ -84,17 +98,25 @@ class WordReplacement(ABC):
     def views(self, texts: pa.StringArray, keys: Keys) -> Views:
         """Return the views, with reasons and details."""
 
+    @abstractmethod
+    def _lookup(self) -> Lookup:
+        """Return what gives the words that may stand for a word."""
+
     def _slots(self, parts: list[str]) -> list[Slot]:
         """Return the words that may be replaced in a text cut into gap, word, gap, …, gap."""
-        lookup, english = _lookup(self.source, self.name)
+        lookup, english = self._lookup()
         slots = []
-        for number, options in enumerate(map(lookup, parts[1::2])):
-            if options:
+        for number, others in enumerate(map(lookup, parts[1::2])):
+            if others:
                 at = 2 * number + 1
-                word, gap = parts[at], parts[at - 1]
-                if options[0][0].isupper() and number and not _STARTS.search(gap):
+                gap = parts[at - 1]
+                if _in_code(gap, parts[at + 1], at + 2 < len(parts)):
+                    continue
+                if others.capitals and number and not _STARTS.search(gap):
                     continue  # a name
+                options = others.words
                 if english and number and gap.isspace() and parts[at - 2].lower() in ("a", "an"):
+                    word = parts[at]
                     options = tuple(option for option in options if _sounds_alike(word, option))
                 if options:
                     slots.append(Slot(at, options))
@@ -114,6 +136,9 @@ class Synonyms(WordReplacement):
 
     p: float = 0.5
     """The probability that a word that has synonyms is replaced: 0 < p <= 1."""
+    clear: float = 0.8
+    """The share of a word's uses, by tagged text, that a synonym must fit: 0.5 to 1. With less,
+    more words are replaced, and the text reads worse. A list of words has no such thing."""
     least: int = 1
     """So many are replaced at least, where as many have synonyms."""
 
@@ -121,6 +146,8 @@ class Synonyms(WordReplacement):
         """Raise ValueError for a setting out of range."""
         if not 0 < self.p <= 1:
             raise ValueError(f"p must be above 0 and at most 1, not {self.p}")
+        if not 0.5 <= self.clear <= 1:
+            raise ValueError(f"clear must be from 0.5 to 1, not {self.clear}")
         if self.least < 0:
             raise ValueError(f"least must be at least 0, not {self.least}")
 
@@ -155,6 +182,9 @@ class Synonyms(WordReplacement):
         nothing = pa.nulls(len(texts), pa.string())
         return Views(pa.array(views, pa.string()), nothing, pa.array(details, pa.string()))
 
+    def _lookup(self) -> Lookup:
+        return _synonyms(self.source, self.clear)
+
 
 @dataclass(frozen=True)
 class Antonyms(WordReplacement):
@@ -188,26 +218,34 @@ class Antonyms(WordReplacement):
             reasons.append(None)
         return Views(*(pa.array(column, pa.string()) for column in (views, reasons, details)))
 
+    def _lookup(self) -> Lookup:
+        return _antonyms(self.source)
+
 
 @functools.cache
-def _lookup(source: str, relation: str) -> tuple[Callable[[str], tuple[str, ...]], bool]:
-    """Return what gives the words that may stand for a word, and whether words are English.
-
-    relation: the name of the augmenter. A word with a capital gets options with one, when it has
-    none as it is.
-    """
+def _synonyms(source: str, clear: float) -> Lookup:
     thesaurus = open_thesaurus(source)
-    others = thesaurus.synonyms if relation == Synonyms.name else thesaurus.antonyms
+    return _with_capitals(lambda word: thesaurus.synonyms(word, clear)), thesaurus.english
+
+
+@functools.cache
+def _antonyms(source: str) -> Lookup:
+    thesaurus = open_thesaurus(source)
+    return _with_capitals(thesaurus.antonyms), thesaurus.english
+
+
+def _with_capitals(find: Callable[[str], tuple[str, ...]]) -> Callable[[str], Others | None]:
+    """Return what looks words up, once each; one with a capital, if need be, without."""
 
     @functools.lru_cache(2**18)
-    def lookup(word: str) -> tuple[str, ...]:
-        options = others(word)
-        if not options and word[:1].isupper() and word[1:].islower():
-            options = others(word.lower())
-            return tuple(option[0].upper() + option[1:] for option in options)
-        return options
+    def lookup(word: str) -> Others | None:
+        if found := find(word):
+            return Others(found, False)
+        if word[:1].isupper() and word[1:].islower() and (found := find(word.lower())):
+            return Others(tuple(other[0].upper() + other[1:] for other in found), True)
+        return None
 
-    return lookup, thesaurus.english
+    return lookup
 
 
 def _cut(text: str) -> list[str]:
@@ -218,6 +256,13 @@ def _cut(text: str) -> list[str]:
     parts = [""] * (2 * len(words) + 1)
     parts[1::2] = words
     return parts
+
+
+def _in_code(before: str, after: str, goes_on: bool) -> bool:
+    """Return whether what stands around a word says that it is no word of a sentence."""
+    if before[-1:] in _CODE or after[:1] in _CODE:
+        return True
+    return before in (".", ":") or (goes_on and after in (".", ":"))  # as in a name of a file
 
 
 def _sounds_alike(word: str, other: str) -> bool:

@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from pairsmith.augmenters.wordnet.database import Database
 from pairsmith.augmenters.wordnet.inflection import Form, forms, inflected
@@ -21,16 +21,23 @@ from pairsmith.schemas import UserError
 
 DEBIAN: Final = Path("/usr/share/wordnet")
 """Where Debian's package wordnet-base puts WordNet."""
-CLEAR: Final = 0.6
-"""The share of a word's uses, by tagged text, that a word put in its place must fit."""
-RARE: Final = 0.1
-"""Parts of speech that a word has in a smaller share of its uses do not matter."""
-COMMON: Final = 0.3
-"""The share of a synonym's uses that must have the meaning, too."""
-USUAL: Final = 0.25
-"""How often a synonym must have the meaning for each time that the word has it."""
-USUAL_OPPOSITE: Final = 0.05
-"""How often an antonym must be seen for each time that the word is."""
+
+
+class Demands(NamedTuple):
+    """What a word must meet to be put in the place of another, by tagged text."""
+
+    clear: float
+    """The share of the other's uses that it must fit."""
+    rare: float
+    """Parts of speech that the other has in a smaller share of its uses do not matter."""
+    common: float
+    """The share of its own uses that must have the meaning, too."""
+    usual: float
+    """How often it must be seen with the meaning for each time that the other is."""
+
+
+_SYNONYM: Final = Demands(clear=0.8, rare=0.05, common=0.5, usual=1 / 3)
+_ANTONYM: Final = Demands(clear=0.6, rare=0.1, common=0.3, usual=0.05)
 _FUNCTION_WORDS: Final = """
 a an the this that these those i you he she it we they me him her us them my your his its our their
 mine yours hers ours theirs who whom whose which what where when why how there here and or but nor
@@ -39,13 +46,13 @@ from to into onto over under out up down off about after before between through 
 within without upon across along around behind beside beyond near toward towards per via be am is
 are was were been being have has had having do does did done doing will would shall should can could
 may might must ought need not no yes all any both each every some few many much more most less least
-other another such same own one two three four five six seven eight nine ten hundred thousand
+little other another such same own one two three four five six seven eight nine ten hundred thousand
 million billion percent very too also just only even still someone somebody anyone anybody everyone
 everybody nobody something anything everything nothing then now ever never again once quite rather
 well like ok please mr mrs ms dr
 """
 FUNCTION_WORDS: Final = frozenset(_FUNCTION_WORDS.split())
-"""English words that hold a sentence together: never replaced."""
+"""English words that hold a sentence together: neither replaced nor put in."""
 
 
 class Thesaurus(Protocol):
@@ -54,11 +61,11 @@ class Thesaurus(Protocol):
     english: bool
     """Whether it is of English words: then `a` and `an` must go with the word behind them."""
 
-    def synonyms(self, word: str) -> tuple[str, ...]:
-        """Return words that mean the same; nothing when there are none."""
+    def synonyms(self, word: str, clear: float) -> tuple[str, ...]:
+        """Return words that mean the same in such a share of the word's uses; often nothing."""
 
     def antonyms(self, word: str) -> tuple[str, ...]:
-        """Return words that mean the opposite; nothing when there are none."""
+        """Return words that mean the opposite; often nothing."""
 
 
 class WordList:
@@ -75,7 +82,7 @@ class WordList:
         text = path.read_text("utf-8")
         self._others = _members(text, path) if path.suffix == ".json" else _rows(text, path)
 
-    def synonyms(self, word: str) -> tuple[str, ...]:
+    def synonyms(self, word: str, clear: float = 1) -> tuple[str, ...]:
         """Return what the list has for the word."""
         return self._others.get(word, ())
 
@@ -89,25 +96,23 @@ class WordNet:
         self._words = words
         self.english = words.language == "en"
 
-    def synonyms(self, word: str) -> tuple[str, ...]:
-        """Return words that mean the same; nothing when there are none."""
-        return self._others(word, lambda meaning: meaning.synonyms, USUAL, 1)
+    def synonyms(self, word: str, clear: float = _SYNONYM.clear) -> tuple[str, ...]:
+        """Return words that mean the same in such a share of the word's uses; often nothing."""
+        demands = _SYNONYM._replace(clear=clear)
+        return self._others(word, lambda meaning: meaning.synonyms, demands)
 
     def antonyms(self, word: str) -> tuple[str, ...]:
-        """Return words that mean the opposite; nothing when there are none."""
-        return self._others(word, lambda meaning: meaning.antonyms, USUAL_OPPOSITE, 0)
+        """Return words that mean the opposite; often nothing."""
+        others = self._others(word, lambda meaning: meaning.antonyms, _ANTONYM)
+        return tuple(other for other in others if other != f"non{word}")  # as `nondriver`
 
     def _others(
         self,
         word: str,
         offers: Callable[[Meaning], tuple[tuple[str, int], ...]],
-        usual: float,
-        least: int,
+        demands: Demands,
     ) -> tuple[str, ...]:
-        """Return the words that meanings offer, with the ending of the word they stand for.
-
-        usual, least: how often they must be seen for each time that the word is, and at all.
-        """
+        """Return the words that meanings offer, with the ending of the word they stand for."""
         if self.english and (word in FUNCTION_WORDS or len(word) < 3):
             return ()
         found = [
@@ -128,22 +133,22 @@ class WordNet:
                 option = Form(other, form.part, form.ending)
                 fits[option] += weight
                 known[option] += count
-        parts = {part for part in uses if uses[part] >= RARE * uses.total()}
+        parts = {part for part in uses if uses[part] >= demands.rare * uses.total()}
         fitting: defaultdict[str, set[PartOfSpeech]] = defaultdict(set)
         for option, weight in fits.items():
             if (
-                weight >= CLEAR * uses[option.part]
-                and known[option] >= max(least, usual * weight * counted) * self._words.counted
-                and self._common(option.base, option.part, known[option])
+                weight >= demands.clear * uses[option.part]
+                and known[option] >= max(1, demands.usual * weight * counted) * self._words.counted
+                and self._share(option.base, option.part, known[option]) >= demands.common
                 and (ended := self._ended(option))
             ):
                 fitting[ended].add(option.part)
         return tuple(other for other in fitting if other != word and fitting[other] >= parts)
 
-    def _common(self, word: str, part: PartOfSpeech, count: int) -> bool:
-        """Return whether of all uses of a word so many are no small share."""
+    def _share(self, word: str, part: PartOfSpeech, count: int) -> float:
+        """Return the share of all uses of a word that so many are."""
         counts = self._words.counts(word, part)
-        return count >= COMMON * sum(counts) if any(counts) else len(counts) == 1
+        return count / sum(counts) if any(counts) else float(len(counts) == 1)
 
     def _ended(self, option: Form) -> str | None:
         """Return a word with its ending; None unless it is one plain word."""
@@ -176,7 +181,7 @@ def open_words(source: str) -> Words:
     if path.is_dir():
         return Database(path)
     if not path.is_file():
-        hint = "give a file or folder as source, or apt-get install wordnet-base"
+        hint = "give the place of one, or apt-get install wordnet-base"
         raise UserError(f"no WordNet or list of words at {path}: {hint}")
     return LexicalResource(path)
 

@@ -318,13 +318,8 @@ def test_contextual_embeddings_are_told_apart_by_the_version_of_transformers(tmp
         "dog",
     ]
     (tmp_path / "vocab.txt").write_text("\n".join(vocabulary))
-    config = transformers.BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=8,
-        num_hidden_layers=1,
-        num_attention_heads=1,
-        intermediate_size=8,
-    )
+    small = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    config = transformers.BertConfig(vocab_size=10, intermediate_size=8, **small)
     transformers.BertForMaskedLM(config).save_pretrained(tmp_path)
     transformers.BertTokenizer(str(tmp_path / "vocab.txt")).save_pretrained(tmp_path)
     augmenter = NlpAug(

@@ -12,6 +12,14 @@ WORDS = ["the", "cat", "dog", "sees", "a", "red", "blue", "small", "big", "house
 SYLLABLES = ["ba", "ke", "lo", "mi", "ru", "sta", "tion", "ver", "zen", "qua", "hou", "du"]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """Keep converted models out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PAIRSMITH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny_models():
     """Return the folder of the two models that the repository holds."""
