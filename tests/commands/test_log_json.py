@@ -97,3 +97,13 @@ def test_warnings_and_what_is_used_again_are_events(tmp_path: Path, corpus: Path
     assert "k/positive/1:word_dropout changed 0 of" in told["warning"]["message"]
     told = {event["event"]: event for event in events(*build, *where)}
     assert told["reused"]["message"] == "used again: 2 of 2 shards"
+
+
+def test_worker_processes_say_nothing_by_themselves(tmp_path: Path) -> None:
+    lines = ["A line of five words.", *["word " * 2000] * 900]  # 9 MB: enough for two processes
+    (tmp_path / "in.txt").write_text("\n".join(f"{n}: {line}" for n, line in enumerate(lines)))
+    where = ("--input", tmp_path / "in.txt", "--output", tmp_path / "out", "--workers", 2)
+    done = pairsmith("build", "identity", *where)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert "pairs by kind: identity 1\n" in done.stdout
