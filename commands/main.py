@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from itertools import pairwise
 
 from pairsmith.schemas import UserError
 from pairsmith.schemas.private import without_secrets
@@ -71,8 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _asks_json(arguments: Sequence[str]) -> bool:
     """Return whether what goes wrong is to be told as JSON."""
-    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
-    return any(pair == ("--log", "json") or pair[0] == "--log=json" for pair in pairs)
+    asked = ("--log", "json") in pairwise(arguments)
+    return asked or "--log=json" in arguments
 
 
 def _emit_error(message: str, **more: str) -> None:
