@@ -2,9 +2,9 @@
 
     python benchmarks/masks.py [sentences.parquet] [--rows 200] [--runs 3]
 
-One model of the size of MiniLM (6 layers of 384, its tokenizer, random weights: speed does not depend
-on what it knows), one core, one thread, same texts and about as many masks. The pipeline gets one text
-with one mask each, as it is used, in batches of 32.
+One model of the size of MiniLM (6 layers of 384, its tokenizer, random weights: speed does not
+depend on what it knows), one core, one thread, same texts. The pipeline gets one mask a text, as it
+is used, in batches of 32.
 """
 
 import argparse
