@@ -8,17 +8,23 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 from apache_beam.runners.runner import create_runner
 
+from pairsmith.pipelines.progress import Address
+from pairsmith.pipelines.watch import watched
 from pairsmith.schemas import UserError
 
 _IN_PROCESS = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 # DirectRunner would try an engine that may not be there, and fall back without a word.
 _LOCAL = (None, "DirectRunner", "FnApiRunner")
+_ON_THIS_MACHINE = (*_LOCAL, "BundleBasedDirectRunner")
 
 
-def run_pipeline(wire: Callable[[beam.Pipeline], object], flags: Sequence[str]) -> None:
+def run_pipeline(
+    wire: Callable[[beam.Pipeline], object], flags: Sequence[str], progress: Address | None = None
+) -> None:
     """Run what `wire` adds to a pipeline, and wait for its end.
 
     flags: `--runner=…` and other Beam options; without a runner, Beam's in-process one.
+    progress: where to report what the engine counts, if it lets one ask.
     Raises UserError for an unknown runner, and when a worker raised one.
     """
     options = PipelineOptions(list(flags))
@@ -28,7 +34,8 @@ def run_pipeline(wire: Callable[[beam.Pipeline], object], flags: Sequence[str]) 
     except (ImportError, ValueError) as error:
         raise UserError(f"--runner={named}: {error}") from error
     try:
-        with beam.Pipeline(runner=runner, options=options) as pipeline:
+        pipeline = beam.Pipeline(runner=runner, options=options)
+        with watched(pipeline, progress), pipeline:
             wire(pipeline)
     except Exception as error:
         # Engines wrap what a worker raised in errors of their own, and only the text survives.
@@ -43,6 +50,11 @@ def runs_elsewhere(flags: Sequence[str]) -> bool:
     if options.view_as(StandardOptions).runner not in _LOCAL:
         return True
     return bool(options.view_as(DirectOptions).direct_running_mode != "in_memory")
+
+
+def hears_workers(flags: Sequence[str]) -> bool:
+    """Return whether all workers are on this machine, so that datagrams reach the driver."""
+    return PipelineOptions(list(flags)).view_as(StandardOptions).runner in _ON_THIS_MACHINE
 
 
 def cores() -> int:

@@ -7,11 +7,7 @@ large enough to pay for it. A task or wave that has left its results is not done
 """
 
 import fcntl
-import logging
 import os
-import signal
-import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -30,6 +26,7 @@ from pairsmith.pipelines.engine import run_pipeline
 from pairsmith.pipelines.increments import fill_or_reuse
 from pairsmith.pipelines.inputs import Split
 from pairsmith.pipelines.spill import Spill, spilled
+from pairsmith.pipelines.telling import Logging
 from pairsmith.pipelines.transforms import (
     CutDocuments,
     FindCopies,
@@ -37,6 +34,7 @@ from pairsmith.pipelines.transforms import (
     Keyed,
     WriteResults,
 )
+from pairsmith.pipelines.worker import begin
 from pairsmith.schemas import UserError, put
 
 _POOL_BYTES = 8 << 20
@@ -157,8 +155,8 @@ def _workers(count: int, work: Path) -> Iterator[Callable[[Iterable[Call]], None
     if count == 1:
         yield _run_here
         return
-    begin = (os.getpid(), str(lock), logging.root.manager.disable)
-    pool = ProcessPoolExecutor(count, get_context("spawn"), initializer=_begin, initargs=begin)
+    settings = (os.getpid(), str(lock), Logging.now())
+    pool = ProcessPoolExecutor(count, get_context("spawn"), initializer=begin, initargs=settings)
 
     def run(calls: Iterable[Call]) -> None:
         futures: list[Future[None]] = [pool.submit(_call, cloudpickle.dumps(c)) for c in calls]
@@ -181,22 +179,6 @@ def _workers(count: int, work: Path) -> Iterator[Callable[[Iterable[Call]], None
 def _run_here(calls: Iterable[Call]) -> None:
     for function, *rest in calls:
         function(*rest)
-
-
-def _begin(driver: int, lock: str, logged: int) -> None:
-    """Prepare a worker process: it must not outlive its driver."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver gets it, too, and ends us
-    logging.disable(logged)
-    held = Path(lock).open("a")  # noqa: SIM115 - held until this process ends
-    fcntl.flock(held, fcntl.LOCK_SH)
-
-    def watch() -> None:
-        with held:
-            while os.getppid() == driver:
-                time.sleep(0.2)
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _call(call: bytes) -> None:
