@@ -5,6 +5,7 @@ import difflib
 import logging
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from pairsmith.commands.quiet import only_ours
 from pairsmith.schemas import Dataset, UserError, require
 
 _DESCRIPTION = """Make pairs from a corpus.
@@ -64,7 +66,7 @@ class Options:
     batch_rows: int = 4096
     """Rows worked on at a time. Changes memory and speed, never the result."""
     verbose: bool = False
-    """Show what Beam logs."""
+    """Show what Beam and its workers log and print."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -81,6 +83,7 @@ def main(argv: Sequence[str]) -> int:
     for module in ("apache_beam", "numba", "orjson"):
         require(module, "build")
     from pairsmith.pipelines.build import build
+    from pairsmith.pipelines.engine import runs_elsewhere
     from pairsmith.pipelines.recipes import find_recipe
 
     _check(options, beam_flags)
@@ -90,21 +93,25 @@ def main(argv: Sequence[str]) -> int:
         seed=recipe.seed if options.seed is None else options.seed,
         shards=recipe.shards if options.shards is None else options.shards,
     )
-    dataset = build(
-        recipe,
-        options.recipe,
-        options.input,
-        options.output,
-        max_failed=options.max_failed,
-        min_changed=options.min_changed,
-        warn_idle=options.warn_idle,
-        cache=options.cache,
-        workers=options.workers,
-        waves=options.waves,
-        batch_rows=options.batch_rows,
-        beam_flags=beam_flags,
-        console=Console(stderr=True),
-    )
+    with ExitStack() as held:
+        console = Console(stderr=True)
+        if runs_elsewhere(beam_flags) and not options.verbose:
+            console = Console(file=held.enter_context(only_ours()))
+        dataset = build(
+            recipe,
+            options.recipe,
+            options.input,
+            options.output,
+            max_failed=options.max_failed,
+            min_changed=options.min_changed,
+            warn_idle=options.warn_idle,
+            cache=options.cache,
+            workers=options.workers,
+            waves=options.waves,
+            batch_rows=options.batch_rows,
+            beam_flags=beam_flags,
+            console=console,
+        )
     _print_summary(dataset)
     return 0
 
