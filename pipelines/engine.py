@@ -3,6 +3,8 @@
 import logging
 import os
 import sys
+import tempfile
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,6 +24,11 @@ from pairsmith.schemas import UserError
 _IN_PROCESS = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 # DirectRunner would try an engine that may not be there, and fall back without a word.
 _LOCAL = (None, "DirectRunner", "FnApiRunner")
+_TIED = """#!{python}
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
+os.execv({path!r}, [{path!r}, *sys.argv[1:]])
+"""
 _LOG = logging.getLogger(__name__)
 
 
@@ -41,7 +48,7 @@ def run_pipeline(wire: Callable[[beam.Pipeline], object], flags: Sequence[str]) 
         raise UserError(f"--runner={named}: {error}") from error
     pipeline = beam.Pipeline(runner=runner, options=options)
     try:
-        with _this_python_first(), pipeline:
+        with _this_python_first(), _tied(options), pipeline:
             wire(pipeline)
     except Exception as error:
         if line := mendable(error):
@@ -92,3 +99,22 @@ def _this_python_first() -> Iterator[None]:
         yield
     finally:
         os.environ["PATH"] = before
+
+
+@contextmanager
+def _tied(options: PipelineOptions) -> Iterator[None]:
+    """Have a Prism end with this process, however it ends; left alone it would wait for ever."""
+    prism = options.view_as(PrismRunnerOptions)
+    if not _is_program(prism.prism_location) or not sys.platform.startswith("linux"):
+        yield
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        tied = Path(folder) / "prism"
+        tied.write_text(_TIED.format(python=sys.executable, path=str(prism.prism_location)))
+        tied.chmod(0o700)
+        prism.prism_location = str(tied)
+        yield
+
+
+def _is_program(path: str | None) -> bool:
+    return bool(path) and os.access(str(path), os.X_OK) and not zipfile.is_zipfile(str(path))

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,17 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def expected(corpus: Path) -> Manifest:
     """Return the manifest, with all sums and counts, of a build on this machine."""
     return built("quickstart", corpus, corpus.parent / "expected", "--shards", SHARDS)
+
+
+@pytest.fixture(scope="session")
+def recipes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a file of recipes in a folder that is no package."""
+    path = tmp_path_factory.mktemp("recipes") / "mine.py"
+    shutil.copy(Path(__file__).with_name("own_recipes.py"), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def loud(recipes: Path, corpus: Path) -> Manifest:
+    """Return the manifest of a recipe of one's own, built without an engine."""
+    return built(f"{recipes}:loud", corpus, corpus.parent / "loud")

@@ -1,6 +1,7 @@
 """Builds on an engine: with a time limit, and with a look at what they leave behind."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,7 +25,8 @@ def started(
     No folder of this Python stands in PATH: a user need not have activated an environment.
     """
     temporary = output.with_name(f"{output.name}.tmp")
-    temporary.mkdir(exist_ok=True)
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
     bin_folder = Path(sys.executable).parent
     path = [folder for folder in os.environ["PATH"].split(":") if Path(folder) != bin_folder]
     process = subprocess.Popen(
