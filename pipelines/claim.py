@@ -42,6 +42,9 @@ class Claim:
     def finish(self, manifest: bytes) -> None:
         """Remove what only the build needed, and write the manifest."""
         shutil.rmtree(self.output / WORK)
+        for folder in FOLDERS:  # what workers were writing when they were killed
+            for temporary in (self.output / folder).glob(".*"):
+                temporary.unlink(missing_ok=True)
         put(self.output / MANIFEST, manifest)
 
 

@@ -1,8 +1,10 @@
 """Builds on Prism, with the workers in the command's own process and in one of their own."""
 
+import json
 import os
 import shutil
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -14,6 +16,11 @@ from tests.engines.runs import SECONDS, built, ended, run, running, started
 
 SEPARATE = "--experiments=use_loopback_process_worker"
 WORKERS = {"loopback": (), "process": (SEPARATE,)}
+INSTALLED = Path(sys.executable).with_name("pairsmith-worker")
+PROCESS = (
+    "--environment_type=PROCESS",
+    f"--environment_config={json.dumps({'command': str(INSTALLED)})}",
+)
 
 
 def flags(prism: Path, *more: str) -> tuple[str, ...]:
@@ -22,7 +29,9 @@ def flags(prism: Path, *more: str) -> tuple[str, ...]:
     return ("--runner=PrismRunner", f"--prism_location={prism}", own, *more)
 
 
-@pytest.mark.parametrize("workers", WORKERS.values(), ids=WORKERS)
+@pytest.mark.parametrize(
+    "workers", [*WORKERS.values(), PROCESS], ids=[*WORKERS, "pairsmith-worker"]
+)
 def test_same_bytes_and_books_as_without_an_engine(
     tmp_path: Path, prism: Path, corpus: Path, expected: Manifest, workers: tuple[str, ...]
 ) -> None:
