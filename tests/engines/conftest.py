@@ -39,15 +39,17 @@ def expected(corpus: Path) -> Manifest:
     return built("quickstart", corpus, corpus.parent / "expected", "--shards", SHARDS)
 
 
-@pytest.fixture(scope="session")
-def recipes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def recipes(tmp_path: Path) -> Path:
     """Return a file of recipes in a folder that is no package."""
+    (tmp_path / "recipes").mkdir()
+    copied = shutil.copy(Path(__file__).with_name("own_recipes.py"), tmp_path / "recipes/mine.py")
+    return Path(copied)
+
+
+@pytest.fixture(scope="session")
+def loud(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    """Return the manifest of a recipe of one's own, built without an engine."""
     path = tmp_path_factory.mktemp("recipes") / "mine.py"
     shutil.copy(Path(__file__).with_name("own_recipes.py"), path)
-    return path
-
-
-@pytest.fixture(scope="session")
-def loud(recipes: Path, corpus: Path) -> Manifest:
-    """Return the manifest of a recipe of one's own, built without an engine."""
-    return built(f"{recipes}:loud", corpus, corpus.parent / "loud")
+    return built(f"{path}:loud", corpus, path.with_name("out"))

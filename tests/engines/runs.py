@@ -51,25 +51,28 @@ def started(
 
 
 def run(
-    recipe: object, corpus: object, output: Path, *flags: object
+    recipe: object, corpus: object, output: Path, *flags: object, seconds: float = SECONDS
 ) -> subprocess.CompletedProcess[str]:
     """Run a build to its end, and see that no process or temporary file is left."""
     with started(recipe, corpus, output, *flags) as process:
-        printed = process.communicate(timeout=SECONDS)
+        printed = process.communicate(timeout=seconds)
         assert ended(process), f"still there: {running(process)}"
     temporary = output.with_name(f"{output.name}.tmp")
-    # Beam leaves empty folders there.
-    left = [path for path in temporary.rglob("*") if not path.is_dir()]
+    # Beam leaves empty folders there, and a list of packages.
+    left = {path.name for path in temporary.rglob("*") if not path.is_dir()}
+    left -= {"submission_environment_dependencies.txt"}
     assert not left, f"left behind: {left}"
     return subprocess.CompletedProcess(process.args, process.returncode, *printed)
 
 
-def built(recipe: object, corpus: object, output: Path, *flags: object) -> Manifest:
+def built(
+    recipe: object, corpus: object, output: Path, *flags: object, seconds: float = SECONDS
+) -> Manifest:
     """Build, see that nothing but the dataset is there, and return its manifest.
 
     The manifest holds the sha256 of every file, and counts that balance; `open_dataset` checks it.
     """
-    done = run(recipe, corpus, output, *flags)
+    done = run(recipe, corpus, output, *flags, seconds=seconds)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     there = {path.name for path in output.iterdir()}
@@ -90,7 +93,7 @@ def running(leader: subprocess.Popen[str]) -> list[int]:
     return found
 
 
-def ended(leader: subprocess.Popen[str], seconds: float = 10) -> bool:
+def ended(leader: subprocess.Popen[str], seconds: float = 30) -> bool:
     """Return whether all processes of the session come to their end in this time."""
     limit = time.monotonic() + seconds
     while running(leader):

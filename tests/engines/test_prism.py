@@ -1,17 +1,15 @@
 """Builds on Prism, with the workers in the command's own process and in one of their own."""
 
 import json
-import os
 import shutil
-import signal
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from pairsmith.schemas import Manifest
 from tests.engines.conftest import SHARDS
+from tests.engines.notes import cuts, kill_and_let_go, most_at_once, wait_for_hold
 from tests.engines.runs import SECONDS, built, ended, run, running, started
 
 SEPARATE = "--experiments=use_loopback_process_worker"
@@ -29,9 +27,7 @@ def flags(prism: Path, *more: str) -> tuple[str, ...]:
     return ("--runner=PrismRunner", f"--prism_location={prism}", own, *more)
 
 
-@pytest.mark.parametrize(
-    "workers", [*WORKERS.values(), PROCESS], ids=[*WORKERS, "pairsmith-worker"]
-)
+@pytest.mark.parametrize("workers", [(), PROCESS], ids=["loopback", "pairsmith-worker"])
 def test_same_bytes_and_books_as_without_an_engine(
     tmp_path: Path, prism: Path, corpus: Path, expected: Manifest, workers: tuple[str, ...]
 ) -> None:
@@ -45,7 +41,18 @@ def test_same_bytes_and_books_as_without_an_engine(
 def test_a_recipe_of_ones_own_reaches_a_worker_that_lacks_its_file(
     tmp_path: Path, prism: Path, corpus: Path, recipes: Path, loud: Manifest
 ) -> None:
-    assert built(f"{recipes}:loud", corpus, tmp_path / "out", *flags(prism, SEPARATE)) == loud
+    made = built(f"{recipes}:loud", corpus, tmp_path / "out", *flags(prism, SEPARATE))
+    assert made.shards == loud.shards
+    assert made.counts == loud.counts
+
+
+def test_one_file_is_read_by_several_workers_at_once(
+    tmp_path: Path, prism: Path, corpus: Path, recipes: Path
+) -> None:
+    built(f"{recipes}:slow", corpus, tmp_path / "out", *flags(prism))
+    spans = cuts(recipes)
+    assert len(spans) == 60
+    assert most_at_once(spans) > 1
 
 
 @pytest.mark.parametrize("workers", WORKERS.values(), ids=WORKERS)
@@ -60,36 +67,23 @@ def test_an_error_in_a_recipe_is_one_line_and_leaves_nothing(
 
 @pytest.mark.parametrize("victim", ["worker", "prism", "driver"])
 def test_a_kill_ends_the_build_and_a_rerun_gives_the_same_bytes(
-    tmp_path: Path,
-    prism: Path,
-    corpus: Path,
-    recipes: Path,
-    loud: Manifest,
-    victim: str,
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, prism: Path, corpus: Path, recipes: Path, loud: Manifest, victim: str
 ) -> None:
-    hold = tmp_path / "hold"
-    hold.touch()
-    monkeypatch.setenv("PAIRSMITH_TEST_HOLD", str(hold))
-    command = (f"{recipes}:loud", corpus, tmp_path / "out", *flags(prism, SEPARATE))
+    recipes.with_name("hold").touch()
+    command = (f"{recipes}:held", corpus, tmp_path / "out", *flags(prism, SEPARATE))
     with started(*command) as process:
-        limit = time.monotonic() + SECONDS
-        while not hold.read_text():
-            assert process.poll() is None, process.stderr and process.stderr.read()
-            assert time.monotonic() < limit
-            time.sleep(0.05)
-        of_prism = [p for p in running(process) if Path(f"/proc/{p}/exe").resolve() == prism]
-        victims = {"worker": int(hold.read_text()), "prism": of_prism[0], "driver": process.pid}
-        os.kill(victims[victim], signal.SIGKILL)
+        worker = wait_for_hold(recipes, process, SECONDS)
+        engine = next(p for p in running(process) if Path(f"/proc/{p}/exe").resolve() == prism)
+        victims = {"worker": worker, "prism": engine, "driver": process.pid}
+        kill_and_let_go(recipes, victims[victim])
         _, printed = process.communicate(timeout=60)
-        hold.unlink()  # what a worker is at, it may finish
         assert ended(process), f"still there: {running(process)}"
     if victim != "driver":
         (line,) = printed.splitlines()
         assert line.startswith("pairsmith build: PrismRunner failed: ")
         assert {"worker": "a worker process died", "prism": "connection"}[victim] in line
         assert not (tmp_path / "out").exists()
-    assert built(*command) == loud
+    assert built(*command).shards == loud.shards
 
 
 def test_a_prism_that_is_not_there_or_does_not_start_is_one_line(
