@@ -5,7 +5,7 @@ import difflib
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,6 +14,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from pairsmith.commands.quiet import only_ours
 from pairsmith.pipelines.streams import only_json_lines
 from pairsmith.pipelines.telling import Logging, emit
 from pairsmith.schemas import Dataset, UserError, require
@@ -68,7 +69,7 @@ class Options:
     batch_rows: int = 4096
     """Rows worked on at a time. Changes memory and speed, never the result."""
     verbose: bool = False
-    """Show what Beam logs."""
+    """Show what Beam and its workers log and print."""
     log: Literal["text", "json"] = "text"
     """`json` tells progress every few seconds, warnings, errors and the final counts as JSON lines
     on standard error, and nothing else, whether that is a terminal or not."""
@@ -94,6 +95,7 @@ def _build(options: Options, beam_flags: Sequence[str]) -> int:
     for module in ("apache_beam", "numba", "orjson"):
         require(module, "build")
     from pairsmith.pipelines.build import build
+    from pairsmith.pipelines.engine import runs_elsewhere
     from pairsmith.pipelines.recipes import find_recipe
 
     _check(options, beam_flags)
@@ -103,22 +105,26 @@ def _build(options: Options, beam_flags: Sequence[str]) -> int:
         seed=recipe.seed if options.seed is None else options.seed,
         shards=recipe.shards if options.shards is None else options.shards,
     )
-    dataset = build(
-        recipe,
-        options.recipe,
-        options.input,
-        options.output,
-        max_failed=options.max_failed,
-        min_changed=options.min_changed,
-        warn_idle=options.warn_idle,
-        cache=options.cache,
-        workers=options.workers,
-        waves=options.waves,
-        batch_rows=options.batch_rows,
-        beam_flags=beam_flags,
-        console=Console(stderr=True),
-        log=options.log,
-    )
+    with ExitStack() as held:
+        console = Console(stderr=True)
+        if options.log == "text" and runs_elsewhere(beam_flags) and not options.verbose:
+            console = Console(file=held.enter_context(only_ours()))
+        dataset = build(
+            recipe,
+            options.recipe,
+            options.input,
+            options.output,
+            max_failed=options.max_failed,
+            min_changed=options.min_changed,
+            warn_idle=options.warn_idle,
+            cache=options.cache,
+            workers=options.workers,
+            waves=options.waves,
+            batch_rows=options.batch_rows,
+            beam_flags=beam_flags,
+            console=console,
+            log=options.log,
+        )
     if options.log == "json":
         _emit_summary(dataset, time.monotonic() - started)
     else:
