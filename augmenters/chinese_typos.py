@@ -72,7 +72,8 @@ class PinyinTypos(CharacterTypos):
 
     They are of the 3,755 common characters (GB 2312, level 1), each read as it most often is, and
     a syllable's most used ones replace the others; how much a character is used is counted in the
-    phrases of pypinyin. A character that has no homophone stays.
+    phrases of pypinyin, so that another version of it may give other views. A character that has
+    no homophone stays.
     """
 
     name: ClassVar[str] = "pinyin_typos"

@@ -19,11 +19,14 @@ from apache_beam.options.pipeline_options import (
 from apache_beam.runners.runner import create_runner
 
 from pairsmith.pipelines.causes import cause, mendable
+from pairsmith.pipelines.progress import Address
+from pairsmith.pipelines.watch import watched
 from pairsmith.schemas import UserError
 
 _IN_PROCESS = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 # DirectRunner would try an engine that may not be there, and fall back without a word.
 _LOCAL = (None, "DirectRunner", "FnApiRunner")
+_ON_THIS_MACHINE = (*_LOCAL, "BundleBasedDirectRunner")
 _TIED = """#!{python}
 import ctypes, os, sys
 ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
@@ -32,10 +35,13 @@ os.execv({path!r}, [{path!r}, *sys.argv[1:]])
 _LOG = logging.getLogger(__name__)
 
 
-def run_pipeline(wire: Callable[[beam.Pipeline], object], flags: Sequence[str]) -> None:
+def run_pipeline(
+    wire: Callable[[beam.Pipeline], object], flags: Sequence[str], progress: Address | None = None
+) -> None:
     """Run what `wire` adds to a pipeline, and wait for its end.
 
     flags: `--runner=…` and other Beam options; without a runner, Beam's in-process one.
+    progress: where to report what the engine counts, if it lets one ask.
     Raises UserError for an unknown runner, when a worker raised one, and when an engine other than
     this process fails; Beam's whole account of that is logged. An interrupted job is cancelled.
     """
@@ -48,7 +54,7 @@ def run_pipeline(wire: Callable[[beam.Pipeline], object], flags: Sequence[str]) 
         raise UserError(f"--runner={named}: {error}") from error
     pipeline = beam.Pipeline(runner=runner, options=options)
     try:
-        with _this_python_first(), _tied(options), pipeline:
+        with _this_python_first(), _tied(options), watched(pipeline, progress), pipeline:
             wire(pipeline)
     except Exception as error:
         if line := mendable(error):
@@ -71,6 +77,11 @@ def runs_elsewhere(flags: Sequence[str]) -> bool:
     if options.view_as(StandardOptions).runner not in _LOCAL:
         return True
     return bool(options.view_as(DirectOptions).direct_running_mode != "in_memory")
+
+
+def hears_workers(flags: Sequence[str]) -> bool:
+    """Return whether all workers are on this machine, so that datagrams reach the driver."""
+    return PipelineOptions(list(flags)).view_as(StandardOptions).runner in _ON_THIS_MACHINE
 
 
 def cores() -> int:

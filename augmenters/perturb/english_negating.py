@@ -1,5 +1,7 @@
 """Where `not` can be put into an English sentence that negates nothing yet."""
 
+from itertools import pairwise
+
 from pairsmith.augmenters.perturb.edits import Change, Edit
 from pairsmith.augmenters.perturb.english_words import (
     AUXILIARIES,
@@ -31,10 +33,13 @@ _NOT_BEFORE = words("as than whether until till lest how after before once glad 
 _NO_SUBJECT = CONJUNCTIONS | PREPOSITIONS | words("here what how where when why such so there's")
 _OPENERS = words("and but that because if when while since although though so which who what")
 _SPEECH = words(
-    "said say says cried cry asked ask answered replied thought think know knew suppose believe "
-    "hope mean guess fear see saw imagine confess observed exclaimed returned continued added "
-    "remarked whispered murmured muttered repeated shouted"
+    "said say says cried cry asked ask answered replied thought observed exclaimed returned "
+    "continued added remarked whispered murmured muttered repeated shouted"
 )
+_ASIDE = _SPEECH | words(
+    "think know knew suppose believe mean guess fear see saw imagine confess fancy assure"
+)
+"""Verbs of clauses thrown in, as `I think`."""
 
 
 def insertions(text: str, sentence: list[Token]) -> list[Change]:
@@ -68,6 +73,9 @@ def _clause_allows(sentence: list[Token], at: int) -> bool:
             break
         if token.low in _NOT_IN_CLAUSE:
             return False
+    pairs = pairwise(token.low for token in sentence[at + 1 :])
+    if any(pair in (("but", "also"), ("but", "rather")) for pair in pairs):
+        return False
     return not any(token.low in _NOT_BEFORE for token in sentence[max(0, at - 4) : at])
 
 
@@ -142,9 +150,9 @@ def _with_do(sentence: list[Token], at: int) -> list[Change]:
             return []
     if known is None or known.base in ("be", "do", "thank", "hope", "beg", "need", "dare"):
         return []
-    if verb.low in _SPEECH and (
-        at == 0 or not sentence[at - 1].is_word or following is None or not following.is_word
-    ):
+    aside = following is None or not following.is_word
+    quoted = at > 0 and not sentence[at - 1].is_word
+    if (verb.low in _ASIDE and aside) or (verb.low in _SPEECH and quoted):
         return []
     if following is not None and following.low in _NOT_AFTER:
         return []

@@ -12,7 +12,7 @@ from pairsmith.augmenters.augmenter import Keys, Views
 from pairsmith.augmenters.translation import quality
 from pairsmith.augmenters.translation.legs import Leg, translate_parts
 from pairsmith.augmenters.translation.load import Device, EngineName, Model
-from pairsmith.augmenters.translation.sentences import Part, split_sentences
+from pairsmith.augmenters.translation.sentences import Part, split_long, split_sentences
 from pairsmith.augmenters.translation.translator import Decoding, Translator
 from pairsmith.schemas import subkeys
 
@@ -64,6 +64,9 @@ class BackTranslate:
     """Sample from so many of the likeliest tokens; 0 from all."""
     top_p: float = 1.0
     """Sample from the likeliest tokens that together have this probability."""
+    longest: int = 0
+    """Sentences of more tokens are split; 0: those that a model cannot read. Models that learned
+    from short sentences leave out the end of long ones."""
     length: tuple[float, float] = (0.5, 2.0)
     """Bounds of the view's length over the text's, ten characters added to both."""
     device: Device = "auto"
@@ -82,6 +85,8 @@ class BackTranslate:
             raise ValueError(f"models must be two, there and back, not {self.models!r}")
         if not 0 <= self.length[0] < 1 < self.length[1]:
             raise ValueError(f"length must be bounds around 1, not {self.length}")
+        if self.longest < 0:
+            raise ValueError(f"longest must not be negative: {self.longest}")
         if self.batch_tokens < 0:
             raise ValueError(f"batch_tokens must not be negative: {self.batch_tokens}")
         self._decoding()
@@ -115,6 +120,7 @@ class BackTranslate:
             "engine": self.engine,
             "compute_type": there.computes_in(),
             **{name: getattr(self, name) for name in ("beam", "temperature", "top_k", "top_p")},
+            "longest": self.longest,
             "length": list(self.length),
         }
 
@@ -167,8 +173,10 @@ class BackTranslate:
         return Views(*(pa.array(a, pa.string()).take(taken) for a in (good, reasons, details)))
 
     def _leg(self, translator: Translator, texts: list[list[Part]], keys: Keys, leg: int) -> Leg:
+        longest = min(self.longest or translator.max_tokens(), translator.max_tokens())
+        parts = split_long(texts, longest, translator.count_tokens, self.prefixes[leg])
         return translate_parts(
-            translator, texts, keys, self._decoding(), self.prefixes[leg], self.batch_tokens
+            translator, parts, keys, self._decoding(), self.prefixes[leg], self.batch_tokens
         )
 
     def _reasons(self, texts: list[str], leg: Leg, language: str, other: str) -> list[str | None]:

@@ -1,13 +1,12 @@
 """One way of a translation there and back again: texts in parts, by one translator."""
 
-from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from pairsmith.augmenters.augmenter import Keys
-from pairsmith.augmenters.translation.sentences import Part, split_long
+from pairsmith.augmenters.translation.sentences import Part
 from pairsmith.augmenters.translation.translator import Decoding, Translator
 from pairsmith.schemas import subkeys
 
@@ -37,36 +36,31 @@ def translate_parts(
     prefix: str = "",
     batch_tokens: int = 0,
 ) -> Leg:
-    """Return texts, given as their sentences, translated; sentences that are too long in several.
+    """Return texts, given as sentences that the translator can read, translated.
 
     keys: uint64, shape (len(texts),): sampling draws from them. prefix: stands before each sentence
     that the translator gets.
     """
 
-    def count(sentences: list[str]) -> list[int]:
-        return translator.count_tokens([prefix + sentence for sentence in sentences])
-
-    sizes = [len(parts) for parts in texts]
-    pieces = iter(split_long(list(chain.from_iterable(texts)), count, translator.max_tokens()))
-    cut = [[piece for _ in range(size) for piece in next(pieces)] for size in sizes]
     places = [
         (row, number)
-        for row, parts in enumerate(cut)
+        for row, parts in enumerate(texts)
         for number, part in enumerate(parts)
         if part.text
     ]
     made = translator.translate(
-        [prefix + cut[row][number].text for row, number in places],
+        [prefix + texts[row][number].text for row, number in places],
         decoding,
         _seeds(keys, places) if decoding.samples else [0] * len(places),
         batch_tokens,
     )
+    done = [list(parts) for parts in texts]
     lost, endless = np.zeros(len(texts), np.bool_), np.zeros(len(texts), np.bool_)
     for (row, number), text, whole in zip(places, made.texts, made.whole, strict=True):
-        cut[row][number] = cut[row][number]._replace(text=text)
+        done[row][number] = done[row][number]._replace(text=text)
         lost[row] |= not text
         endless[row] |= not whole
-    return Leg(cut, lost, endless)
+    return Leg(done, lost, endless)
 
 
 def _text(parts: list[Part], between: str) -> str:

@@ -46,31 +46,31 @@ def split_sentences(text: str, language: str) -> list[Part]:
 
 
 def split_long(
-    parts: list[Part], count: Callable[[list[str]], list[int]], most: int
+    texts: list[list[Part]], most: int, count: Callable[[list[str]], list[int]], prefix: str = ""
 ) -> list[list[Part]]:
-    """Return each part as one or several that have at most `most` tokens by `count`.
+    """Return texts, given as their parts, in parts that have at most `most` tokens by `count`.
 
     Cut in two, and again, where a clause ends nearest to the middle, else where a word ends, else
-    in the middle. `before + text + after` of all of them, joined, stays what it was.
+    in the middle. `before + text + after` of all of them, joined, stays what it was. prefix: stands
+    before each of them when they are counted.
     """
-    whole = [[part] for part in parts]
-    waiting = list(range(len(parts)))
+    split = list(texts)
+    waiting = list(range(len(texts)))
     while waiting:
-        texts = [part.text for row in waiting for part in whole[row]]
-        counts = iter(count(texts))
+        counts = iter(count([prefix + part.text for row in waiting for part in split[row]]))
         again = []
         for row in waiting:
             cut: list[Part] = []
-            for part in whole[row]:
+            for part in split[row]:
                 if next(counts) > most and len(part.text) > 1:
                     cut += _halves(part)
                 else:
                     cut.append(part)
-            if len(cut) > len(whole[row]):
+            if len(cut) > len(split[row]):
                 again.append(row)
-            whole[row] = cut
+            split[row] = cut
         waiting = again
-    return whole
+    return split
 
 
 def _halves(part: Part) -> tuple[Part, Part]:

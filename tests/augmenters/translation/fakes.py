@@ -49,9 +49,13 @@ class Faked(BackTranslate):
 
 
 def faked(there: Translator, back: Translator, folder: str, **settings) -> BackTranslate:
-    """Return back-translation by these two; `folder` holds the models that it pretends to have."""
+    """Return back-translation by these two; `folder` holds the models that it pretends to have.
+
+    Unless the settings name others, it is between two languages that nobody can tell.
+    """
     kind = type("Faked", (Faked,), {"pair": (there, back)})
-    return kind("fr", models=(f"{folder}/tiny-en-fr", f"{folder}/tiny-fr-en"), **settings)
+    models = (f"{folder}/tiny-en-fr", f"{folder}/tiny-fr-en")
+    return kind(**({"to": "tlh", "source": "qya", "models": models} | settings))
 
 
 @dataclass

@@ -19,6 +19,10 @@ def words(sentences):
     return [len(sentence.split()) for sentence in sentences]
 
 
+def letters(sentences):
+    return list(map(len, sentences))
+
+
 @given(SOME, st.sampled_from(["en", "fr", "zh", "zh-Hans", "tlh"]))
 @example("Hello there.\r\n\r\n  Who? \x85Me.", "en")
 def test_sentences_and_what_stands_between_make_up_the_text(text, language):
@@ -47,38 +51,39 @@ def test_a_text_without_letters_has_nothing_to_translate(text):
 
 @given(SOME, st.integers(1, 5))
 def test_parts_of_long_sentences_fit_and_make_up_the_sentence(text, most):
-    def letters(sentences):
-        return list(map(len, sentences))
-
     for count in (words, letters):
-        ((*pieces,),) = split_long([Part("<", text, ">")], count, most)
+        ((*pieces,),) = split_long([[Part("<", text, ">")]], most, count)
         assert joined(pieces) == f"<{text}>"
         assert max(count([piece.text for piece in pieces])) <= most
 
 
 def test_a_long_sentence_is_cut_where_a_clause_ends_nearest_to_its_middle():
     sentence = "Well, if it rains tomorrow, we shall stay at home, and read."
-    ((*pieces,),) = split_long([Part("", sentence, "\n")], words, 8)
-    assert pieces == [
-        Part("", "Well, if it rains tomorrow,", " "),
-        Part("", "we shall stay at home, and read.", "\n"),
+    assert split_long([[Part("", sentence, "\n")]], 8, words) == [
+        [
+            Part("", "Well, if it rains tomorrow,", " "),
+            Part("", "we shall stay at home, and read.", "\n"),
+        ]
     ]
 
 
-def test_without_clauses_it_is_cut_between_words_and_without_words_between_characters():
-    ((*pieces,),) = split_long([Part("", "one two three four", "")], words, 2)
-    assert [piece.text for piece in pieces] == ["one two", "three four"]
-    ((*pieces,),) = split_long([Part("", "abcdefgh", "")], lambda some: list(map(len, some)), 4)
-    assert [piece.text for piece in pieces] == ["abcd", "efgh"]
+@pytest.mark.parametrize(
+    ("text", "most", "count", "pieces"),
+    [
+        ("one two three four", 2, words, ["one two", "three four"]),
+        ("abcdefgh", 4, letters, ["abcd", "efgh"]),
+        ("如果明天下雨，我们就在家里。", 10, letters, ["如果明天下雨，", "我们就在家里。"]),
+        ("Oh, and so on and on and on again.", 5, words, ["Oh, and so on and", "on and on again."]),
+    ],
+)
+def test_else_it_is_cut_between_words_else_between_characters(text, most, count, pieces):
+    (parts,) = split_long([[Part("", text, "")]], most, count)
+    assert [part.text for part in parts] == pieces
 
 
-def test_chinese_is_cut_at_its_own_punctuation():
-    ((*pieces,),) = split_long(
-        [Part("", "如果明天下雨，我们就在家里。", "")], lambda s: [len(x) for x in s], 10
-    )
-    assert [piece.text for piece in pieces] == ["如果明天下雨，", "我们就在家里。"]
-
-
-def test_short_sentences_stay_whole():
-    parts = [Part("", "Yes.", " "), Part("", "No.", "")]
-    assert split_long(parts, words, 3) == [[parts[0]], [parts[1]]]
+def test_short_sentences_stay_whole_and_a_prefix_counts():
+    texts = [[Part("", "Yes.", " "), Part("", "Not at all.", "")], []]
+    assert split_long(texts, 3, words) == texts
+    (cut, none) = split_long(texts, 3, words, prefix=">>fr<< ")
+    assert [part.text for part in cut] == ["Yes.", "Not at", "all."]
+    assert none == []

@@ -1,0 +1,58 @@
+"""English opposites: their forms, their articles, and where the usual sense is not meant."""
+
+import pytest
+
+from pairsmith.augmenters.perturb import AntonymSwap
+from pairsmith.augmenters.perturb.english_antonyms import starts_with_vowel
+from tests.augmenters.perturb.made import every
+
+SWAPPED = {
+    "Prices increased.": "Prices decreased.",
+    "Prices are rising fast.": "Prices are falling fast.",
+    "He always comes.": "He never comes.",
+    "It was a hot day.": "It was a cold day.",
+    "He accepted the offer.": "He rejected the offer.",
+    "They left before the war.": "They left after the war.",
+    "It is an easy task.": "It is a difficult task.",
+    "It was a happy end.": "It was an unhappy end.",
+    "At least ten people came.": "At most ten people came.",
+    "He opened the door.": "He closed the door.",
+    "The door was open.": "The door was closed.",
+    "They allow it.": "They forbid it.",
+    "She was allowed to go.": "She was forbidden to go.",
+    "He came without his dog.": "He came with his dog.",
+    "Many people came.": "Few people came.",
+    "That is more important.": "That is less important.",
+    "Unlike him, she came.": "Like him, she came.",
+}
+LEFT = [
+    "more or less",
+    "as soon as possible",
+    "How old are you?",
+    "He rose from his chair.",
+    "prices rose and fell",
+    "It went from good to bad.",
+    "a kind of bird",
+    "in the long run",
+    "Good morning, sir.",
+    "What if he is here?",
+    "New Deal",
+    "He was of no use.",
+    "We do not ask if he knows any of them.",
+    "",
+]
+
+
+@pytest.mark.parametrize(("text", "swapped"), SWAPPED.items())
+def test_a_word_becomes_its_opposite_in_the_same_form(text, swapped):
+    assert every(AntonymSwap(), text) == {swapped}
+
+
+@pytest.mark.parametrize("text", LEFT)
+def test_idioms_and_texts_that_have_both_words_are_left_alone(text):
+    assert not every(AntonymSwap(), text)
+
+
+def test_an_article_stands_by_the_sound_of_the_next_word():
+    assert all(map(starts_with_vowel, ("hour", "honest", "apple", "unhappy")))
+    assert not any(map(starts_with_vowel, ("useful", "university", "European", "one")))
