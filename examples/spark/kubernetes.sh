@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# NEVER RUN ON A CLUSTER (see README.md). A build on Kubernetes, from a pod in the cluster that holds Spark 3.5 and
+# NEVER RUN ON A CLUSTER (see README.md).
+# A build on Kubernetes, from a pod in the cluster that holds Spark 3.5 and
 # may make pods: the job server is the Spark driver, in client mode. IMAGE holds Spark and, in $VENV,
 # pairsmith; CLAIM is a volume with the corpus and the output, mounted at $DATA in this pod, too.
 set -euo pipefail

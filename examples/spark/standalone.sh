@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# NEVER RUN ON A CLUSTER (see README.md). A build on a standalone cluster; the command starts the job
+# NEVER RUN ON A CLUSTER (see README.md).
+# A build on a standalone cluster; the command starts the job
 # server, which is the Spark driver: executors must reach this machine.
 set -euo pipefail
 # shellcheck source=settings.sh

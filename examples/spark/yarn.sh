@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# NEVER RUN ON A CLUSTER (see README.md). A build on YARN, from a machine with HADOOP_CONF_DIR and Spark 3.5: the job
+# NEVER RUN ON A CLUSTER (see README.md).
+# A build on YARN, from a machine with HADOOP_CONF_DIR and Spark 3.5: the job
 # server is the Spark driver, in client mode.
 set -euo pipefail
 # shellcheck source=settings.sh

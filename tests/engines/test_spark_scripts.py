@@ -1,4 +1,4 @@
-"""The submit scripts of examples/spark, with Prism in the place of Spark's driver."""
+"""Submit scripts of examples/spark, with Prism in the place of Spark's driver."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ exec "{prism}" --job_port "$2" --serve_http=false
 """
 
 
-@pytest.mark.parametrize("script", ["standalone.sh", "yarn.sh", "kubernetes.sh"])
+@pytest.mark.parametrize("script", ["standalone.sh", "kubernetes.sh"])
 def test_a_script_builds_the_same_bytes_and_gives_spark_its_settings(
     tmp_path: Path, prism: Path, corpus: Path, expected: Manifest, script: str
 ) -> None:
