@@ -76,7 +76,8 @@ def built(
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     there = {path.name for path in output.iterdir()}
-    assert there <= {"shards", "dropped", "failed", "manifest.json", "README.md"}
+    files = {"manifest.json", "increments.json", "README.md"}
+    assert there <= {"shards", "dropped", "failed", *files}
     return open_dataset(output).manifest
 
 

@@ -29,7 +29,7 @@ def wire(pipeline: beam.Pipeline, corpus: Path, output: Path) -> None:
     splits = [s for file in plan_inputs([str(corpus)], recipe.source) for s in file.splits]
     assert len(splits) > 5
     spread = pipeline | beam.Create(splits) | beam.Reshuffle()
-    _ = spread | BuildDataset(Job(recipe, str(output), batch_rows=7))
+    _ = spread | BuildDataset(Job(recipe, str(output), str(output / ".work"), batch_rows=7))
 
 
 @pytest.fixture(scope="module")
@@ -143,12 +143,13 @@ def test_two_builds_side_by_side_and_one_that_is_killed_give_the_same_bytes(
 
 
 def test_what_killed_workers_were_writing_is_gone_when_the_build_is_done(tmp_path: Path) -> None:
-    with claimed(tmp_path / "out") as claim:
+    with claimed(tmp_path / "out", ["in.parquet"]) as claim:
         claim.begin()
-        for folder in (".work", "shards", "failed"):
-            (tmp_path / "out" / folder).mkdir()
-            (tmp_path / "out" / folder / ".00003.parquet.0123456789abcdef").touch()
-        (tmp_path / "out" / "shards" / "00003.parquet").touch()
+        for folder in ("shards", "failed"):
+            (claim.staging / folder).mkdir()
+            (claim.staging / folder / ".00003.parquet.0123456789abcdef").touch()
+        (claim.staging / "shards" / "00003.parquet").touch()
+        claim.replace()
         claim.finish(b"{}")
     left = {path.name for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert left == {"manifest.json", "00003.parquet"}
@@ -163,7 +164,7 @@ def check(output: Path, expected: Manifest) -> None:
     """Compare what the steps of a build have written with the dataset that is expected."""
     results = orjson.loads((output / ".work" / "results.json").read_bytes())
     rows_read = sum(result.get("rows_read", 0) for result in results)
-    shards = [ShardResult.from_data(result) for result in results if "files" in result]
+    shards = [ShardResult.from_data(r["result"]) for r in results if "result" in r]
     assert add_up(rows_read, shards).as_data() == expected.counts
     files = {file for shard in shards for file in shard.files.values()}
     assert files == {*expected.shards, *expected.dropped, *expected.failed}
