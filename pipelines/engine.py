@@ -54,6 +54,8 @@ def run_pipeline(
         raise UserError(f"--runner={named}: {error}") from error
     pipeline = beam.Pipeline(runner=runner, options=options)
     try:
+        # Only transforms in other languages use it, and who is killed leaves it behind.
+        Path(pipeline.local_tempdir).rmdir()
         with _this_python_first(), _tied(options), watched(pipeline, progress), pipeline:
             wire(pipeline)
     except Exception as error:

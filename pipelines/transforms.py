@@ -40,6 +40,8 @@ from pairsmith.schemas.keys import UNITS_PER_BLOCK
 
 RESULTS = "results.json"
 WORK = ".work"
+WORKERS = "workers"
+"""In that folder: the lock that worker processes hold."""
 _BUCKETS = 64
 Keyed = tuple[int, bytes]
 Part = tuple[int, tuple[Tag, bytes]]
