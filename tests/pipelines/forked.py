@@ -139,7 +139,7 @@ def _build(main: Callable[..., int], local: Any, arguments: list[str], fault: Fa
             code = 70
             try:
                 code = main(["build", *arguments])
-            except BaseException:
+            except BaseException:  # noqa: BLE001 - what a process ends with
                 sys.excepthook(*sys.exc_info())
             finally:
                 sys.stdout.flush()
@@ -175,7 +175,7 @@ def _ended(child: int) -> bool:
 def workers_of(driver: int) -> list[int]:
     """Return the process ids of a driver's worker processes."""
     found = []
-    for number in filter(str.isdigit, os.listdir("/proc")):
+    for number in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208 - names, not paths
         with suppress(OSError):
             status = Path("/proc", number, "stat").read_text().rpartition(")")[2].split()
             words = Path("/proc", number, "cmdline").read_bytes()
@@ -227,7 +227,7 @@ def _path(event: str, given: tuple[Any, ...]) -> str | None:
         return None
     path = os.fsdecode(path)
     if event in ("os.remove", "os.rmdir") and isinstance(given[-1], int) and given[-1] >= 0:
-        path = os.path.join(os.readlink(f"/proc/self/fd/{given[-1]}"), path)
+        path = os.path.join(os.readlink(f"/proc/self/fd/{given[-1]}"), path)  # noqa: PTH115, PTH118
     return path
 
 
