@@ -1,18 +1,21 @@
 """Holding an output folder: one build at a time; what one that failed leaves, and what not."""
 
 import fcntl
+import os
 import shutil
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from pairsmith.pipelines.increments import INCREMENTS
-from pairsmith.pipelines.transforms import WORK
+from pairsmith.pipelines.transforms import WORK, WORKERS
 from pairsmith.schemas import UserError, put, read_manifest
 from pairsmith.schemas.dataset import MANIFEST
 
 UNFINISHED = "UNFINISHED"
 FOLDERS = ("shards", "dropped", "failed")
+_FILES = (MANIFEST, INCREMENTS, "README.md")
 _PLAN = "plan.json"
 _REPLACING = "replacing"
 
@@ -51,6 +54,8 @@ class Claim:
         if not kept.is_file() or kept.read_text("utf-8") != plan:
             self.begin()
             put(kept, plan.encode())
+        for path in (*self.work.rglob(".*"), *_temporary(self.output)):
+            path.unlink()
 
     def begin(self) -> None:
         """Begin anew, whatever an unfinished build has left."""
@@ -75,8 +80,11 @@ class Claim:
 
     def finish(self, manifest: bytes) -> None:
         """Write the manifest, and remove what only the build needed."""
+        for folder in FOLDERS:  # what workers were writing when they were killed
+            for temporary in (self.output / folder).glob(".*"):
+                temporary.unlink(missing_ok=True)
         put(self.output / MANIFEST, manifest)
-        shutil.rmtree(self.work)
+        _remove_work(self.output)
 
 
 @contextmanager
@@ -112,8 +120,9 @@ def claimed(output: Path, inputs: Collection[str]) -> Iterator[Claim]:
             raise UserError(
                 f"cannot write to {output}: {error.strerror}; choose another --output"
             ) from error
-        if not marker.exists():  # the build that held the lock has finished meanwhile
+        if not _is(marker, lock):  # the build that held the lock has finished meanwhile
             raise UserError(f"another build has just finished in {output}; run the command again")
+        _await_workers(output / WORK / WORKERS)
         undo.callback(marker.unlink, missing_ok=True)
         undo.callback(wipe, output)
         claim = Claim(output)
@@ -129,6 +138,12 @@ def claimed(output: Path, inputs: Collection[str]) -> Iterator[Claim]:
         lock.close()
 
 
+def _is(path: Path, opened: TextIO) -> bool:
+    with suppress(FileNotFoundError):
+        return os.path.samestat(path.stat(), os.fstat(opened.fileno()))
+    return False
+
+
 def _remove_if_empty(folders: Sequence[Path]) -> None:
     for folder in folders:
         with suppress(OSError):
@@ -137,11 +152,28 @@ def _remove_if_empty(folders: Sequence[Path]) -> None:
 
 def wipe(output: Path) -> None:
     """Remove what a build has left that did not come to its end, but no finished dataset."""
-    shutil.rmtree(output / WORK, ignore_errors=True)
+    _remove_work(output)
     if (output / MANIFEST).is_file():
         return
     for folder in FOLDERS:
         shutil.rmtree(output / folder, ignore_errors=True)
-    for name in (MANIFEST, INCREMENTS, "README.md"):
-        for path in (output / name, *output.glob(f".{name}.*")):
-            path.unlink(missing_ok=True)
+    for path in (*(output / name for name in _FILES), *_temporary(output)):
+        path.unlink(missing_ok=True)
+
+
+def _temporary(output: Path) -> Iterator[Path]:
+    """Yield files beside the manifest that were being written when a build was killed."""
+    for name in _FILES:
+        yield from output.glob(f".{name}.*")
+
+
+def _remove_work(output: Path) -> None:
+    """Remove what only a build needs, and first what would let another go on with a part of it."""
+    (output / WORK / _PLAN).unlink(missing_ok=True)
+    shutil.rmtree(output / WORK, ignore_errors=True)
+
+
+def _await_workers(lock: Path) -> None:
+    """Wait for the worker processes of a driver that was killed; they end within a second."""
+    with suppress(FileNotFoundError), lock.open("r+") as alone:
+        fcntl.flock(alone, fcntl.LOCK_EX)
