@@ -55,7 +55,8 @@ class Options:
     max_failed: float = 0.01
     """Share of input rows, and of pairs, that may fail before the build is refused."""
     min_changed: float = 0.05
-    """Share of its texts that every augmenter must change, or the build is refused."""
+    """Share of its texts, if 100 or more, that every augmenter must change, or the build is
+    refused."""
     warn_idle: bool = False
     """Warn of an augmenter that changed too little, instead of refusing the build."""
     cache: Path | None = None
