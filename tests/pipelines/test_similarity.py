@@ -105,3 +105,11 @@ def test_a_missing_encoder_is_one_line_before_any_work(
 def test_bounds_that_mean_nothing_are_refused() -> None:
     with pytest.raises(ValueError, match="-1 <= min <= max <= 1"):
         Similarity("x", min=0.5, max=0.4)
+
+
+def test_texts_are_told_apart_whatever_characters_they_hold(encoder: str) -> None:
+    gate = Similarity(encoder)
+    one, other = "The committee examined", "A lighthouse keeper painted"
+    odd = gate.measure(pa.array([f"{one}\x1f{other}"]), pa.array([one]))
+    plain = gate.measure(pa.array([f"{one} {other}"]), pa.array([one]))
+    assert odd == pytest.approx(plain, abs=1e-4)
