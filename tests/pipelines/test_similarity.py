@@ -108,8 +108,10 @@ def test_bounds_that_mean_nothing_are_refused() -> None:
 
 
 def test_texts_are_told_apart_whatever_characters_they_hold(encoder: str) -> None:
-    gate = Similarity(encoder)
-    one, other = "The committee examined", "A lighthouse keeper painted"
-    odd = gate.measure(pa.array([f"{one}\x1f{other}"]), pa.array([one]))
-    plain = gate.measure(pa.array([f"{one} {other}"]), pa.array([one]))
-    assert odd == pytest.approx(plain, abs=1e-4)
+    from sentence_transformers import SentenceTransformer
+
+    one, other = "The committee examined\x1fA lighthouse", "A lighthouse keeper"
+    a, b = SentenceTransformer(encoder, device="cpu").encode([one, other])
+    cosine = a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+    measured = Similarity(encoder).measure(pa.array([one]), pa.array([other]))
+    assert measured[0] == pytest.approx(cosine, abs=1e-4)
