@@ -36,7 +36,7 @@ format: setup ## Put the code into the style that lint asks for
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
-test: lint ## The whole suite: lint, tests with coverage, then the tests against the built wheel
+test: lint ## The whole suite: lint, tests with coverage, then some against the built wheel
 	.ci/prism
 	$(BIN)/pytest --cov
 	.ci/wheel-test
