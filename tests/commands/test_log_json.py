@@ -54,18 +54,6 @@ def test_every_line_is_an_event_and_the_last_ones_tell_all(
     assert seconds == sorted(seconds)
 
 
-def test_an_engine_elsewhere_is_asked_for_its_counters(
-    tmp_path: Path, corpus: Path, prism: Path
-) -> None:
-    flags = ("--runner=PrismRunner", f"--prism_location={prism}")
-    own = "--experiments=disable_prism_server_singleton"
-    told = events(*BUILD, "--input", corpus, "--output", tmp_path / "out", *flags, own)
-    last = [event for event in told if event["event"] == "progress"][-1]
-    counts = open_dataset(tmp_path / "out").manifest.counts
-    assert last["rows"] == counts["sources"]["read"]
-    assert last["pairs"] == counts["pairs"]["written"]
-
-
 def test_what_goes_wrong_is_an_event(tmp_path: Path, corpus: Path) -> None:
     where = ("--output", tmp_path / "out")
     (error,) = events(*BUILD, "--input", tmp_path / "none", *where, code=2)
