@@ -2,17 +2,21 @@
 
 import dataclasses
 import difflib
-import logging
 import sys
+import time
 from collections.abc import Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
 from rich.table import Table
 
+from pairsmith.commands.quiet import only_ours
+from pairsmith.pipelines.streams import only_json_lines
+from pairsmith.pipelines.telling import Logging, emit
 from pairsmith.schemas import Dataset, UserError, heeding_interrupts, require
 
 _DESCRIPTION = """Make pairs from a corpus.
@@ -51,7 +55,8 @@ class Options:
     max_failed: float = 0.01
     """Share of input rows, and of pairs, that may fail before the build is refused."""
     min_changed: float = 0.05
-    """Share of its texts that every augmenter must change, or the build is refused."""
+    """Share of its texts, if 100 or more, that every augmenter must change, or the build is
+    refused."""
     warn_idle: bool = False
     """Warn of an augmenter that changed too little, instead of refusing the build."""
     cache: Path | None = None
@@ -65,7 +70,10 @@ class Options:
     batch_rows: int = 4096
     """Rows worked on at a time. Changes memory and speed, never the result."""
     verbose: bool = False
-    """Show what Beam logs."""
+    """Show what Beam and its workers log and print."""
+    log: Literal["text", "json"] = "text"
+    """`json` tells progress every few seconds, warnings, errors and the final counts as JSON lines
+    on standard error, and nothing else, whether that is a terminal or not."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -77,12 +85,19 @@ def main(argv: Sequence[str]) -> int:
         args=list(argv),
         return_unknown_args=True,
     )
-    if not options.verbose:
-        logging.disable()  # an error that Beam logs is also raised; the rest concerns no user
+    # An error that Beam logs is also raised; the rest concerns no user.
+    Logging(options.verbose, options.log == "json").begin()
+    with only_json_lines() if options.log == "json" else nullcontext():
+        return _build(options, beam_flags)
+
+
+def _build(options: Options, beam_flags: Sequence[str]) -> int:
+    started = time.monotonic()
     with heeding_interrupts():
         for module in ("apache_beam", "numba", "orjson"):
             require(module, "build")
         from pairsmith.pipelines.build import build
+        from pairsmith.pipelines.engine import runs_elsewhere
         from pairsmith.pipelines.recipes import find_recipe
 
         _check(options, beam_flags)
@@ -92,22 +107,30 @@ def main(argv: Sequence[str]) -> int:
         seed=recipe.seed if options.seed is None else options.seed,
         shards=recipe.shards if options.shards is None else options.shards,
     )
-    dataset = build(
-        recipe,
-        options.recipe,
-        options.input,
-        options.output,
-        max_failed=options.max_failed,
-        min_changed=options.min_changed,
-        warn_idle=options.warn_idle,
-        cache=options.cache,
-        workers=options.workers,
-        waves=options.waves,
-        batch_rows=options.batch_rows,
-        beam_flags=beam_flags,
-        console=Console(stderr=True),
-    )
-    _print_summary(dataset)
+    with ExitStack() as held:
+        console = Console(stderr=True)
+        if options.log == "text" and runs_elsewhere(beam_flags) and not options.verbose:
+            console = Console(file=held.enter_context(only_ours()))
+        dataset = build(
+            recipe,
+            options.recipe,
+            options.input,
+            options.output,
+            max_failed=options.max_failed,
+            min_changed=options.min_changed,
+            warn_idle=options.warn_idle,
+            cache=options.cache,
+            workers=options.workers,
+            waves=options.waves,
+            batch_rows=options.batch_rows,
+            beam_flags=beam_flags,
+            console=console,
+            log=options.log,
+        )
+    if options.log == "json":
+        _emit_summary(dataset, time.monotonic() - started)
+    else:
+        _print_summary(dataset)
     return 0
 
 
@@ -132,6 +155,20 @@ def _check(options: Options, beam_flags: Sequence[str]) -> None:
             raise UserError(f"no option {flag.split('=')[0]}; did you mean {near[0]}?")
     if "://" in str(options.output):
         raise UserError("--output must be a folder on this machine or on a shared file system")
+
+
+def _emit_summary(dataset: Dataset, seconds: float) -> None:
+    manifest = dataset.manifest
+    files = [*manifest.shards, *manifest.dropped, *manifest.failed]
+    emit(
+        "done",
+        output=str(dataset.root),
+        digest=manifest.digest,
+        seconds=round(seconds, 1),
+        shards=len(manifest.shards),
+        bytes=sum(file.bytes for file in files),
+        counts=manifest.counts,
+    )
 
 
 def _print_summary(dataset: Dataset) -> None:

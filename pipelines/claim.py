@@ -80,6 +80,9 @@ class Claim:
 
     def finish(self, manifest: bytes) -> None:
         """Write the manifest, and remove what only the build needed."""
+        for folder in FOLDERS:  # what workers were writing when they were killed
+            for temporary in (self.output / folder).glob(".*"):
+                temporary.unlink(missing_ok=True)
         put(self.output / MANIFEST, manifest)
         _remove_work(self.output)
 

@@ -29,11 +29,12 @@ from pairsmith.pipelines.duplicates import (
     keys_of,
 )
 from pairsmith.pipelines.inputs import Split
-from pairsmith.pipelines.progress import Address, report
+from pairsmith.pipelines.progress import Address
 from pairsmith.pipelines.read import read_split
 from pairsmith.pipelines.recipe import Recipe
 from pairsmith.pipelines.shards import SCHEMAS, Tag, fill_shard
 from pairsmith.pipelines.storage import join, put_file
+from pairsmith.pipelines.watch import count
 from pairsmith.schemas import shard_numbers
 from pairsmith.schemas.keys import UNITS_PER_BLOCK
 
@@ -201,7 +202,7 @@ class _Read(_Step):
         rows = 0
         for read in read_split(split, self.job.recipe.source, self.job.batch_rows):
             rows += read.rows
-            report(self.job.progress, rows=read.rows)
+            count(self.job.progress, rows=read.rows)
             documents, copies = drop_copies(read.documents, self.job.copies(split.file))
             if len(documents):
                 yield documents
@@ -211,7 +212,7 @@ class _Read(_Step):
             for tag, batch in rejected:
                 for part in self.parts(tag, batch):
                     yield TaggedOutput("parts", part)
-        report(self.job.progress, bytes=split.bytes)
+        count(self.job.progress, bytes=split.bytes)
         yield TaggedOutput("results", (0, orjson.dumps({"rows_read": rows})))
 
 
@@ -255,7 +256,8 @@ def fill(job: Job, number: int, parts: Iterable[tuple[Tag, pa.RecordBatch]]) -> 
 def report_shard(job: Job, result: ShardResult) -> None:
     """Tell the driver of a shard that is done."""
     pairs = result.pairs
-    report(job.progress, shards=1, pairs=pairs["written"], dropped=pairs["dropped"])
+    outcomes = {"dropped": pairs["dropped"], "failed": pairs["failed"]}
+    count(job.progress, shards=1, pairs=pairs["written"], **outcomes)
 
 
 def read_batch(data: bytes, schema: pa.Schema) -> pa.RecordBatch:

@@ -1,7 +1,6 @@
 """Worker processes of a build on one machine. Beam is only loaded when they are set up."""
 
 import fcntl
-import logging
 import os
 import signal
 import threading
@@ -14,6 +13,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from pairsmith.pipelines.telling import Logging
 from pairsmith.schemas import UserError
 
 Call = tuple[Any, ...]
@@ -29,7 +29,7 @@ def workers(count: int, lock: Path) -> Iterator[Callable[[Iterable[Call]], None]
     if count == 1:
         yield _run_here
         return
-    begin = (os.getpid(), str(lock), logging.root.manager.disable)
+    begin = (os.getpid(), str(lock), Logging.now())
     pool = ProcessPoolExecutor(count, get_context("spawn"), initializer=_begin, initargs=begin)
 
     def run(calls: Iterable[Call]) -> None:
@@ -57,12 +57,12 @@ def _run_here(calls: Iterable[Call]) -> None:
         function(*rest)
 
 
-def _begin(driver: int, lock: str, logged: int) -> None:
+def _begin(driver: int, lock: str, log: Logging) -> None:
     """Prepare a worker process: it must not outlive its driver."""
     if os.getppid() != driver:  # killed while we were starting
         os._exit(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver gets it, too, and ends us
-    logging.disable(logged)
+    log.begin()
     held = Path(lock).open("a")  # noqa: SIM115 - held until this process ends
     fcntl.flock(held, fcntl.LOCK_SH)
 

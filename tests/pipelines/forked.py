@@ -44,7 +44,9 @@ class Fault:
     worker: bool = False
     """Whether it happens in worker processes instead of the driver."""
     after: float = -1.0
-    """Seconds after which the process is killed from outside; one of its workers if `worker`."""
+    """Seconds after which a signal comes from outside; to one of its workers if `worker`."""
+    sent: int = signal.SIGKILL
+    """That signal."""
     when: str = ""
     """Pattern of a file that must be there before these seconds begin."""
     file_bytes: int = 0
@@ -64,7 +66,7 @@ class Ended:
     changes: list[str] = field(default_factory=list)
     """What was changed in the fault's folder, in order."""
     workers: list[int] = field(default_factory=list)
-    """Process ids of its workers when it was killed from outside."""
+    """Process ids of its workers when the signal came from outside."""
 
     @property
     def killed(self) -> bool:
@@ -131,7 +133,7 @@ def _serve() -> None:
 
     recipes.quickstart().setup()
     assert build
-    local._TASK_BYTES = 1 << 14  # so that small inputs are cut in several tasks
+    local._TASK_BYTES = 1 << 11  # so that small inputs are cut in several tasks
     replies = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
         asked = json.loads(line)
@@ -156,7 +158,7 @@ def _build(main: Callable[..., int], local: Any, arguments: list[str], fault: Fa
             code = 70
             try:
                 code = main(["build", *arguments])
-            except Exception:
+            except BaseException:  # noqa: BLE001 - what a process ends with
                 traceback.print_exc()
             finally:
                 sys.stdout.flush()
@@ -181,7 +183,7 @@ def _kill(child: int, fault: Fault) -> list[int]:
     workers = workers_of(child)
     if not _ended(child):
         with suppress(ProcessLookupError):
-            os.kill(workers[-1] if fault.worker and workers else child, signal.SIGKILL)
+            os.kill(workers[-1] if fault.worker and workers else child, fault.sent)
     return workers
 
 
@@ -191,11 +193,12 @@ def _ended(child: int) -> bool:
 
 def workers_of(driver: int) -> list[int]:
     """Return the process ids of a driver's worker processes."""
-    return [
-        number
-        for number in _children(driver)
-        if b"spawn_main" in Path("/proc", str(number), "cmdline").read_bytes()
-    ]
+    found = []
+    for number in _children(driver):
+        with suppress(OSError):
+            if b"spawn_main" in Path("/proc", str(number), "cmdline").read_bytes():
+                found.append(number)
+    return found
 
 
 def _children(process: int) -> list[int]:

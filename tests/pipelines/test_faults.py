@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from pairsmith.commands.main import main
 from pairsmith.schemas import UserError, open_dataset
-from tests.pipelines.corpora import documents, everything, pairsmith, write_jsonl, write_parquet
+from tests.pipelines.corpora import documents, everything, write_jsonl, write_parquet
 from tests.pipelines.forked import Ended, Fault, Forks
 
 FLAGS = ("--shards", 3, "--waves", 3)
@@ -179,18 +180,28 @@ def test_an_input_that_changes_while_it_is_read(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("moment", [".work/wave-00001.json", "dropped"])
-def test_a_second_build_over_a_finished_dataset_is_refused(
-    forks: Forks, made: Path, corpus: Path, tmp_path: Path, moment: str
+@pytest.mark.parametrize(
+    ("moment", "over"),
+    [(".work/wave-00001.json", False), (".work/wave-00001.json", True), ("dropped", True)],
+)
+def test_a_second_build_into_the_same_folder_is_refused(
+    forks: Forks,
+    made: Path,
+    corpus: Path,
+    tmp_path: Path,
+    moment: str,
+    over: bool,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     output = tmp_path / "out"
-    shutil.copytree(made / "old", output)
+    if over:
+        shutil.copytree(made / "old", output)
     forks.start(*quickstart(corpus, output), fault=Fault(path=str(output / moment), what="stop"))
     forks.await_stop()
-    second = pairsmith("build", *quickstart(corpus, output), "--seed", 6)
-    assert second.returncode == 2
-    assert f"another build is at work in {output}" in second.stderr
-    if moment != "dropped":
+    arguments = ["build", *map(str, quickstart(corpus, output)), "--seed", "6"]
+    assert main(arguments) == 2
+    assert f"another build is at work in {output}" in capsys.readouterr().err
+    if over and moment != "dropped":
         assert everything(made / "old").items() <= everything(output).items()
     forks.go_on()
     ended = forks.wait()

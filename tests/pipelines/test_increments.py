@@ -1,8 +1,5 @@
 """A build over a finished dataset equals a build from nothing, and does only what it must."""
 
-import signal
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -18,12 +15,11 @@ from tests.augmenters.fakes import Calls, Model
 from tests.pipelines.corpora import (
     documents,
     everything,
-    pairsmith,
     sums,
     write_jsonl,
     write_parquet,
 )
-from tests.pipelines.test_killed import command
+from tests.pipelines.forked import Fault, Forks
 
 
 def run(
@@ -124,25 +120,17 @@ def test_a_build_that_is_refused_leaves_the_finished_dataset_as_it_was(tmp_path:
     assert isinstance(open_dataset(tmp_path / "out"), Dataset)
 
 
-def test_until_its_end_a_build_over_a_dataset_leaves_that_usable(tmp_path: Path) -> None:
-    corpus = write_parquet(tmp_path / "in.parquet", documents(300), row_group=50)
+def test_until_its_end_a_build_over_a_dataset_leaves_that_usable(
+    tmp_path: Path, forks: Forks
+) -> None:
+    corpus = write_parquet(tmp_path / "in.parquet", documents(20))
     output = tmp_path / "out"
-    assert pairsmith(*command(corpus, output)[1:]).returncode == 0
-    write_parquet(corpus, documents(310), row_group=50)
-    again = subprocess.Popen(
-        [*command(corpus, output), "--waves", "40"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    while not list((output / ".work").glob("wave-*.json")):
-        assert again.poll() is None, "the build ended before it was disturbed"
-        time.sleep(0.001)
-    again.send_signal(signal.SIGKILL)
-    again.wait()
+    build = ("quickstart", "--input", corpus, "--shards", 4, "--waves", 4, "--output")
+    assert forks.run(*build, output).code == 0
+    write_parquet(corpus, documents(21))
+    killed = forks.run(*build, output, fault=Fault(path=f"{output}/.work/wave-00003.json"))
+    assert killed.killed
     assert open_dataset(output).rows  # the old one, whole
-    done = pairsmith(*command(corpus, output)[1:], "--waves", 40)
-    assert done.returncode == 0, done.stderr
-    anew = pairsmith(*command(corpus, tmp_path / "anew")[1:])
-    assert anew.returncode == 0
+    assert forks.run(*build, output).code == 0
+    assert forks.run(*build, tmp_path / "anew").code == 0
     assert everything(output) == everything(tmp_path / "anew")
