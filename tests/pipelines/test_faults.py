@@ -123,7 +123,7 @@ def test_a_disk_that_fills_with_the_cache(
     cache = ("--cache", disk / "cache")
     fault = Fault(path=str(disk / "cache/*/.*"), what=FILL.format(str(disk / "filler")))
     line = line_of(forks.run(*arguments, *cache, fault=fault))
-    assert f"cannot write {disk}/cache/" in line
+    assert f"cannot write to the cache {disk}/cache/" in line
     assert "No space left on device" in line
     assert not (tmp_path / "out").exists()
     (disk / "filler").unlink()
