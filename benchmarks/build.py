@@ -1,11 +1,14 @@
-"""A whole build against a plain pyarrow process, and the build's peak memory.
+"""A whole build against a plain pyarrow process and a row-by-row pipeline; its memory and growth.
 
-    python benchmarks/build.py [documents.parquet …] [--sentences 200000 800000] [--runs 5]
+    python benchmarks/build.py [documents.parquet …] [--sentences 50000 200000 800000] [--runs 3]
 
 The build: three pair kinds, screens, gates, duplicates, shuffle, sorted shards with sha256, books.
 The plain process: one loop that reads, segments, calls the same kernels, applies the same rules and
 writes the texts unsorted; no keys in the output, no hashes of texts, no rejected rows, no engine.
-Both are whole processes, start to end, pinned to one core, and take turns.
+Row by row: a Beam pipeline with nlpaug whose elements are single documents, sentences and pairs.
+
+All are whole processes, start to end, and take turns; all but "build, N processes" have one core.
+What a sentence costs is told without what a build of hardly any costs, which is mostly loading.
 """
 
 import argparse
@@ -16,7 +19,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -27,7 +32,10 @@ import pyarrow.parquet as pq
 CORPUS = Path(__file__).resolve().parents[2] / "shared" / "data" / "corpus"
 DOCUMENTS = ("novels_documents_en", "fed_documents_en", "sgd_dialogues_en")
 RECIPE = f"{Path(__file__).with_name('build_recipe.py')}:three_kinds"
-PLAIN = Path(__file__).with_name("build_plain.py")
+PLAIN, ROWS = (Path(__file__).with_name(f"build_{name}.py") for name in ("plain", "rows"))
+HARDLY_ANY = 100
+PLAINLY, BUILD, BY_ROW = "plain", "build", "row by row"
+Runs = dict[str, list["Run"]]
 
 
 @dataclass(frozen=True)
@@ -37,35 +45,80 @@ class Run:
     wall: float
     """Seconds."""
     cpu: float
-    """Seconds, user and system."""
+    """Seconds, user and system, of all its processes."""
     peak: float
-    """Largest resident set, MiB."""
+    """Largest resident set, MiB: of the process, or of all its processes together."""
 
 
 def main() -> None:
-    """Print a Markdown table."""
+    """Print Markdown tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("documents", nargs="*", type=Path)
-    parser.add_argument("--sentences", nargs="+", type=int, default=[200_000, 800_000])
-    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--sentences", nargs="+", type=int, default=[50_000, 200_000, 800_000])
+    parser.add_argument("--by-row", type=int, default=10_000, help="sentences done row by row")
+    parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
     files = options.documents or [CORPUS / f"{name}.parquet" for name in DOCUMENTS]
     if missing := [str(file) for file in files if not file.is_file()]:
         raise SystemExit(f"no {missing[0]}: give Parquet files of documents, one sentence a line")
     # What a user's interpreter does: compiled modules are kept between runs.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    names = ("apache-beam", "pyarrow", "numba")
-    print(f"{platform.machine()}, one core, Python {platform.python_version()}, ", end="")
+    names = ("apache-beam", "pyarrow", "numba", "nlpaug")
+    print(
+        f"{platform.machine()}, {len(cores())} cores, Python {platform.python_version()}, ", end=""
+    )
     print(", ".join(f"{name} {version(name)}" for name in names))
-    print("\n| sentences | text | | wall s (range) | CPU s (range) | peak MiB | build ÷ plain |")
+    print("\n| sentences | text | | wall s (range) | CPU s (range) | µs a sentence | peak MiB |")
     print("|---|---|---|---|---|---|---|")
+    several = f"build, {len(cores())} processes"
     with tempfile.TemporaryDirectory() as folder:
-        for count in options.sentences:
-            corpus = Path(folder) / f"{count}.parquet"
-            size = write_corpus(files, count, corpus)
-            runs = race(corpus, Path(folder), options.runs)
-            for name, done in runs.items():
-                print(row(f"{count:,} | {size / 1e6:.0f} MB | {name}", done, runs["plain"]))
+        tables = [
+            table(files, Path(folder), options.runs, HARDLY_ANY, [PLAINLY, BUILD, BY_ROW], {}),
+        ]
+        nothing = tables[0]
+        tables += [
+            table(files, Path(folder), options.runs, count, [PLAINLY, BUILD, several], nothing)
+            for count in options.sentences
+        ]
+        rows = table(files, Path(folder), options.runs, options.by_row, [BY_ROW], nothing)
+    costs = [
+        per_sentence(runs[BUILD], count, nothing[BUILD])
+        for runs, count in zip(tables[1:], options.sentences, strict=True)
+    ]
+    by_row = per_sentence(rows[BY_ROW], options.by_row, nothing[BY_ROW])
+    first, last = tables[1], tables[-1]
+    print(f"\n- cost of a sentence: {max(costs) / min(costs) - 1:+.0%} between the sizes")
+    for name in (BUILD, several):
+        grown = peak(last[name]) / peak(first[name])
+        print(f"- peak memory of the {name}, last size ÷ first: {grown:.2f}")
+    for runs, count in zip(tables[1:], options.sentences, strict=True):
+        speed = cpu(runs[PLAINLY]) / cpu(runs[BUILD])
+        faster = wall(runs[BUILD]) / wall(runs[several])
+        print(
+            f"- {count:,}: build ÷ plain {speed:.2f}; {several} {faster:.2f} times as fast as one"
+        )
+    print(f"- row by row a sentence costs {by_row / costs[-1]:.0f} times as much as in the build")
+
+
+def table(
+    files: list[Path], folder: Path, runs: int, count: int, names: list[str], nothing: Runs
+) -> Runs:
+    """Print a row for each contender and return its runs."""
+    corpus = folder / f"{count}.parquet"
+    size = write_corpus(files, count, corpus)
+    done = race(corpus, folder, runs, names)
+    for name, its in done.items():
+        walls, cpus = [run.wall for run in its], [run.cpu for run in its]
+        base = nothing.get(name) or nothing.get(BUILD)
+        cost = f"{per_sentence(its, count, base):.1f}" if base else ""
+        cells = (f"{count:,}", f"{size / 1e6:.1f} MB", name, spread(walls), spread(cpus), cost)
+        print(f"| {' | '.join(cells)} | {peak(its):,.0f} |", flush=True)
+    return done
+
+
+def per_sentence(runs: list[Run], count: int, nothing: list[Run]) -> float:
+    """Return the CPU µs of a sentence beyond what a corpus of hardly any takes."""
+    return (cpu(runs) - cpu(nothing)) / (count - HARDLY_ANY) * 1e6
 
 
 def write_corpus(files: list[Path], count: int, target: Path) -> int:
@@ -83,47 +136,80 @@ def write_corpus(files: list[Path], count: int, target: Path) -> int:
     return sum(map(len, texts))
 
 
-def race(corpus: Path, folder: Path, runs: int) -> dict[str, list[Run]]:
-    """Return the runs of both, in turns, after one of each that is not counted."""
+def race(corpus: Path, folder: Path, runs: int, names: list[str]) -> Runs:
+    """Return the runs of the contenders, in turns, after one of each that is not counted."""
     output = folder / "out"
     script = str(Path(sys.executable).with_name("pairsmith"))
+    build = [script, "build", RECIPE, "--input", str(corpus), "--output", str(output), "--workers"]
     commands = {
-        "plain": [sys.executable, str(PLAIN), str(corpus), str(output)],
-        "build": [script, "build", RECIPE, "--input", str(corpus), "--output", str(output)],
+        PLAINLY: [sys.executable, str(PLAIN), str(corpus), str(output)],
+        BUILD: [*build, "1"],
+        BY_ROW: [sys.executable, str(ROWS), str(corpus), str(output)],
     }
-    done: dict[str, list[Run]] = {name: [] for name in commands}
+    done: Runs = {name: [] for name in names}
     for turn in range(runs + 1):
-        for name, command in commands.items():
-            run = measure(command)
+        for name in names:
+            command = commands.get(name, [*build, str(len(cores()))])
+            run = measure(command, cores() if name not in commands else set(sorted(cores())[-1:]))
             shutil.rmtree(output)
             if turn:
                 done[name].append(run)
     return done
 
 
-def measure(command: list[str]) -> Run:
-    """Run a command on one core and return what it took."""
+def measure(command: list[str], on: set[int]) -> Run:
+    """Run a command on some cores and return what it took."""
     start = time.perf_counter()
-    core = {max(os.sched_getaffinity(0))} if hasattr(os, "sched_setaffinity") else None
     process = subprocess.Popen(
         command,
         stdout=subprocess.DEVNULL,
-        preexec_fn=(lambda: os.sched_setaffinity(0, core)) if core else None,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=(lambda: os.sched_setaffinity(0, on)) if on else None,
     )
+    together = [0.0]
+    if len(on) > 1:
+        threading.Thread(target=watch, args=(process.pid, together), daemon=True).start()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"{command} ended with {process.returncode}")
     wall = time.perf_counter() - start
-    return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    peak = max(usage.ru_maxrss / 1024, *together)
+    return Run(wall, usage.ru_utime + usage.ru_stime, peak)
 
 
-def row(name: str, runs: list[Run], baseline: list[Run]) -> str:
-    """Return one line of the table; the speed ratio is plain CPU over this CPU."""
-    walls, cpus = [run.wall for run in runs], [run.cpu for run in runs]
-    speed = statistics.median(run.cpu for run in baseline) / statistics.median(cpus)
-    peak = statistics.median(run.peak for run in runs)
-    return f"| {name} | {spread(walls)} | {spread(cpus)} | {peak:,.0f} | {speed:.2f} |"
+def watch(process: int, peak: list[float]) -> None:
+    """Keep the largest sum of the resident sets of a process and its children, until it ends."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    with suppress(FileNotFoundError, ProcessLookupError):
+        while True:
+            children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+            total = 0
+            for number in (str(process), *children):
+                with suppress(FileNotFoundError, ProcessLookupError):
+                    total += int(Path(f"/proc/{number}/statm").read_text().split()[1]) * page
+            peak[0] = max(peak[0], total / 2**20)
+            time.sleep(0.05)
+
+
+def cores() -> set[int]:
+    """Return the cores that there are, as far as the system tells."""
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+
+
+def wall(runs: list[Run]) -> float:
+    """Return the median of the seconds."""
+    return statistics.median(run.wall for run in runs)
+
+
+def cpu(runs: list[Run]) -> float:
+    """Return the median of the CPU seconds."""
+    return statistics.median(run.cpu for run in runs)
+
+
+def peak(runs: list[Run]) -> float:
+    """Return the median of the peaks, MiB."""
+    return statistics.median(run.peak for run in runs)
 
 
 def spread(values: list[float]) -> str:
