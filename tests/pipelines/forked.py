@@ -133,7 +133,7 @@ def _serve() -> None:
 
     recipes.quickstart().setup()
     assert build
-    local._TASK_BYTES = 1 << 11  # so that small inputs are cut in several tasks
+    local._TASK_BYTES = 1 << 12  # so that small inputs are cut in several tasks
     replies = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
         asked = json.loads(line)
