@@ -9,6 +9,7 @@ Row by row: a Beam pipeline with nlpaug whose elements are single documents, sen
 
 All are whole processes, start to end, and take turns; all but "build, N processes" have one core.
 What a sentence costs is told without what a build of hardly any costs, which is mostly loading.
+A process has one shard in memory at a time, so their number grows with the input.
 """
 
 import argparse
@@ -33,8 +34,9 @@ CORPUS = Path(__file__).resolve().parents[2] / "shared" / "data" / "corpus"
 DOCUMENTS = ("novels_documents_en", "fed_documents_en", "sgd_dialogues_en")
 RECIPE = f"{Path(__file__).with_name('build_recipe.py')}:three_kinds"
 PLAIN, ROWS = (Path(__file__).with_name(f"build_{name}.py") for name in ("plain", "rows"))
-HARDLY_ANY = 100
+HARDLY_ANY, SHARDS = 100, 16
 PLAINLY, BUILD, BY_ROW = "plain", "build", "row by row"
+FEW_SHARDS = "build, shards of 16 times the size"
 Runs = dict[str, list["Run"]]
 
 
@@ -71,27 +73,27 @@ def main() -> None:
     print("\n| sentences | text | | wall s (range) | CPU s (range) | µs a sentence | peak MiB |")
     print("|---|---|---|---|---|---|---|")
     several = f"build, {len(cores())} processes"
-    with tempfile.TemporaryDirectory() as folder:
-        tables = [
-            table(files, Path(folder), options.runs, HARDLY_ANY, [PLAINLY, BUILD, BY_ROW], {}),
-        ]
-        nothing = tables[0]
-        tables += [
-            table(files, Path(folder), options.runs, count, [PLAINLY, BUILD, several], nothing)
-            for count in options.sentences
-        ]
-        rows = table(files, Path(folder), options.runs, options.by_row, [BY_ROW], nothing)
+    with tempfile.TemporaryDirectory() as name:
+        folder, runs = Path(name), options.runs
+        nothing = table(files, folder, runs, HARDLY_ANY, [PLAINLY, BUILD, BY_ROW], 1, {})
+        tables = []
+        for count in options.sentences:
+            names = [PLAINLY, BUILD, several]
+            names += [FEW_SHARDS] * (count == options.sentences[-1] != options.sentences[0])
+            shards = max(1, SHARDS * count // options.sentences[0])
+            tables.append(table(files, folder, runs, count, names, shards, nothing))
+        rows = table(files, folder, runs, options.by_row, [BY_ROW], SHARDS, nothing)
     costs = [
         per_sentence(runs[BUILD], count, nothing[BUILD])
-        for runs, count in zip(tables[1:], options.sentences, strict=True)
+        for runs, count in zip(tables, options.sentences, strict=True)
     ]
     by_row = per_sentence(rows[BY_ROW], options.by_row, nothing[BY_ROW])
-    first, last = tables[1], tables[-1]
+    first, last = tables[0], tables[-1]
     print(f"\n- cost of a sentence: {max(costs) / min(costs) - 1:+.0%} between the sizes")
-    for name in (BUILD, several):
-        grown = peak(last[name]) / peak(first[name])
+    for name in last.keys() & {BUILD, FEW_SHARDS, several}:
+        grown = peak(last[name]) / peak(first.get(name, first[BUILD]))
         print(f"- peak memory of the {name}, last size ÷ first: {grown:.2f}")
-    for runs, count in zip(tables[1:], options.sentences, strict=True):
+    for runs, count in zip(tables, options.sentences, strict=True):
         speed = cpu(runs[PLAINLY]) / cpu(runs[BUILD])
         faster = wall(runs[BUILD]) / wall(runs[several])
         print(
@@ -101,12 +103,18 @@ def main() -> None:
 
 
 def table(
-    files: list[Path], folder: Path, runs: int, count: int, names: list[str], nothing: Runs
+    files: list[Path],
+    folder: Path,
+    runs: int,
+    count: int,
+    names: list[str],
+    shards: int,
+    nothing: Runs,
 ) -> Runs:
     """Print a row for each contender and return its runs."""
     corpus = folder / f"{count}.parquet"
     size = write_corpus(files, count, corpus)
-    done = race(corpus, folder, runs, names)
+    done = race(corpus, folder, runs, names, shards)
     for name, its in done.items():
         walls, cpus = [run.wall for run in its], [run.cpu for run in its]
         base = nothing.get(name) or nothing.get(BUILD)
@@ -136,14 +144,16 @@ def write_corpus(files: list[Path], count: int, target: Path) -> int:
     return sum(map(len, texts))
 
 
-def race(corpus: Path, folder: Path, runs: int, names: list[str]) -> Runs:
+def race(corpus: Path, folder: Path, runs: int, names: list[str], shards: int) -> Runs:
     """Return the runs of the contenders, in turns, after one of each that is not counted."""
     output = folder / "out"
     script = str(Path(sys.executable).with_name("pairsmith"))
-    build = [script, "build", RECIPE, "--input", str(corpus), "--output", str(output), "--workers"]
+    build = [script, "build", RECIPE, "--input", str(corpus), "--output", str(output)]
+    build += ["--shards", str(shards), "--workers"]
     commands = {
         PLAINLY: [sys.executable, str(PLAIN), str(corpus), str(output)],
         BUILD: [*build, "1"],
+        FEW_SHARDS: [*build[:-2], str(SHARDS), "--workers", "1"],
         BY_ROW: [sys.executable, str(ROWS), str(corpus), str(output)],
     }
     done: Runs = {name: [] for name in names}
