@@ -12,7 +12,8 @@ def heeding_interrupts() -> Iterator[None]:
     """Raise KeyboardInterrupt at the end when Ctrl-C came within and its exception was lost.
 
     Modules load in code whose exceptions Python or a library throws away, such as callbacks of
-    weak references; without this, one Ctrl-C in twenty would do nothing then.
+    weak references; without this, one Ctrl-C in twenty would do nothing then. Beam makes other
+    exceptions of it.
     """
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):
@@ -28,6 +29,10 @@ def heeding_interrupts() -> Iterator[None]:
     signal.signal(signal.SIGINT, press)
     try:
         yield
+    except Exception as error:
+        if pressed:
+            raise KeyboardInterrupt from error
+        raise
     finally:
         signal.signal(signal.SIGINT, before)
     if pressed:

@@ -209,6 +209,16 @@ def test_a_second_build_into_the_same_folder_is_refused(
     assert everything(output) == everything(made / "new")
 
 
+def test_ctrl_c_within_a_step_is_no_error_of_beam(
+    forks: Forks, corpus: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    pressed = Fault(path=f"{output}/.work/new/shards/*", what="os.kill(os.getpid(), 2)")
+    line = line_of(forks.run(*quickstart(corpus, output), fault=pressed))
+    assert line == "pairsmith build: interrupted; the same command starts again"
+    assert not output.exists()
+
+
 def test_ctrl_c_is_heeded_when_a_library_loses_it(
     forks: Forks, corpus: Path, tmp_path: Path
 ) -> None:
