@@ -13,7 +13,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from pairsmith.schemas import Dataset, UserError, require
+from pairsmith.schemas import Manifest, UserError, require
 
 _DESCRIPTION = """Make pairs from a corpus.
 
@@ -41,8 +41,9 @@ class Options:
     """Name of the recipe."""
     input: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILES…")]
     """Files to read; quoted globs are expanded on every file system that Beam knows."""
-    output: Path
-    """Folder to make. It must not exist, unless a build of it was ended half-way."""
+    output: str
+    """Folder to make, or a place on an object store, as gs://bucket/pairs or s3://bucket/pairs. It
+    must not exist, unless a build of it was ended half-way."""
     seed: int | None = None
     """Instead of the recipe's seed; another seed gives other pairs."""
     shards: int | None = None
@@ -80,7 +81,7 @@ def main(argv: Sequence[str]) -> int:
         logging.disable()  # an error that Beam logs is also raised; the rest concerns no user
     for module in ("apache_beam", "numba", "orjson"):
         require(module, "build")
-    from pairsmith.pipelines.build import build
+    from pairsmith.pipelines.build import build_at
     from pairsmith.pipelines.recipes import find_recipe
 
     _check(options, beam_flags)
@@ -90,7 +91,7 @@ def main(argv: Sequence[str]) -> int:
         seed=recipe.seed if options.seed is None else options.seed,
         shards=recipe.shards if options.shards is None else options.shards,
     )
-    dataset = build(
+    manifest = build_at(
         recipe,
         options.recipe,
         options.input,
@@ -105,7 +106,7 @@ def main(argv: Sequence[str]) -> int:
         beam_flags=beam_flags,
         console=Console(stderr=True),
     )
-    _print_summary(dataset)
+    _print_summary(manifest, options.output)
     return 0
 
 
@@ -128,12 +129,10 @@ def _check(options: Options, beam_flags: Sequence[str]) -> None:
         name = flag.split("=")[0].replace("_", "-")
         if near := difflib.get_close_matches(name, ours, 1, 0.85):
             raise UserError(f"no option {flag.split('=')[0]}; did you mean {near[0]}?")
-    if "://" in str(options.output):
-        raise UserError("--output must be a folder on this machine or on a shared file system")
 
 
-def _print_summary(dataset: Dataset) -> None:
-    counts = dataset.manifest.counts
+def _print_summary(manifest: Manifest, output: str) -> None:
+    counts = manifest.counts
     table = Table(box=None, header_style="bold")
     for column in ("", "read / tried", "written", "dropped", "failed"):
         table.add_column(column, justify="left" if not column else "right")
@@ -146,4 +145,5 @@ def _print_summary(dataset: Dataset) -> None:
     for folder, reasons in counts["reasons"].items():
         for reason, count in list(reasons.items())[:5]:
             print(f"{folder}: {count:,} × {reason}")
-    print(f"dataset: {dataset.root}  card: {dataset.root / 'README.md'}")
+    output = output.rstrip("/")
+    print(f"dataset: {output}  card: {output}/README.md")

@@ -3,8 +3,9 @@
 import datetime
 import importlib.metadata
 import json
+import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +23,24 @@ from pairsmith.pipelines.accounts import (
     top_reasons,
 )
 from pairsmith.pipelines.card import card
-from pairsmith.pipelines.claim import FOLDERS, claimed
+from pairsmith.pipelines.claim import FOLDERS, Claim, claimed
 from pairsmith.pipelines.engine import cores, run_pipeline, runs_elsewhere
 from pairsmith.pipelines.inputs import Input, check_unchanged, name_of, plan_inputs
 from pairsmith.pipelines.local import Plan, build_here, plan_work
 from pairsmith.pipelines.progress import ProgressLine
 from pairsmith.pipelines.recipe import Recipe
 from pairsmith.pipelines.shared import shared
-from pairsmith.pipelines.storage import join, open_file
+from pairsmith.pipelines.storage import (
+    check_output,
+    is_remote,
+    join,
+    open_file,
+    store_flags,
+    use_options,
+)
+from pairsmith.pipelines.store_claim import StoreClaim, claimed_on_store, staged
 from pairsmith.pipelines.transforms import RESULTS, WORK, BuildDataset, Job
-from pairsmith.schemas import Dataset, Manifest, UserError, put
+from pairsmith.schemas import Dataset, Manifest, UserError
 from pairsmith.schemas.manifest import InputFile
 
 _LIBRARIES = (
@@ -41,10 +50,17 @@ _LIBRARIES = (
 
 
 def build(
+    recipe: Recipe, name: str, inputs: Sequence[str], output: Path, **settings: Any
+) -> Dataset:
+    """Build the dataset folder `output`, and return it: `build_at`, for folders."""
+    return Dataset(output, build_at(recipe, name, inputs, str(output), **settings))
+
+
+def build_at(
     recipe: Recipe,
     name: str,
     inputs: Sequence[str],
-    output: Path,
+    output: str,
     *,
     max_failed: float = 0.01,
     min_changed: float = 0.05,
@@ -55,8 +71,10 @@ def build(
     waves: int | None = None,
     beam_flags: Sequence[str] = (),
     console: Console | None = None,
-) -> Dataset:
-    """Build the dataset folder `output` from the files that match `inputs`, and return it.
+) -> Manifest:
+    """Build the dataset `output` from the files that match `inputs`, and return its manifest.
+
+    output: a folder, or a place on an object store such as `gs://bucket/pairs`.
 
     name: what the card calls the recipe. min_changed: share of its texts that every augmenter must
     change; warn_idle: say so where one does not, instead of refusing. cache: folder of views that
@@ -68,6 +86,8 @@ def build(
     """
     recipe.as_data()  # refuses what cannot be recorded before any work is done
     console = console or Console(stderr=True, quiet=True)
+    use_options(beam_flags)
+    check_output(output)
     files = plan_inputs(inputs, recipe.source)
     splits = [split for file in files for split in file.splits]
     plan = plan_work(splits, recipe.shards, workers or cores(), waves)
@@ -77,19 +97,18 @@ def build(
         if recipe.costly and (elsewhere or plan.workers > 1):
             run = held.enter_context(shared(recipe))
         run.setup()
-        claim = held.enter_context(claimed(output))
+        claim = held.enter_context(_claimed(output, elsewhere))
         if recipe.costly:
-            cache = cache or output.with_name(f"{output.name}.cache")
-            run = run.cached(str(cache.resolve()))
+            run = run.cached(str(cache.resolve() if cache else _cache_beside(claim.output)))
         total = sum(split.bytes for split in splits)
         with ProgressLine(console, total, recipe.shards) as progress:
-            job = Job(run, str(output), batch_rows, progress.address)
-            if elsewhere:
-                claim.begin()
-                results = _build_elsewhere(job, splits, beam_flags)
-            else:
+            job = Job(run, str(claim.output), batch_rows, progress.address, store_flags(beam_flags))
+            if isinstance(claim, Claim) and not elsewhere:
                 claim.go_on(_plan_text(recipe, files, plan))
                 results = build_here(job, splits, plan)
+            else:
+                claim.begin()
+                results = _build_elsewhere(job, splits, beam_flags)
         claim.refused = True  # until it is found good: what is wrong now is the input or the recipe
         check_unchanged(files)
         rows_read = sum(result["rows_read"] for result in results if "rows_read" in result)
@@ -98,10 +117,27 @@ def build(
         shards = [ShardResult.from_data(result) for result in results if "files" in result]
         totals = add_up(rows_read, shards)
         _judge(totals, max_failed, min_changed, warn_idle, console)
-        dataset = Dataset(output, _manifest(recipe, name, files, shards, totals))
-        put(output / "README.md", card(dataset, name).encode())
-        claim.finish(dataset.manifest.to_json().encode())
-    return dataset
+        claim.refused = False
+        manifest = _manifest(recipe, name, files, shards, totals)
+        claim.finish(manifest, card(manifest, job.output, name))
+    return manifest
+
+
+def _claimed(output: str, elsewhere: bool) -> AbstractContextManager[Claim | StoreClaim]:
+    """Hold the output; on a store, a build of this machine is made in a folder and then put there.
+
+    Only in a folder can an interrupted build go on.
+    """
+    if not is_remote(output):
+        return claimed(Path(output))
+    return claimed_on_store(output) if elsewhere else staged(output)
+
+
+def _cache_beside(output: Path | str) -> Path:
+    """Return where views that models made are kept; without a shared folder, on each worker."""
+    if isinstance(output, Path):
+        return output.with_name(f"{output.name}.cache").resolve()
+    return Path(tempfile.gettempdir(), "pairsmith.cache")
 
 
 def _build_elsewhere(job: Job, splits: Sequence[object], flags: Sequence[str]) -> list[Any]:

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from pairsmith.pipelines.transforms import WORK
-from pairsmith.schemas import UserError, put
+from pairsmith.schemas import Manifest, UserError, put
 from pairsmith.schemas.dataset import MANIFEST
 
 UNFINISHED = "UNFINISHED"
@@ -39,10 +39,11 @@ class Claim:
         """Begin anew, whatever is there."""
         _wipe(self.output)
 
-    def finish(self, manifest: bytes) -> None:
-        """Remove what only the build needed, and write the manifest."""
+    def finish(self, manifest: Manifest, card: str) -> None:
+        """Write the card, remove what only the build needed, and write the manifest."""
+        put(self.output / "README.md", card.encode())
         shutil.rmtree(self.output / WORK)
-        put(self.output / MANIFEST, manifest)
+        put(self.output / MANIFEST, manifest.to_json().encode())
 
 
 @contextmanager

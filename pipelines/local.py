@@ -92,7 +92,9 @@ def build_here(job: Job, splits: Sequence[Split], plan: Plan) -> list[dict[str, 
 def _find_copies(job: Job, splits: Sequence[Split], work: Path) -> None:
     done = work / "copies.done"
     if not done.exists():
-        run_pipeline(lambda p: _spread(p, list(splits)) | "Copies" >> FindCopies(job), ())
+        run_pipeline(
+            lambda p: _spread(p, list(splits)) | "Copies" >> FindCopies(job), job.store_flags
+        )
         put(done, b"")
 
 
@@ -106,7 +108,7 @@ def _cut(job: Job, splits: Sequence[Split], work: str, number: int) -> None:
         _ = parts | "Spill" >> beam.ParDo(Spill(str(folder)))
         _ = read | "Results" >> WriteResults(str(_results(Path(work), "cut", number)))
 
-    run_pipeline(wire, ())
+    run_pipeline(wire, job.store_flags)
 
 
 def _fill_wave(job: Job, shards: Sequence[int], work: str, number: int) -> None:
@@ -116,7 +118,7 @@ def _fill_wave(job: Job, shards: Sequence[int], work: str, number: int) -> None:
         filled = _spread(pipeline, list(shards)) | "Fill" >> beam.ParDo(_FillSpilled(job, work))
         _ = filled | "Results" >> WriteResults(str(_results(Path(work), "wave", number)))
 
-    run_pipeline(wire, ())
+    run_pipeline(wire, job.store_flags)
 
 
 class _FillSpilled(beam.DoFn):

@@ -52,6 +52,8 @@ class Job:
     batch_rows: int
     """Rows read, and units augmented, at a time. Does not change the result."""
     progress: Address | None = None
+    store_flags: tuple[str, ...] = ()
+    """Beam flags that a pipeline of this machine needs too, to reach object stores."""
 
     def copies(self, file: int) -> str:
         """Return the path of the COPIES of an input file."""
