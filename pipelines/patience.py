@@ -99,10 +99,24 @@ def _seconds() -> float:
 
 def _is_final(error: BaseException) -> bool:
     """Return whether asking again cannot help: it is the request that is wrong."""
+    causes = _causes(error)
+    if any(map(_is_lost_upload, causes)):
+        return False
     return any(
         isinstance(one, _MISTAKES)
         or ((code := _status(one)) is not None and 400 <= code < 500 and code not in _AGAIN)
-        for one in _causes(error)
+        for one in causes
+    )
+
+
+def _is_lost_upload(error: object) -> bool:
+    """Return whether an upload in parts is unknown to the store: it has ended, or must begin anew.
+
+    That is so where the answer to its last part was lost.
+    """
+    request = getattr(getattr(error, "response", None), "request", None)
+    return "NoSuchUpload" in str(error) or (
+        getattr(request, "method", None) == "PUT" and _status(error) in (404, 410)
     )
 
 
