@@ -26,6 +26,7 @@ from pairsmith.pipelines.duplicates import (
     drop_copies,
     find_copies,
     keys_of,
+    open_copies,
 )
 from pairsmith.pipelines.inputs import Split
 from pairsmith.pipelines.progress import Address, report
@@ -191,18 +192,19 @@ class _WriteCopies(_Step):
 class _Read(_Step):
     def process(self, split: Split, waited_for: Iterable[int] = ()) -> Iterator[Any]:
         rows = 0
-        for read in read_split(split, self.job.recipe.source, self.job.batch_rows):
-            rows += read.rows
-            report(self.job.progress, rows=read.rows)
-            documents, copies = drop_copies(read.documents, self.job.copies(split.file))
-            if len(documents):
-                yield documents
-            rejected: list[tuple[Tag, pa.RecordBatch]] = [
-                *(("dropped", read.dropped), ("dropped", copies), ("failed", read.failed))
-            ]
-            for tag, batch in rejected:
-                for part in self.parts(tag, batch):
-                    yield TaggedOutput("parts", part)
+        with open_copies(self.job.copies(split.file)) as known:
+            for read in read_split(split, self.job.recipe.source, self.job.batch_rows):
+                rows += read.rows
+                report(self.job.progress, rows=read.rows)
+                documents, copies = drop_copies(read.documents, known)
+                if len(documents):
+                    yield documents
+                rejected: list[tuple[Tag, pa.RecordBatch]] = [
+                    *(("dropped", read.dropped), ("dropped", copies), ("failed", read.failed))
+                ]
+                for tag, batch in rejected:
+                    for part in self.parts(tag, batch):
+                        yield TaggedOutput("parts", part)
         report(self.job.progress, bytes=split.bytes)
         yield TaggedOutput("results", (0, orjson.dumps({"rows_read": rows})))
 

@@ -103,7 +103,7 @@ class _Forward(BaseHTTPRequestHandler):
         if fault == "cut":
             self.close_connection = True
 
-    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = do_PATCH = forward
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = do_PATCH = forward  # noqa: N815
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding") != "chunked":
