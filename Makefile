@@ -44,7 +44,7 @@ wheel-test: setup ## Only the last part of test: build the wheel, install it els
 	.ci/wheel-test
 
 bench: setup ## Measure speed against others and print tables; needs the data in ../shared
-	for script in augmenters edits build; do $(BIN)/python benchmarks/$$script.py || exit 1; done
+	for script in augmenters edits translation build; do $(BIN)/python benchmarks/$$script.py || exit 1; done
 
 demo: setup ## Build pairs, train a static encoder, print a table before/after: demo/
 	examples/demo/run.sh

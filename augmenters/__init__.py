@@ -20,17 +20,26 @@ from pairsmith.augmenters.ids import drop_ids, mask_id_spans
 from pairsmith.augmenters.masks import FillMask, FillSpans
 from pairsmith.augmenters.measures import count_words, word_overlap
 from pairsmith.augmenters.nlpaug_adapter import NlpAug
-from pairsmith.augmenters.perturb import AntonymSwap, Negation, NumberChange, PhraseSwap, RoleSwap
+from pairsmith.augmenters.perturb import (
+    AntonymSwap,
+    Negation,
+    NumberChange,
+    Phrase,
+    PhraseSwap,
+    RoleSwap,
+)
 from pairsmith.augmenters.pieces import TokenDropout, TokenSpanMask
 from pairsmith.augmenters.rewriting import Rewrite
 from pairsmith.augmenters.subwords import SubwordSampling
 from pairsmith.augmenters.translation import BackTranslate
 from pairsmith.augmenters.typos import KeyboardTypos, OcrTypos
 from pairsmith.augmenters.word_choice import WordInsert, WordSubstitute
+from pairsmith.augmenters.wordnet import Antonyms, Synonyms
 from pairsmith.augmenters.words import Crop, SpanMask, WordDropout, WordRepeat, WordShuffle
 
 __all__ = [
     "AntonymSwap",
+    "Antonyms",
     "Augmenter",
     "BackTranslate",
     "Cached",
@@ -45,6 +54,7 @@ __all__ = [
     "NumberChange",
     "OcrTypos",
     "OneOf",
+    "Phrase",
     "PhraseSwap",
     "PinyinTypos",
     "PunctuationInsert",
@@ -55,6 +65,7 @@ __all__ = [
     "Sometimes",
     "SpanMask",
     "SubwordSampling",
+    "Synonyms",
     "TokenDropout",
     "TokenSpanMask",
     "Views",

@@ -7,7 +7,7 @@ after one.
 import numpy as np
 
 from pairsmith.augmenters.plans import Bytes, Ints, Keys, Longs, draw, integer, njit, unit
-from pairsmith.augmenters.subword_kernels import CHAR_BYTES, SAMPLE, Pieces, child, emit, find
+from pairsmith.augmenters.subword_kernels import CHAR_BYTES, SAMPLE, Pieces, emit, find, symbol_at
 
 
 @njit
@@ -85,17 +85,10 @@ def _symbols(
     count = 0
     i = start
     while i < stop:
-        end = i + min(integer(CHAR_BYTES[data[i]]), stop - i)
-        frozen[count] = 0
-        node = 0
-        for j in range(i, stop):
-            node = child(pieces.trie, node, data[j])
-            if node < 0:
-                break
-            piece = pieces.trie.ids[node]
-            if piece >= 0 and pieces.whole[piece]:
-                end = j + 1
-                frozen[count] = 1
+        symbol, end = symbol_at(pieces, data, i, stop)
+        frozen[count] = symbol >= 0
+        if symbol < 0:
+            end = i + min(integer(CHAR_BYTES[data[i]]), stop - i)
         bounds[count, 0] = i
         bounds[count, 1] = end
         links[count, 0] = count - 1

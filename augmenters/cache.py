@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from xxhash import xxh3_128_digest, xxh3_128_hexdigest
 
 from pairsmith.augmenters.augmenter import Augmenter, Costly, Keys, Views, views_of
-from pairsmith.augmenters.compose import map_leaves
+from pairsmith.augmenters.compose import leaves, map_leaves
 from pairsmith.augmenters.delegating import Delegating
 from pairsmith.augmenters.settings import as_data
 from pairsmith.augmenters.unfinished import UnfinishedUserError
@@ -49,13 +49,18 @@ class Cached(Delegating):
 
     folder: str
 
+    @property
+    def index(self) -> "_Index":
+        """Return what this process knows of the cache."""
+        return _index(self.folder, digest(as_data(self.augmenter)))
+
     def setup(self) -> None:
         """Do nothing: the augmenter is set up by the first text that is not in the cache."""
 
     def views(self, texts: pa.StringArray, keys: Keys) -> Views:
         """Return the views with their reasons and details, kept or new."""
         rows = np.flatnonzero(texts.is_valid().to_numpy(zero_copy_only=False))
-        index = _index(self.folder, digest(as_data(self.augmenter)))
+        index = self.index
         index.refresh()
         found: list[pa.Table] = []
         for start in range(0, len(rows), ROWS_PER_FILE):
@@ -91,6 +96,7 @@ class Cached(Delegating):
                 views = pa.table(dict(zip(_VIEW, error.views, strict=True)))
                 index.add(_rows(ids[asked[first]][done], views.take(pa.array(done))))
             raise
+        index.tally += Tally(len(ids) - len(asked), len(asked))
         tables = [index.read(exact[exact >= 0]), index.read(other[other >= 0]), made]
         ends = np.cumsum([0, *map(len, tables)])
         source = np.empty(len(ids), np.int64)
@@ -120,6 +126,28 @@ def with_cache(augmenter: Augmenter, folder: str) -> Augmenter:
     )
 
 
+class Tally(NamedTuple):
+    """How many views came out of caches, and how many were made for them."""
+
+    kept: int
+    made: int
+
+    def __add__(self, other: tuple[object, ...]) -> "Tally":
+        """Return the sums."""
+        kept, made = Tally(*other)  # type: ignore[arg-type]
+        return Tally(self.kept + kept, self.made + made)
+
+    def __sub__(self, other: "Tally") -> "Tally":
+        """Return the differences."""
+        return Tally(self.kept - other.kept, self.made - other.made)
+
+
+def tally(augmenters: Iterable[Augmenter]) -> Tally:
+    """Return what the caches of these augmenters have given and taken in this process."""
+    cached = {leaf for a in augmenters for leaf in leaves(a) if isinstance(leaf, Cached)}
+    return sum((leaf.index.tally for leaf in cached), Tally(0, 0))
+
+
 class _Run(NamedTuple):
     ids: Ids
     """Sorted: the text's hash, then the key, big-endian."""
@@ -135,6 +163,7 @@ class _Index:
         self.files: list[Path] = []
         self.runs: list[_Run] = []
         self.open: OrderedDict[int, pa.Table] = OrderedDict()
+        self.tally = Tally(0, 0)
 
     def refresh(self) -> None:
         """Take in the files that were added since, by whichever process."""

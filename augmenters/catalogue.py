@@ -16,15 +16,19 @@ from pairsmith.augmenters.subwords import SubwordSampling
 from pairsmith.augmenters.translation import BackTranslate
 from pairsmith.augmenters.typos import KeyboardTypos, OcrTypos
 from pairsmith.augmenters.word_choice import WordInsert, WordSubstitute
-
-# WN
+from pairsmith.augmenters.wordnet import Antonyms, Synonyms
 from pairsmith.augmenters.words import Crop, SpanMask, WordDropout, WordRepeat, WordShuffle
 
 BANK = "The bank did not raise its rates in March 2021, said Jerome Powell."
 RENT = "The rent in New York rose by 3.5 % to $1,200 before the summer."
 WEATHER = "昨天北京的气温是35度，比上海高。"
 SERVICE = "他没有收到银行的短信，请问怎么办？"
-CORPUS = (BANK, RENT, WEATHER, SERVICE, "Janet Yellen spoke in Chicago about the price of oil.")
+CORPUS = (
+    *(BANK, RENT, WEATHER, SERVICE),
+    "She flew from Chicago to Rome in the spring.",
+    "He has lived in London and in Berlin.",
+    "他们去年从日本搬到了德国。",
+)
 """What augmenters that take words from the corpus are fitted to here."""
 
 
@@ -53,11 +57,11 @@ def catalogue(model: str) -> tuple[Entry, ...]:
         Entry(LookalikeTypos(0.3), (WEATHER,)),
         *(Entry(a, both) for a in (TokenDropout(model, 0.2), TokenSpanMask(model, 0.3))),
         Entry(SubwordSampling(model), both),
-        Entry(Negation(), both),
+        Entry(Negation(), (BANK, "他没有收到银行的短信。")),
         Entry(NumberChange(), (RENT, WEATHER)),
-        Entry(PhraseSwap(), (BANK, WEATHER)),
-        Entry(AntonymSwap(), (RENT, WEATHER)),
-        Entry(RoleSwap(), ("New York is larger than Boston.", WEATHER)),
+        Entry(PhraseSwap(), ("He moved from Boston to Paris last year.", "他在法国住了三年。")),
+        Entry(AntonymSwap(), (RENT, "这家店的东西很贵。")),
+        Entry(RoleSwap(), ("New York is larger than Boston.", "汤姆把玛丽送到了车站。")),
         Entry(eda(), both),
         Entry(Sequence(WordShuffle(), WordDropout(0.2)), both),
         Entry(OneOf(WordDropout(0.2), Crop()), both),
@@ -78,7 +82,7 @@ def asking() -> tuple[Entry, ...]:
             Entry(Rewrite(prompt, model=model, endpoint=endpoint), (BANK, SERVICE))
             for prompt in prompts
         ),
-        # S
-        # A
+        Entry(Synonyms(), (BANK,)),
+        Entry(Antonyms(), (BANK,)),
         Entry(NlpAug("nlpaug.augmenter.char.KeyboardAug"), (BANK,)),
     )

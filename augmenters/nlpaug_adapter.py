@@ -20,14 +20,17 @@ from pairsmith.augmenters.augmenter import Keys, Views
 from pairsmith.augmenters.nlpaug_objects import (
     Hooks,
     applied,
+    asks_wordnet,
     described,
     hooked,
+    load,
     make,
     needs_numpy,
     needs_torch,
     trouble,
 )
 from pairsmith.augmenters.spacing import compare
+from pairsmith.augmenters.wordnet.thesaurus import source_digest
 from pairsmith.schemas import UserError, require
 
 _LOCK = threading.Lock()
@@ -42,8 +45,9 @@ class NlpAug:
     """Applies an augmenter of nlpaug: an object, or a dotted name with its arguments.
 
     `NlpAug("nlpaug.augmenter.char.KeyboardAug", aug_char_p=0.1)`. A name loads nothing until
-    `setup`, and goes to workers as it is. Synonyms and antonyms of a name come from the WordNet
-    that `Synonyms` reads, tagged by it too; an object has what it was made with.
+    `setup`, and goes to workers as it is. By a name, `SynonymAug` and `AntonymAug` take words and
+    parts of speech from the WordNet that `Synonyms` reads, or from the folder `model_path`, because
+    no package index serves NLTK's data; an object keeps the model that it was made with.
     """
 
     version: ClassVar[int] = 1
@@ -95,10 +99,13 @@ class NlpAug:
 
     def settings(self) -> dict[str, Any]:
         """Return what decides the views: files and what an object has learned by their content."""
-        arguments = {name: described(value, name) for name, value in self.arguments}
+        arguments = dict(self.arguments)
+        told = {name: described(value, name) for name, value in arguments.items()}
+        if isinstance(self.augmenter, str) and asks_wordnet(self.kind, arguments):
+            told["model_path"] = source_digest(arguments.get("model_path") or "")
         return {
             "augmenter": described(self.augmenter),
-            "arguments": arguments,
+            "arguments": told,
             "keep_spacing": self.keep_spacing,
         }
 
@@ -107,7 +114,7 @@ class NlpAug:
 
         Raises UserError that says what to install when its family does not work here.
         """
-        require("nlpaug", extra="nlpaug")
+        load("nlpaug")
         try:
             with _LOCK, self._keyed() as seed:
                 seed(0)
@@ -145,7 +152,7 @@ class NlpAug:
         return applied(self._made)
 
     @contextmanager
-    def _keyed(self) -> Iterator[Callable[[int], None]]:
+    def _keyed(self) -> Iterator[Callable[[int], Any]]:
         """Give what seeds the global generators with a key, and put their states back."""
         made = self._made
         with ExitStack() as stack:
@@ -161,7 +168,7 @@ class NlpAug:
             if len(seeds) == 1:
                 yield random.seed
             else:
-                yield lambda key: [seed(key) for seed in seeds] and None
+                yield lambda key: [seed(key) for seed in seeds]
 
     def _views(self, texts: pa.StringArray, keys: Keys, explain: bool) -> Views:
         rows = len(texts)

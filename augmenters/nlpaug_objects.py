@@ -5,13 +5,17 @@ import hashlib
 import importlib
 import json
 import re
+import warnings
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from pairsmith.augmenters.spacing import Edits, compare, cut, join
-from pairsmith.schemas import UserError
+from pairsmith.augmenters.wordnet.tags import TaggedWords
+from pairsmith.augmenters.wordnet.thesaurus import open_words
+from pairsmith.schemas import UserError, require
 
 _ONLY_RANDOM = {
     *("KeyboardAug", "OcrAug", "RandomCharAug", "SpellingAug", "SynonymAug", "AntonymAug"),
@@ -25,6 +29,7 @@ _LANGUAGE_MODELS = {
 """Classes of nlpaug that ask transformers, and draw from torch too."""
 _SHARED_MODELS = ("SpellingAug", "TfIdfAug")
 """Classes that take the first model which the process read, whatever file they are given."""
+_WORDNET = ("SynonymAug", "AntonymAug")
 _BEFORE_QUOTE = re.compile(r"\s([.,:;?!%]+)([ '\"`])")
 _AT_END = re.compile(r"\s([.,:;?!%]+)$")
 _OPENING = re.compile(r"\s([\[\(\{\<])\s")
@@ -78,6 +83,18 @@ def nlpaug_join(tokens: list[str]) -> str:
     return text.strip()
 
 
+def load(module: str) -> ModuleType:
+    """Return a module, imported. Raises UserError when nlpaug is not installed.
+
+    Its stray backslashes give warnings that help nobody here.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", SyntaxWarning)
+        require("nlpaug", extra="nlpaug")
+        return importlib.import_module(module)
+
+
 def make(name: str, arguments: dict[str, Any]) -> Any:
     """Return an object of the class of nlpaug that a dotted name stands for.
 
@@ -85,14 +102,33 @@ def make(name: str, arguments: dict[str, Any]) -> Any:
     """
     module, _, kind = name.rpartition(".")
     try:
-        made = getattr(importlib.import_module(module or kind), kind)(**arguments)
-    except (ModuleNotFoundError, AttributeError) as error:
-        if isinstance(error, AttributeError) or (error.name and module.startswith(error.name)):
-            raise UserError(f"nlpaug has no {name}: {error}") from error
-        raise
+        found = getattr(load(module or kind), kind, None)
+    except ModuleNotFoundError as error:
+        if not error.name or not module.startswith(error.name):
+            raise
+        found = None
+    if not callable(found):
+        raise UserError(f"there is no {name}; nlpaug's classes are in nlpaug.augmenter.char, .word")
+    if asks_wordnet(kind, arguments):
+        found, arguments = _with_wordnet(found, kind, arguments)
+    made = found(**arguments)
     if kind in _SHARED_MODELS:
         made.model = made.get_model(force_reload=True)
     return made
+
+
+def asks_wordnet(kind: str, arguments: dict[str, Any]) -> bool:
+    """Return whether an augmenter of a name takes its words from the WordNet of `Synonyms`."""
+    where = arguments.get("aug_src", "wordnet"), arguments.get("lang", "eng")
+    return kind in _WORDNET and where == ("wordnet", "eng")
+
+
+def _with_wordnet(base: Any, kind: str, arguments: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Return the class with WordNet as its model, and the arguments that are left."""
+    left = {name: value for name, value in arguments.items() if name != "model_path"}
+    model = TaggedWords(open_words(arguments.get("model_path") or ""), kind == "SynonymAug")
+    own = {"get_model": classmethod(lambda *_, **__: model), "__module__": base.__module__}
+    return type(kind, (base,), own), left
 
 
 def hooked(made: Any, hooks: Hooks) -> Any:
@@ -101,17 +137,16 @@ def hooked(made: Any, hooks: Hooks) -> Any:
     One that has functions of its own for that keeps them. Misspellings are sorted: their order is
     that of a set, which differs between processes.
     """
-    from nlpaug.model.word_dict import Spelling  # type: ignore[import-untyped]
-    from nlpaug.util.text.tokenizer import Tokenizer  # type: ignore[import-untyped]
-
+    tokenizer = load("nlpaug.util.text.tokenizer").Tokenizer
+    spelling = load("nlpaug.model.word_dict").Spelling
     made = copy.copy(made)
     made.include_detail = False
     if isinstance(made, list):
         made[:] = [hooked(step, hooks) for step in made]
     theirs = (getattr(made, "tokenizer", None), getattr(made, "reverse_tokenizer", None))
-    if theirs == (Tokenizer.tokenizer, Tokenizer.reverse_tokenizer):
+    if theirs == (tokenizer.tokenizer, tokenizer.reverse_tokenizer):
         made.tokenizer, made.reverse_tokenizer = hooks.cut, hooks.join
-    if isinstance(model := getattr(made, "model", None), Spelling):
+    if isinstance(model := getattr(made, "model", None), spelling):
         made.model = copy.copy(model)
         made.model.dict = {word: sorted(others) for word, others in model.dict.items()}
     return made
@@ -122,10 +157,9 @@ def applied(made: Any) -> Callable[[str], Any]:
 
     For most classes that is the method of the action, without the tries after a first success.
     """
-    from nlpaug import Augmenter  # type: ignore[import-untyped]
-
+    base = load("nlpaug").Augmenter
     act = getattr(made, str(made.action), None)
-    if act is None or needs_torch(made) or type(made).augment is not Augmenter.augment:
+    if act is None or needs_torch(made) or type(made).augment is not base.augment:
         return lambda text: _only(made.augment(text))
     clean = made.clean
     return lambda text: act(clean(text))

@@ -7,11 +7,8 @@ go with what follows; a word that loses its first piece joins the word before it
 ids would have it. No text becomes empty; null gives null.
 """
 
-import functools
-import hashlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -30,7 +27,8 @@ from pairsmith.augmenters.operations import (
     check_style,
     marks_of,
 )
-from pairsmith.schemas import UserError, require
+from pairsmith.augmenters.subword_model import load_model, model_settings
+from pairsmith.schemas import require
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,8 @@ class PieceAugmenter(ABC):
 
         buffers = string_buffers(texts)
         strings = ["" if text is None else text for text in texts.to_pylist()]
-        protos = _processor(self.model).encode(strings, out_type="serialized_proto", num_threads=1)
+        processor = load_model(self.model).processor
+        protos = processor.encode(strings, out_type="serialized_proto", num_threads=1)
         ends = np.fromiter(map(len, protos), np.int64, len(protos)).cumsum()
         pieces = piece_bounds(
             buffers.data,
@@ -73,9 +72,8 @@ class PieceAugmenter(ABC):
 
     def settings(self) -> dict[str, Any]:
         """Return the settings as a recipe records them: the model by its content, not its place."""
-        content = hashlib.sha256(Path(self.model).read_bytes()).hexdigest()
-        model = {"name": Path(self.model).name, "sha256": content}
-        return {f.name: getattr(self, f.name) for f in fields(self)} | {"model": model}
+        told = {f.name: getattr(self, f.name) for f in fields(self)}
+        return told | {"model": model_settings(self.model)}
 
     @abstractmethod
     def _plan(self) -> Plan: ...
@@ -124,15 +122,3 @@ class TokenSpanMask(PieceAugmenter):
         prefix, suffix, numbered, _ = marks_of(self.style, self.mask)
         marks = (prefix, suffix, numbered, LEFT_CJK | RIGHT_CJK)
         return Plan(SPANS, self.density, self.mean_length, marks=marks)
-
-
-@functools.cache
-def _processor(model: str) -> Any:
-    """Return the loaded model. Raises UserError when there is none."""
-    sentencepiece = require("sentencepiece", extra="build")
-    if not Path(model).is_file():
-        raise UserError(f"no sentencepiece model at {model}: there is no such file")
-    try:
-        return sentencepiece.SentencePieceProcessor(model_file=model)
-    except (RuntimeError, OSError) as error:
-        raise UserError(f"{model} is no sentencepiece model ({error})") from error

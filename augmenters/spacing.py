@@ -35,13 +35,23 @@ def put_back(text: str, view: str) -> str:
 
 
 def respaced_share(texts: pa.StringArray, views: pa.StringArray) -> float:
-    """Return the share of views in which words that stand in the text too are spaced otherwise.
+    """Return the share of views in which two neighbours of the text stand otherwise spaced.
 
-    White space around a text does not count. 0.0 when there is no view at all.
+    Neighbours are tokens that no other stands between, in the text and in the view. 0.0 when there
+    is no view at all.
     """
     pairs = zip(texts.to_pylist(), views.to_pylist(), strict=True)
-    known = [(text, view) for text, view in pairs if text is not None and view is not None]
-    return sum(put_back(t, v).strip() != v.strip() for t, v in known) / max(1, len(known))
+    known = [respaced(text, view) for text, view in pairs if text is not None and view is not None]
+    return sum(known) / max(1, len(known))
+
+
+def respaced(text: str, view: str) -> bool:
+    """Return whether two tokens that are neighbours in both are spaced otherwise in the view."""
+    parts, new_parts = cut(text), cut(view)
+    for i, j, size in _matcher(parts[1::2], new_parts[1::2]).get_matching_blocks():
+        if parts[2 * i + 2 : 2 * (i + size) : 2] != new_parts[2 * j + 2 : 2 * (j + size) : 2]:
+            return True
+    return False
 
 
 def join(parts: list[str], new: list[str]) -> Joined | None:
@@ -57,7 +67,7 @@ def join(parts: list[str], new: list[str]) -> Joined | None:
         edits = [(a, b) for a, b in zip(old, new, strict=True) if a != b]
         if any(b[0].isalnum() and not a[0].isalnum() for a, b in edits):
             for at in range(2, len(made) - 1, 2):  # a word where punctuation was
-                made[at] = _bridge(made[at - 1], made[at], made[at], made[at + 1])
+                made[at] = _apart(made[at - 1], made[at], made[at + 1])
         return Joined("".join(made), edits)
     return (_fewer if len(new) < len(old) else _more)(parts, old, new)
 
@@ -67,23 +77,26 @@ def _fewer(parts: list[str], old: list[str], new: list[str]) -> Joined | None:
     made = parts.copy()
     edits: Edits = []
     at = 0
+    rest = len(old)
     for token in new:
-        if at == len(old):
+        if at == rest:
             return None
         if old[at] != token:
             found = _find(old, token, at)
             if found < 0:
                 return None
             if found > at:
-                gap = _bridge(
-                    made[2 * at - 1] if at else "", parts[2 * at], parts[2 * found], token
-                )
-                made[2 * at : 2 * found + 1] = [gap, *[""] * (2 * (found - at))]
-                edits += [(gone, "") for gone in old[at:found]]
-            if token != old[found]:
-                made[2 * found + 1] = token
-                edits.append((old[found], token))
-            at = found
+                first, gap = parts[2 * at], parts[2 * found]
+                if first != gap or not gap or not at:
+                    gap = _bridge(made[2 * at - 1] if at else "", first, gap, token)
+                for gone in range(at, found):
+                    edits.append((old[gone], ""))
+                    made[2 * gone] = made[2 * gone + 1] = ""
+                made[2 * found] = gap
+                at = found
+            if token != old[at]:
+                made[2 * at + 1] = token
+                edits.append((old[at], token))
         at += 1
     made[2 * at : -1] = []
     edits += [(gone, "") for gone in old[at:]]
@@ -143,9 +156,14 @@ def _bridge(before: str, first: str, last: str, token: str) -> str:
         return first
     if not last and not token[0].isalnum():
         return ""
-    ends = before[-1], token[0]
-    merges = ends[0].isalnum() and ends[1].isalnum() and max(ends) < _FIRST_CJK
-    return max(first, last, key=len) or " " * merges
+    return _apart(before, max(first, last, key=len), token)
+
+
+def _apart(before: str, gap: str, token: str) -> str:
+    """Return the gap, or a space where two words would merge without; Chinese ones may."""
+    ends = before[-1:], token[0]
+    merges = not gap and ends[0].isalnum() and ends[1].isalnum() and min(ends) < _FIRST_CJK
+    return " " if merges else gap
 
 
 def compare(text: str, view: str) -> Joined:
@@ -157,15 +175,15 @@ def compare(text: str, view: str) -> Joined:
     old, new, gaps, new_gaps = parts[1::2], new_parts[1::2], parts[::2], new_parts[::2]
     made: list[str] = []
     edits: Edits = []
-    same = SequenceMatcher(None, [t.lower() for t in old], [t.lower() for t in new], False)
     gone = 0  # tokens that were deleted just before
     fresh = False  # whether the token before has no counterpart
-    for what, i1, i2, j1, j2 in same.get_opcodes():
+    for what, i1, i2, j1, j2 in _matcher(old, new).get_opcodes():
         if what == "delete":
             gone = i2 - i1
         elif what == "insert" or (what == "replace" and i2 - i1 != j2 - j1):
             for j in range(j1, j2):
-                made += new_gaps[j] if j > j1 or what == "insert" else gaps[i1], new[j]
+                gap = new_gaps[j] if j > j1 or what == "insert" else gaps[i1]
+                made += _apart(made[-1] if made else "", gap, new[j]), new[j]
             fresh = what == "insert"
         else:
             for i, j in zip(range(i1, i2), range(j1, j2), strict=True):
@@ -174,11 +192,16 @@ def compare(text: str, view: str) -> Joined:
                     gap = new_gaps[j]
                 elif i == i1 and gone:
                     gap = _bridge(made[-1] if made else "", gaps[i - gone], gap, new[j])
-                made += gap, new[j]
+                made += _apart(made[-1] if made else "", gap, new[j]), new[j]
             gone, fresh = 0, False
         edits += _edits(what, old[i1:i2], new[j1:j2])
     inner = "".join(made).strip()
     return Joined(f"{gaps[0]}{inner}{gaps[-1] if old else ''}", edits)
+
+
+def _matcher(old: list[str], new: list[str]) -> SequenceMatcher[str]:
+    """Return what aligns tokens, whatever their case."""
+    return SequenceMatcher(None, [t.lower() for t in old], [t.lower() for t in new], False)
 
 
 def _edits(what: str, old: list[str], new: list[str]) -> Edits:

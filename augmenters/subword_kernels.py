@@ -45,7 +45,7 @@ class Pieces(NamedTuple):
     ranks: Ints
     """By id: place among the scores, from the best; equal ones share it."""
     whole: Bytes
-    """By id: 1 for a symbol of the user's, which is never cut nor merged."""
+    """By id: 1 for a symbol of the user's, which is never cut nor merged; (0,) without any."""
     bytes_ids: Ints
     """The piece of each byte, shape (256,); or (0,) without byte fallback."""
     unknown: int
@@ -73,6 +73,24 @@ def find(trie: Trie, data: Bytes, start: int, end: int) -> int:
         if node < 0:
             return -1
     return integer(trie.ids[node])
+
+
+@njit
+def symbol_at(pieces: Pieces, data: Bytes, start: int, stop: int) -> tuple[int, int]:
+    """Return the longest symbol of the user's at data[start:stop], and its end; -1 for none."""
+    found = -1
+    end = start
+    if pieces.whole.size:
+        node = 0
+        for i in range(start, stop):
+            node = child(pieces.trie, node, data[i])
+            if node < 0:
+                break
+            piece = integer(pieces.trie.ids[node])
+            if piece >= 0 and pieces.whole[piece]:
+                found = piece
+                end = i + 1
+    return found, end
 
 
 @njit
@@ -172,6 +190,13 @@ def _lattice(data: Bytes, start: int, n: int, pieces: Pieces, last: Ints, edges:
     k = 0
     i = 0
     while i < n:
+        symbol, after = symbol_at(pieces, data, start + i, start + n)
+        if symbol >= 0:
+            # Paths that went on inside it end there.
+            edges = _add(edges, k, i, symbol, last, after - start)
+            k += 1
+            i = after - start
+            continue
         step = min(integer(CHAR_BYTES[data[start + i]]), n - i)
         single = False
         node = 0

@@ -15,7 +15,7 @@ from pairsmith.schemas import UserError, require
 if TYPE_CHECKING:
     from pairsmith.augmenters.subword_kernels import Pieces, Trie
 
-_UNIGRAM, _BPE = 1, 2
+_UNIGRAM, _BPE, _CHAR = 1, 2, 4
 _NORMAL, _UNKNOWN, _USER_DEFINED, _UNUSED, _BYTE = 1, 2, 4, 5, 6
 _FEW = 4
 """So many children of a node are looked through; more have a table."""
@@ -51,6 +51,11 @@ def load_model(path: str) -> SubwordModel:
     return _loaded(path, stat.st_mtime_ns, stat.st_size)
 
 
+def model_settings(path: str) -> dict[str, str]:
+    """Return what a recipe records of a model: its file name and its content's sha256."""
+    return {"name": Path(path).name, "sha256": load_model(path).sha256}
+
+
 @functools.lru_cache(maxsize=8)
 def _loaded(path: str, _time: int, _size: int) -> SubwordModel:
     sentencepiece = require("sentencepiece", extra="build")
@@ -63,14 +68,17 @@ def _loaded(path: str, _time: int, _size: int) -> SubwordModel:
 
 
 def kind_of(model: SubwordModel) -> Literal["unigram", "bpe"]:
-    """Return which algorithm the model was trained for. Raises UserError for another than these."""
+    """Return which algorithm cuts texts by the model; for one of characters, either would.
+
+    Raises UserError for a model of whole words.
+    """
     kind = _UNIGRAM
     for number, value in _fields(model.data):
         if number == 2:
             kind = next((v for n, v in _fields(value) if n == 3), kind)
-    if kind not in (_UNIGRAM, _BPE):
-        raise UserError("subwords can be sampled of unigram and bpe models only, not word and char")
-    return "unigram" if kind == _UNIGRAM else "bpe"
+    if kind not in (_UNIGRAM, _BPE, _CHAR):
+        raise UserError("subwords can be sampled of unigram, bpe and char models only")
+    return "bpe" if kind == _BPE else "unigram"
 
 
 @functools.lru_cache(maxsize=8)
@@ -99,7 +107,7 @@ def pieces_of(data: bytes) -> "Pieces":
         _trie({texts[number]: int(number) for number in np.flatnonzero(normal | whole)}),
         read_only(scores),
         read_only(np.unique(-scores, return_inverse=True)[1].reshape(-1).astype(np.int32)),
-        read_only(whole.astype(np.uint8)),
+        read_only(whole.astype(np.uint8) if whole.any() else np.empty(0, np.uint8)),
         read_only(byte_ids),
         int(np.flatnonzero(kinds == _UNKNOWN)[0]),
         float(scores[normal].min(initial=0.0) - _UNKNOWN_PENALTY),

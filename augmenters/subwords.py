@@ -7,7 +7,6 @@ distributions are drawn by the record's key, in compiled code that runs without 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -17,7 +16,13 @@ import pyarrow as pa
 from pairsmith.augmenters.augmenter import Keys
 from pairsmith.augmenters.buffers import check_keys, read_only, string_buffers
 from pairsmith.augmenters.characters import EXTENDER, SPACE, char_classes
-from pairsmith.augmenters.subword_model import SubwordModel, kind_of, load_model, pieces_of
+from pairsmith.augmenters.subword_model import (
+    SubwordModel,
+    kind_of,
+    load_model,
+    model_settings,
+    pieces_of,
+)
 from pairsmith.schemas import UserError, require
 
 
@@ -66,9 +71,8 @@ class SubwordSampling:
 
     def settings(self) -> dict[str, Any]:
         """Return the settings as a recipe records them: the model by its content, not its place."""
-        return {f.name: getattr(self, f.name) for f in fields(self)} | {
-            "model": model_settings(self.model)
-        }
+        told = {f.name: getattr(self, f.name) for f in fields(self)}
+        return told | {"model": model_settings(self.model)}
 
     def setup(self) -> None:
         """Load and compile. Raises UserError when a package or the model is missing."""
@@ -141,11 +145,6 @@ def check_sampling(alpha: float, nbest: int) -> None:
         raise ValueError(f"alpha must be at least 0 and below 1000, not {alpha}")
     if nbest != -1 and not 2 <= nbest <= 512:
         raise ValueError(f"nbest must be -1, or from 2 to 512, not {nbest}")
-
-
-def model_settings(path: str) -> dict[str, str]:
-    """Return what a recipe records of a model: its file name and its content's sha256."""
-    return {"name": Path(path).name, "sha256": load_model(path).sha256}
 
 
 def _sample(

@@ -25,9 +25,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pairsmith.augmenters import (
+    AntonymSwap,
     Augmenter,
     Crop,
+    Negation,
+    NumberChange,
+    PhraseSwap,
+    RoleSwap,
     SpanMask,
+    SubwordSampling,
     TokenDropout,
     TokenSpanMask,
     WordDropout,
@@ -157,6 +163,10 @@ def others(
     add("Crop", Crop())
     add("WordShuffle", WordShuffle())
     add("WordRepeat", WordRepeat())
+    for perturbation in (Negation(), NumberChange(), AntonymSwap(), RoleSwap()):
+        add(f"{type(perturbation).__name__} (Python)", perturbation)
+    add("PhraseSwap, fitted (Python)", PhraseSwap().fit(texts))
+    add("SubwordSampling, unigram", SubwordSampling(str(path)))
     add("TokenDropout (most of it sentencepiece)", TokenDropout(str(path)))
     add("TokenSpanMask (most of it sentencepiece)", TokenSpanMask(str(path)))
     ids = sentencepiece.SentencePieceProcessor(model_file=str(path)).encode(texts.to_pylist())

@@ -1,11 +1,16 @@
 """nlpaug through `NlpAug` against nlpaug itself, by family, and how much of it is respaced.
 
-    python benchmarks/nlpaug_adapter.py [sentences.parquet]
+    python benchmarks/nlpaug_adapter.py [sentences.parquet [folder of WordNet]]
+
+The second table has our own words of WordNet beside nlpaug's, which here read WordNet by our reader
+and tag by it, so that only what the augmenters themselves do is compared. Its first figure is for a
+process that has seen none of the words yet.
 
 Both get the same texts, one by one, on one core; they take turns, and each figure is the median of
 ROUNDS runs, in µs a text. nlpaug runs as it is, without a seed. `views` also records what changed.
 """
 
+import json
 import statistics
 import sys
 import tempfile
@@ -14,15 +19,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import nlpaug.augmenter.char as nac
-import nlpaug.augmenter.word as naw
-import nlpaug.model.word_stats as nmw
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pairsmith.augmenters.augmenter import Keys
 from pairsmith.augmenters.nlpaug_adapter import NlpAug
+from pairsmith.augmenters.nlpaug_objects import load, make
 from pairsmith.augmenters.spacing import cut, respaced_share
+from pairsmith.augmenters.wordnet import Antonyms, Synonyms
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "corpus"
 ROWS = 2_000
@@ -55,6 +60,40 @@ def main() -> None:
             cells = "".join(f"| {other:.1f} | {other / first - 1:+.1%} " for other in others)
             share = respaced_share(texts, plain(texts, keys))
             print(f"| {name} | {first:.1f} {cells}| {share:.0%} |", flush=True)
+    wordnet = sys.argv[2] if len(sys.argv) > 2 else ""
+    print("\n| | texts/s, cold | texts/s | x nlpaug | texts changed | words changed a text |")
+    print("|---|---|---|---|---|---|")
+    for ours, kind in ((Synonyms(wordnet), "SynonymAug"), (Antonyms(wordnet), "AntonymAug")):
+        against(ours, kind, wordnet, texts, keys)
+
+
+def against(ours: Any, kind: str, wordnet: str, texts: pa.StringArray, keys: Keys) -> None:
+    """Print two rows: nlpaug's augmenter, and ours."""
+    name = f"nlpaug.augmenter.word.{kind}"
+    theirs = make(name, {"model_path": wordnet})
+    lists = texts.to_pylist()
+    runs: dict[str, Callable[[], Any]] = {
+        f"nlpaug {kind}": lambda: [theirs.augment(text) for text in lists],
+        f"`{type(ours).__name__}`": lambda: ours.views(texts, keys),
+    }
+    cold = {}
+    for label, run in runs.items():
+        start = time.process_time()
+        run()
+        cold[label] = time.process_time() - start
+    seconds = {label: statistics.median(some) for label, some in race(runs).items()}
+    slow = next(iter(seconds.values()))
+    for (label, second), augmenter in zip(
+        seconds.items(), (NlpAug(name, model_path=wordnet), ours), strict=True
+    ):
+        views = augmenter.views(texts, keys)
+        details = [json.loads(detail) for detail in views.details.drop_null().to_pylist()]
+        words = sum(len(detail.get("changed", [None])) for detail in details)
+        print(
+            f"| {label} | {len(texts) / cold[label]:,.0f} | {len(texts) / second:,.0f} "
+            f"| {slow / second:.1f} | {len(details) / len(texts):.0%} "
+            f"| {words / max(1, len(details)):.1f} |"
+        )
 
 
 def race(runs: dict[str, Callable[[], Any]]) -> dict[str, list[float]]:
@@ -72,7 +111,8 @@ def race(runs: dict[str, Callable[[], Any]]) -> dict[str, list[float]]:
 
 def families(texts: list[str], folder: str) -> dict[str, Any]:
     """Return an augmenter of each family, TF-IDF trained on the texts."""
-    model = nmw.TfIdf()
+    nac, naw = load("nlpaug.augmenter.char"), load("nlpaug.augmenter.word")
+    model = load("nlpaug.model.word_stats").TfIdf()
     model.train([cut(text)[1::2] for text in texts])
     model.save(folder)
     return {

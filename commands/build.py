@@ -42,8 +42,9 @@ class Options:
     input: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILES…")]
     """Files to read; quoted globs are expanded on every file system that Beam knows."""
     output: str
-    """Folder to make, or a place on an object store, as gs://bucket/pairs or s3://bucket/pairs. It
-    must not exist, unless a build of it was ended half-way."""
+    """Folder to make, or a place on an object store, as gs://bucket/pairs. A build of a folder that
+    was ended half-way goes on; a finished dataset of the same files is replaced, and what comes out
+    the same is used again. What is on a store is never replaced."""
     seed: int | None = None
     """Instead of the recipe's seed; another seed gives other pairs."""
     shards: int | None = None

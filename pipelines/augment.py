@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pairsmith.augmenters import Augmenter, Views, views_of
 from pairsmith.augmenters.augmenter import Keys
@@ -29,19 +30,40 @@ class Augmented(NamedTuple):
     """How much each step changed: by its number and name."""
 
 
-def augment(steps: Sequence[Augmenter], texts: pa.StringArray, keys: Keys) -> Augmented:
+def augment(
+    steps: Sequence[Augmenter],
+    texts: pa.StringArray,
+    keys: Keys,
+    langs: pa.StringArray | None = None,
+) -> Augmented:
     """Return the texts after every step in turn, null where there is no view, and what broke.
 
-    Step i draws from the i-th subkeys of `keys`.
+    Step i draws from the i-th subkeys of `keys`. langs: BCP 47 codes, null for unknown; a step that
+    is made for some languages makes no view of a text that is known to be in another.
     """
     nothing = pa.nulls(len(texts), pa.string())
     views, broken, changes = Views(texts, nothing, nothing), list[Broken](), dict[str, Changes]()
     for number, step in enumerate(steps):
+        foreign = _foreign(step, langs)
+        if foreign is not None:
+            reason = pc.if_else(foreign, f"not in {' or '.join(step.languages)}", None)
+            told = pc.coalesce(views.reasons, reason)
+            given = pc.if_else(foreign, pa.scalar(None, pa.string()), views.texts)
+            views = Views(given, told, views.details)
         made, errors = _apply(step, views.texts, subkeys(keys, number), 0)
         changes[f"{number + 1}:{step.name}"] = changes_of(views.texts, made.texts)
         views = follow(views, step.name, made)
         broken.extend(errors)
     return Augmented(views, broken, changes)
+
+
+def _foreign(step: Augmenter, langs: pa.StringArray | None) -> pa.BooleanArray | None:
+    """Return which texts are known to be in a language that the step is not made for."""
+    if langs is None or not step.languages or langs.null_count == len(langs):
+        return None
+    primary = pc.utf8_lower(pc.list_element(pc.split_pattern(langs, "-", max_splits=1), 0))
+    known = pa.array([*step.languages, None], pa.string())
+    return pc.invert(pc.is_in(primary, known))
 
 
 def _apply(

@@ -22,9 +22,9 @@ from pairsmith.pipelines.accounts import (
     idle_augmenters,
     top_reasons,
 )
-from pairsmith.pipelines.card import card
 from pairsmith.pipelines.claim import FOLDERS, Claim, claimed
 from pairsmith.pipelines.engine import cores, run_pipeline, runs_elsewhere
+from pairsmith.pipelines.increments import count_reused
 from pairsmith.pipelines.inputs import Input, check_unchanged, name_of, plan_inputs
 from pairsmith.pipelines.local import Plan, build_here, plan_work
 from pairsmith.pipelines.progress import ProgressLine
@@ -39,9 +39,9 @@ from pairsmith.pipelines.storage import (
     use_options,
 )
 from pairsmith.pipelines.store_claim import StoreClaim, claimed_on_store, staged
-from pairsmith.pipelines.transforms import RESULTS, WORK, BuildDataset, Job
+from pairsmith.pipelines.transforms import RESULTS, BuildDataset, Job
 from pairsmith.schemas import Dataset, Manifest, UserError
-from pairsmith.schemas.manifest import InputFile
+from pairsmith.schemas.manifest import InputFile, digest
 
 _LIBRARIES = (
     *("apache-beam", "numba", "numpy", "pairsmith", "pyarrow", "rjieba", "sentencepiece"),
@@ -81,7 +81,8 @@ def build_at(
     models made, by default `output` with `.cache` behind it. beam_flags: `--runner=…` and other
     Beam options; without a runner the build runs on this machine, in so many worker processes (by
     default one a core), shards in so many waves (by default as many as the input's size asks for).
-    A local build that was interrupted goes on where it was.
+    A local build that was interrupted goes on where it was; one over a finished dataset replaces
+    it, and uses again what comes out the same.
     Raises UserError for what the user can mend.
     """
     recipe.as_data()  # refuses what cannot be recorded before any work is done
@@ -97,40 +98,56 @@ def build_at(
         if recipe.costly and (elsewhere or plan.workers > 1):
             run = held.enter_context(shared(recipe))
         run.setup()
-        claim = held.enter_context(_claimed(output, elsewhere))
+        names = [name_of(file.path) for file in files]
+        claim = held.enter_context(_claimed(output, names, elsewhere))
         if recipe.costly:
             run = run.cached(str(cache.resolve() if cache else _cache_beside(claim.output)))
         total = sum(split.bytes for split in splits)
         with ProgressLine(console, total, recipe.shards) as progress:
-            job = Job(run, str(claim.output), batch_rows, progress.address, store_flags(beam_flags))
             if isinstance(claim, Claim) and not elsewhere:
                 claim.go_on(_plan_text(recipe, files, plan))
-                results = build_here(job, splits, plan)
             else:
                 claim.begin()
+            job = Job(
+                recipe=run,
+                output=str(claim.staging),
+                work=str(claim.work),
+                batch_rows=batch_rows,
+                progress=progress.address,
+                previous=claim.previous,
+                stamp=digest([recipe.digest, _versions()]),
+                store_flags=store_flags(beam_flags),
+            )
+            if elsewhere:
                 results = _build_elsewhere(job, splits, beam_flags)
+            else:
+                results = build_here(job, splits, plan)
         claim.refused = True  # until it is found good: what is wrong now is the input or the recipe
         check_unchanged(files)
         rows_read = sum(result["rows_read"] for result in results if "rows_read" in result)
         if not rows_read:
             raise UserError(f"the corpus is empty: no rows in {', '.join(map(repr, inputs))}")
-        shards = [ShardResult.from_data(result) for result in results if "files" in result]
+        shards = [ShardResult.from_data(r["result"]) for r in results if "result" in r]
         totals = add_up(rows_read, shards)
         _judge(totals, max_failed, min_changed, warn_idle, console)
         claim.refused = False
+        if reused := str(count_reused(results)):
+            console.print(f"used again: {reused}", highlight=False)
         manifest = _manifest(recipe, name, files, shards, totals)
-        claim.finish(manifest, card(manifest, job.output, name))
+        claim.finish(manifest, name, results)
     return manifest
 
 
-def _claimed(output: str, elsewhere: bool) -> AbstractContextManager[Claim | StoreClaim]:
+def _claimed(
+    output: str, inputs: Sequence[str], elsewhere: bool
+) -> AbstractContextManager[Claim | StoreClaim]:
     """Hold the output; on a store, a build of this machine is made in a folder and then put there.
 
-    Only in a folder can an interrupted build go on.
+    Only in a folder can an interrupted build go on. inputs: names of the input files.
     """
     if not is_remote(output):
-        return claimed(Path(output))
-    return claimed_on_store(output) if elsewhere else staged(output)
+        return claimed(Path(output), inputs)
+    return claimed_on_store(output) if elsewhere else staged(output, inputs)
 
 
 def _cache_beside(output: Path | str) -> Path:
@@ -148,7 +165,7 @@ def _build_elsewhere(job: Job, splits: Sequence[object], flags: Sequence[str]) -
         _ = spread | "Build" >> BuildDataset(job)
 
     run_pipeline(wire, flags)
-    with open_file(join(job.output, WORK, RESULTS)) as stream:
+    with open_file(join(job.work, RESULTS)) as stream:
         return orjson.loads(stream.read())  # type: ignore[no-any-return]
 
 

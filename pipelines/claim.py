@@ -2,21 +2,26 @@
 
 import fcntl
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
+from pairsmith.pipelines.card import card
+from pairsmith.pipelines.increments import INCREMENTS, write_increments
 from pairsmith.pipelines.transforms import WORK
-from pairsmith.schemas import Manifest, UserError, put
+from pairsmith.schemas import Manifest, UserError, put, read_manifest
 from pairsmith.schemas.dataset import MANIFEST
 
 UNFINISHED = "UNFINISHED"
 FOLDERS = ("shards", "dropped", "failed")
+README = "README.md"
 _PLAN = "plan.json"
+_REPLACING = "replacing"
 
 
 class Claim:
-    """A folder held for one build."""
+    """A folder held for one build, which works in a folder below it until it is done."""
 
     def __init__(self, output: Path) -> None:
         self.output = output
@@ -24,40 +29,85 @@ class Claim:
         """Whether the build was done, and found wanting: then nothing of it is kept."""
 
     @property
+    def work(self) -> Path:
+        """Return the folder of what only the build needs."""
+        return self.output / WORK
+
+    @property
+    def staging(self) -> Path:
+        """Return the folder of the new dataset's files."""
+        return self.work / "new"
+
+    @property
+    def previous(self) -> str:
+        """Return the finished dataset that the new one will replace; empty for none."""
+        return str(self.output) if (self.output / MANIFEST).is_file() else ""
+
+    @property
     def keeps(self) -> bool:
         """Return whether a build that did not come to its end has left what the next can use."""
-        return not self.refused and any((self.output / WORK).glob("wave-*.json"))
+        return not self.refused and any(self.work.glob("wave-*.json"))
 
     def go_on(self, plan: str) -> None:
         """Keep what an unfinished build with this plan has left; begin anew without one."""
-        kept = self.output / WORK / _PLAN
+        kept = self.work / _PLAN
         if not kept.is_file() or kept.read_text("utf-8") != plan:
             self.begin()
             put(kept, plan.encode())
 
     def begin(self) -> None:
-        """Begin anew, whatever is there."""
-        _wipe(self.output)
+        """Begin anew, whatever an unfinished build has left."""
+        wipe(self.output)
+        self.staging.mkdir(parents=True)
 
-    def finish(self, manifest: Manifest, card: str) -> None:
-        """Write the card, remove what only the build needed, and write the manifest."""
-        put(self.output / "README.md", card.encode())
-        shutil.rmtree(self.output / WORK)
+    def replace(self) -> None:
+        """Put the new files in the place of the old; until the manifest comes there is no dataset.
+
+        A build that is killed in between does the rest when it goes on.
+        """
+        begun = self.work / _REPLACING
+        if not begun.exists():
+            for name in (MANIFEST, INCREMENTS):
+                (self.output / name).unlink(missing_ok=True)
+            for folder in FOLDERS:
+                shutil.rmtree(self.output / folder, ignore_errors=True)
+            put(begun, b"")
+        for folder in FOLDERS:
+            if (self.staging / folder).exists():
+                (self.staging / folder).rename(self.output / folder)
+
+    def finish(self, manifest: Manifest, name: str, results: Sequence[dict[str, Any]]) -> None:
+        """Put the dataset in its place, the manifest last, and remove what only the build needed.
+
+        name: what the card calls the recipe. results: of all steps.
+        """
+        self.replace()
+        put(self.output / README, card(manifest, str(self.output), name).encode())
+        write_increments(self.output, results)
         put(self.output / MANIFEST, manifest.to_json().encode())
+        shutil.rmtree(self.work)
 
 
 @contextmanager
-def claimed(output: Path) -> Iterator[Claim]:
+def claimed(output: Path, inputs: Collection[str]) -> Iterator[Claim]:
     """Hold the folder for this build alone.
 
+    inputs: names of the input files. A finished dataset is only replaced by one that shares some.
     A build that fails leaves it as it was, unless what it `keeps` helps the same command to go on.
     """
     marker = output / UNFINISHED
     if output.exists() and not output.is_dir():
         raise UserError(f"{output} is a file; choose another --output")
-    if output.exists() and not marker.exists() and any(output.iterdir()):
-        what = "a finished dataset" if (output / MANIFEST).exists() else "files of something else"
-        raise UserError(f"{output} already holds {what}; choose another --output or remove it")
+    finished = (output / MANIFEST).is_file()
+    if output.exists() and not marker.exists() and not finished and any(output.iterdir()):
+        raise UserError(
+            f"{output} already holds files of something else; choose another --output or remove it"
+        )
+    if finished and not {file.name for file in read_manifest(output).manifest.inputs} & {*inputs}:
+        raise UserError(
+            f"{output} already holds a finished dataset of other inputs; "
+            "choose another --output or remove it"
+        )
     made = [folder for folder in (output, *output.parents) if not folder.exists()]
     with ExitStack() as undo:
         try:
@@ -72,10 +122,9 @@ def claimed(output: Path) -> Iterator[Claim]:
                 f"cannot write to {output}: {error.strerror}; choose another --output"
             ) from error
         if not marker.exists():  # the build that held the lock has finished meanwhile
-            raise UserError(f"{output} already holds a finished dataset; choose another --output")
+            raise UserError(f"another build has just finished in {output}; run the command again")
         undo.callback(marker.unlink, missing_ok=True)
-        undo.callback(_wipe, output)
-        (output / MANIFEST).unlink(missing_ok=True)
+        undo.callback(wipe, output)
         claim = Claim(output)
         try:
             yield claim
@@ -95,10 +144,13 @@ def _remove_if_empty(folders: Sequence[Path]) -> None:
             folder.rmdir()
 
 
-def _wipe(output: Path) -> None:
-    """Remove what a build writes, and nothing else."""
-    for folder in (*FOLDERS, WORK):
+def wipe(output: Path) -> None:
+    """Remove what a build has left that did not come to its end, but no finished dataset."""
+    shutil.rmtree(output / WORK, ignore_errors=True)
+    if (output / MANIFEST).is_file():
+        return
+    for folder in FOLDERS:
         shutil.rmtree(output / folder, ignore_errors=True)
-    for name in (MANIFEST, "README.md"):
+    for name in (MANIFEST, INCREMENTS, README):
         for path in (output / name, *output.glob(f".{name}.*")):
             path.unlink(missing_ok=True)

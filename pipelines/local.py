@@ -27,16 +27,15 @@ import orjson
 from apache_beam.internal.cloudpickle import cloudpickle
 
 from pairsmith.pipelines.engine import run_pipeline
+from pairsmith.pipelines.increments import fill_or_reuse
 from pairsmith.pipelines.inputs import Split
 from pairsmith.pipelines.spill import Spill, spilled
 from pairsmith.pipelines.transforms import (
-    WORK,
     CutDocuments,
     FindCopies,
     Job,
     Keyed,
     WriteResults,
-    fill,
 )
 from pairsmith.schemas import UserError, put
 
@@ -75,12 +74,12 @@ def plan_work(splits: Sequence[Split], shards: int, workers: int, waves: int | N
 
 def build_here(job: Job, splits: Sequence[Split], plan: Plan) -> list[dict[str, Any]]:
     """Make the files of the dataset but its manifest, and return the results of all steps."""
-    work = Path(job.output) / WORK
+    work = Path(job.work)
     _find_copies(job, splits, work)
     with _workers(plan.workers, work) as run:
         for kind, step, pieces in (("cut", _cut, plan.tasks), ("wave", _fill_wave, plan.waves)):
             run(
-                (step, job, piece, str(work), number)
+                (step, job, piece, number)
                 for number, piece in enumerate(pieces)
                 if not _results(work, kind, number).exists()
             )
@@ -98,43 +97,44 @@ def _find_copies(job: Job, splits: Sequence[Split], work: Path) -> None:
         put(done, b"")
 
 
-def _cut(job: Job, splits: Sequence[Split], work: str, number: int) -> None:
+def _cut(job: Job, splits: Sequence[Split], number: int) -> None:
     """Cut some splits into parts on disk."""
-    folder = Path(work) / "spill" / f"{number:05d}"
+    folder = _spill(job) / f"{number:05d}"
     rmtree(folder, ignore_errors=True)  # what a killed one left
 
     def wire(pipeline: beam.Pipeline) -> None:
         parts, read = _spread(pipeline, list(splits)) | "Cut" >> CutDocuments(job)
         _ = parts | "Spill" >> beam.ParDo(Spill(str(folder)))
-        _ = read | "Results" >> WriteResults(str(_results(Path(work), "cut", number)))
+        _ = read | "Results" >> WriteResults(str(_results(Path(job.work), "cut", number)))
 
     run_pipeline(wire, job.store_flags)
 
 
-def _fill_wave(job: Job, shards: Sequence[int], work: str, number: int) -> None:
+def _fill_wave(job: Job, shards: Sequence[int], number: int) -> None:
     """Fill some shards from the parts on disk."""
 
     def wire(pipeline: beam.Pipeline) -> None:
-        filled = _spread(pipeline, list(shards)) | "Fill" >> beam.ParDo(_FillSpilled(job, work))
-        _ = filled | "Results" >> WriteResults(str(_results(Path(work), "wave", number)))
+        filled = _spread(pipeline, list(shards)) | "Fill" >> beam.ParDo(_FillSpilled(job))
+        _ = filled | "Results" >> WriteResults(str(_results(Path(job.work), "wave", number)))
 
     run_pipeline(wire, job.store_flags)
 
 
 class _FillSpilled(beam.DoFn):
-    def __init__(self, job: Job, work: str) -> None:
+    def __init__(self, job: Job) -> None:
         self.job = job
-        self.work = work
 
     def setup(self) -> None:
         self.job.recipe.setup()
 
     def process(self, number: int) -> Iterator[Keyed]:
-        parts = list(spilled(Path(self.work) / "spill", number))
-        if parts:
-            yield 0, fill(self.job, number, parts)
-        else:
-            yield 0, b"{}"  # so that the wave has results
+        parts = list(spilled(_spill(self.job), number))
+        # A wave without parts must have results, too.
+        yield 0, fill_or_reuse(self.job, number, parts) if parts else b"{}"
+
+
+def _spill(job: Job) -> Path:
+    return Path(job.work) / "spill"
 
 
 def _spread(pipeline: beam.Pipeline, elements: list[Any]) -> Any:

@@ -127,7 +127,7 @@ def _see(
     numbers = units.table["unit"].take(rows).to_numpy()
     place = f"{pair.kind}/{role}"
     keys = record_keys(seed, source_ids, numbers, place, draw) if view.steps else NO_KEYS
-    seen = augment(view.steps, texts, keys)
+    seen = augment(view.steps, texts, keys, units.table["lang"].take(rows))
     made.count_changes(place, seen)
     return seen
 

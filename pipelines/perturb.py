@@ -29,7 +29,7 @@ def add_perturbed(pairs: pa.RecordBatch, units: pa.StringArray, recipe: Recipe, 
         place = f"{kind}/negative{number + 1}"
         numbers = pairs["unit"].to_numpy()
         keys = record_keys(recipe.seed, pairs["source_id"], numbers, place, draw)
-        seen = augment(rule.steps, pairs["anchor"], keys)
+        seen = augment(rule.steps, pairs["anchor"], keys, pairs["lang"])
         made.count_changes(place, seen)
         broken += seen.broken
         texts, _, details = seen.views

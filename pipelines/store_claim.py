@@ -7,35 +7,41 @@ before the manifest is put, every object is compared with what the build wrote.
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-from pairsmith.pipelines.claim import FOLDERS, UNFINISHED, Claim, claimed
+from pairsmith.pipelines.card import card
+from pairsmith.pipelines.claim import FOLDERS, README, UNFINISHED, Claim, claimed
 from pairsmith.pipelines.storage import join, match, put_file, remove
 from pairsmith.pipelines.transforms import WORK
 from pairsmith.schemas import Manifest, UserError
 from pairsmith.schemas.dataset import MANIFEST
 
-_README = "README.md"
-
 
 class StoreClaim:
     """A place on an object store that a build writes to."""
 
+    previous = ""
+    """No dataset on a store is replaced."""
+
     def __init__(self, output: str) -> None:
         self.output = output
+        self.staging = output
+        self.work = join(output, WORK)
         self.refused = False
 
     def begin(self) -> None:
         """Begin anew, whatever is there."""
         _wipe(self.output)
 
-    def finish(self, manifest: Manifest, card: str) -> None:
+    def finish(self, manifest: Manifest, name: str, results: Sequence[dict[str, Any]]) -> None:
         """Check what was written, remove what only the build needed, and put the manifest last."""
+        del results
         _check_whole(self.output, manifest)
-        put_file(join(self.output, _README), card.encode())
-        remove([join(self.output, WORK, "")])
+        put_file(join(self.output, README), card(manifest, self.output, name).encode())
+        remove([join(self.work, "")])
         put_file(join(self.output, MANIFEST), manifest.to_json().encode())
 
 
@@ -71,24 +77,25 @@ class StagedClaim(Claim):
         super().__init__(output)
         self.store = store
 
-    def finish(self, manifest: Manifest, card: str) -> None:
-        """Put all files on the store, the manifest last, and keep none here."""
+    def finish(self, manifest: Manifest, name: str, results: Sequence[dict[str, Any]]) -> None:
+        """Put all files on the store, the manifest last."""
+        self.replace()
         self.store.begin()
         for file in (*manifest.shards, *manifest.dropped, *manifest.failed):
             put_file(join(self.store.output, file.path), (self.output / file.path).read_bytes())
-        self.store.finish(manifest, card)
-        self.begin()
+        self.store.finish(manifest, name, results)
 
 
 @contextmanager
-def staged(output: str) -> Iterator[StagedClaim]:
+def staged(output: str, inputs: Sequence[str]) -> Iterator[StagedClaim]:
     """Hold a folder in the user's cache, and the place on a store where its dataset is to go.
 
     The folder is the same for every build of that output, so an interrupted one goes on there.
+    inputs: names of the input files.
     """
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = caches / "pairsmith" / "builds" / hashlib.sha256(output.encode()).hexdigest()[:16]
-    with claimed_on_store(output) as store, claimed(folder) as claim:
+    with claimed_on_store(output) as store, claimed(folder, inputs) as claim:
         held = StagedClaim(claim.output, store)
         try:
             yield held
@@ -117,4 +124,4 @@ def _check_whole(output: str, manifest: Manifest) -> None:
 def _wipe(output: str, attempts: int | None = None) -> None:
     """Remove what a build writes, and nothing else."""
     remove([join(output, folder, "") for folder in (*FOLDERS, WORK)], attempts)
-    remove([join(output, _README)], attempts)
+    remove([join(output, README)], attempts)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from itertools import chain
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,8 +11,8 @@ import pyarrow as pa
 
 from pairsmith.augmenters import drop_ids, mask_id_spans
 from pairsmith.augmenters.operations import check_rate, check_spans
-from pairsmith.augmenters.subword_model import SubwordModel, load_model
-from pairsmith.augmenters.subwords import check_sampling, model_settings, sample_ids
+from pairsmith.augmenters.subword_model import SubwordModel, load_model, model_settings
+from pairsmith.augmenters.subwords import check_sampling, sample_ids
 from pairsmith.schemas import record_keys, subkeys
 
 _BATCH_ROWS = 4096
@@ -115,6 +116,6 @@ def _positives(pairs: pa.Table, ids: TokenIds, seed: int) -> Iterator[pa.ListArr
 def _encoded(
     texts: pa.StringArray, model: SubwordModel
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-    lists = model.processor.encode(texts.to_pylist(), out_type="numpy", num_threads=1)
+    lists = model.processor.encode(texts.to_pylist(), num_threads=1)
     offsets = np.cumsum([0, *map(len, lists)], dtype=np.int64)
-    return np.concatenate([np.empty(0, np.int32), *lists]), offsets
+    return np.fromiter(chain.from_iterable(lists), np.int32, int(offsets[-1])), offsets

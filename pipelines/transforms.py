@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from apache_beam.pvalue import AsIter, TaggedOutput
 
+from pairsmith.pipelines.accounts import ShardResult
 from pairsmith.pipelines.blocks import segment_documents
 from pairsmith.pipelines.duplicates import (
     COPIES,
@@ -50,15 +51,22 @@ class Job:
 
     recipe: Recipe
     output: str
+    """Where the files of the dataset go."""
+    work: str
+    """Where the files go that only the build needs."""
     batch_rows: int
     """Rows read, and units augmented, at a time. Does not change the result."""
     progress: Address | None = None
+    previous: str = ""
+    """The finished dataset that this build replaces, whose shards may be used again."""
+    stamp: str = ""
+    """Digest of the recipe and of what else can change the bytes."""
     store_flags: tuple[str, ...] = ()
     """Beam flags that a pipeline of this machine needs too, to reach object stores."""
 
     def copies(self, file: int) -> str:
         """Return the path of the COPIES of an input file."""
-        return join(self.output, WORK, "copies", f"{file:05d}.parquet")
+        return join(self.work, "copies", f"{file:05d}.parquet")
 
 
 class FindCopies(beam.PTransform[Any, Any]):
@@ -102,7 +110,7 @@ class CutDocuments(beam.PTransform[Any, Any]):
         self.job = job
         self.copies = copies
 
-    def expand(self, splits: beam.PCollection[Split]) -> tuple[Any, Any]:
+    def expand(self, splits: beam.PCollection[Split]) -> Any:
         """Wire the steps."""
         wait = () if self.copies is None else (AsIter(self.copies),)
         read = splits | "Read" >> beam.ParDo(_Read(self.job), *wait).with_outputs(
@@ -128,7 +136,7 @@ class BuildDataset(beam.PTransform[Any, Any]):
         )
         results = _together("Results", [filled, read], Keyed)
         written: beam.PCollection[None] = results | "WriteResults" >> WriteResults(
-            join(self.job.output, WORK, RESULTS)
+            join(self.job.work, RESULTS)
         )
         return written
 
@@ -242,9 +250,14 @@ class _WriteResults(beam.DoFn):
 def fill(job: Job, number: int, parts: Iterable[tuple[Tag, pa.RecordBatch]]) -> bytes:
     """Make the files of a shard and return its result as JSON."""
     result = fill_shard(number, parts, job.recipe, job.output, job.batch_rows)
+    report_shard(job, result)
+    return orjson.dumps({"result": result.as_data()})
+
+
+def report_shard(job: Job, result: ShardResult) -> None:
+    """Tell the driver of a shard that is done."""
     pairs = result.pairs
     report(job.progress, shards=1, pairs=pairs["written"], dropped=pairs["dropped"])
-    return orjson.dumps(result.as_data())
 
 
 def read_batch(data: bytes, schema: pa.Schema) -> pa.RecordBatch:

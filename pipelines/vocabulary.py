@@ -126,8 +126,8 @@ class Trainer:
             )
         if found := re.search(r"required_chars\. \d+ vs (\d+)", message):
             return (
-                f"--size {self.size} is too small for all single characters; raise it to at least {found[1]}, "
-                "or lower --coverage"
+                f"--size {self.size} is too small for all single characters; "
+                f"raise it to at least {found[1]}, or lower --coverage"
             )
         return f"sentencepiece cannot train on these sentences: {message}"
 

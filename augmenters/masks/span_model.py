@@ -1,6 +1,7 @@
 """A T5-type model at work: passages in, words for each span out."""
 
 import functools
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -14,6 +15,9 @@ from pairsmith.augmenters.masks.write import Fill, in_case
 from pairsmith.schemas import UserError, require
 
 AUTO_CLASS = "AutoModelForSeq2SeqLM"
+_CHINESE = "[\u3005-\u3007\u3041-\u30fa\u4e00-\u9fff]"
+_BETWEEN_CHINESE = re.compile(f"(?<={_CHINESE}) (?={_CHINESE})")
+"""Spaces that some tokenizers put between the characters they wrote."""
 
 
 class Prepared(NamedTuple):
@@ -74,7 +78,7 @@ class SpanFiller:
         differ: bool,
         max_tokens: int,
     ) -> list[list[Fill]]:
-        """Return what stands in the place of each span; spans whose fill does not end have none.
+        """Return what stands in the place of each span; none for a fill without end or letters.
 
         Every row's decoder is told when its next span begins, by the sentinel that T5 would write
         there itself, so that fills cannot be mistaken for one another.
@@ -150,8 +154,9 @@ class SpanFiller:
             said = self._tokenizer.decode(
                 tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
             ).strip()
-            if said:
+            if any(letter.isalpha() for letter in said):
                 was = one.text[start:end].decode()
+                said = _BETWEEN_CHINESE.sub("", said)
                 fills.append(Fill(one.passage.row, start, end, in_case(said, was)))
         return fills
 

@@ -25,7 +25,7 @@ _LEANS = re.compile(
     "|一[^，]{0,4}[也都][没不]|除非|否则|[要若]不[是然]|不然|差点|差一点|难道|岂|何[不必]|而是"
     "|而[不非]|就是|才[不没]|可不|更不|好[不没]|免得|以免|小心|当心|防止|避免|禁止|之前|以前|前$"
     "|除了|不[得能]不|几乎|似的|比起|宁[愿可]|与其|至少|不如|不止|不.{1,2}不|不成|想不.*[都也]"
-    "|不只|多大|多久|[没未].*[任太]|可言|既[不没]|不但|反而|再生|不得了|不过|不到|不一会|不客气"
+    "|不只|多大|多久|[没未](?!有任何).*[任太]|可言|既[不没]|不但|反而|再生|不得了|不过|不到|不一会|不客气"
     "|不好意思|不知不觉|不亚于|不外|不由|不经意|不见得|不算|没错|没准|没完|没想到|以至于"
 )
 """What a negation belongs to, so that the clause would not stand without it."""
@@ -66,7 +66,7 @@ class Site(NamedTuple):
 
 def affirmed(clause: Clause) -> Change | None:
     """Return how to take the negation out of a clause that has a single one, or None."""
-    text = clause.text
+    text = clause.text.replace("为什么", "")
     if len(NEGATION.findall(text)) != 1 or _LEANS.search(text) or _WHETHER.search(text):
         return None
     ends_in_le = text.endswith(("了", "啦"))

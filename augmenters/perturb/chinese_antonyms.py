@@ -71,7 +71,7 @@ def _fits(clause: Clause, i: int, opposite: str, where: str) -> bool:
             people = listed("pronouns") | {"大家", "人们", "谁", "人"}
             return any(one.text in people or one.tag.startswith("nr") for one in clause.words)
         case "b":
-            moved = any(one.text == "到" for one in clause.words[i + 1 :])
+            moved = any(one.text.startswith("到") for one in clause.words[i + 1 :])
             ahead = after.text not in ("了", "在", "于", "的", "点", "时") and not moved
             return ahead and before.text not in ("的", "被", "遭到", "受到")
     return True
@@ -89,7 +89,11 @@ def _bound(word: Word, before: Word, after: Word, sentence: str) -> bool:
         case "开始":
             return re.search("[从自由].*开始", sentence) is not None
         case "不同":
-            return re.search("根据|按照", sentence) is not None
+            return re.search("根据|按照|[稍略]有", sentence) is not None
+        case "多个" | "单个":
+            return "之一" in sentence
+        case "大人":
+            return is_noun(before)
         case "经常":
             return before.text in ("很", "不")
         case "出生" | "去世":

@@ -33,13 +33,16 @@ _INDEFINITE = re.compile(
 )
 _ASIDES = re.compile(
     "方法|方式有|其中|使用(情况|说明|者|权|寿命|次数)|即可|就可|可[将使以]|有很多|的是|[后时]$|时候"
-    "|以便.*$|^[^，]{0,4}$"
+    "|以便.*$|启用后"
 )
 """Where a verb that begins a clause is no instruction."""
+_NOT_DENIED = listed("states") | listed("unnegatable")
 _COVERBS = frozenset("把被在给向从跟对")
 _CLOSED = frozenset("把被在给向从跟对为用与于和由以将")
 _NO_OBJECT = frozenset(("的", "了", "着", "过", "、", "和", "或", "与", "不", "-", "/", "于"))
-_BEGUN = frozenset(("会", "能", "可以", "可", "将", "已", "已经", "曾", "被", "把", "让", "所"))
+_BEGUN = frozenset(
+    ("会", "能", "可以", "可", "将", "已", "已经", "曾", "被", "把", "让", "使", "所")
+)
 
 
 def negated(clause: Clause) -> list[Change]:
@@ -95,7 +98,7 @@ def _modal(words: Words, i: int, text: str) -> Change | None:
 def _have(words: Words, i: int, text: str) -> Change | None:
     """有 → 没有, 有一本 → 没有."""
     word, before, after = words[i], at(words, i - 1), at(words, i + 1)
-    if word.text != "有" or re.search("有[时的点限关效了过着待]|一[样族]", text):
+    if word.text != "有" or re.search("有(时(?!间)|[的点限关效了过着待])|一[样族]", text):
         return None
     if not _after_subject(words, i) or before.text in ("所", "只", "还"):
         return None
@@ -133,21 +136,30 @@ def _state(words: Words, i: int, text: str) -> Change | None:
         return None
     if after.text in ("的", "和", "与", "、", "或", "您的", "有") or after.text[0] in "了过着":
         return None
-    if text.endswith(("了", "过")) or any(one.text in _BEGUN for one in words[:i]):
+    begun = any(one.text in _BEGUN for one in words[:i]) or before.text in ("自行", "各自", "将值")
+    begun |= word.text.endswith("于") and any(map(is_verb, words[:i]))
+    if begun or text.endswith(("了", "过")):
         return None
     if word.text in listed("subjected") and not is_noun(before):
         return None
-    return Edit(word.start, word.start, "不是" if word.text == "来自" else "不")
+    if word.text == "来自":
+        return (
+            None
+            if "的" in [one.text for one in words[i:]]
+            else Edit(word.start, word.start, "不是")
+        )
+    return Edit(word.start, word.start, "不")
 
 
 def _perfect(words: Words, i: int, text: str) -> Change | None:
     """买了书 → 没买书, 去过日本 → 没去过日本, 已经吃了 → 还没吃."""
     verb, particle, after = words[i], at(words, i + 1), at(words, i + 2)
     experienced = verb.tag[0] in "vu" and len(verb.text) > 1 and verb.text.endswith("过")
-    if not (is_verb(verb) or experienced) or verb.text in listed("states") | listed("unnegatable"):
+    if not (is_verb(verb) or experienced) or verb.text in _NOT_DENIED:
         return None
     no = _no_before(words, i)
-    if no is None or verb.text in ("胜过", "难过", "好过"):
+    directional = verb.text in ("去", "来") and any(map(is_verb, words[:i]))
+    if no is None or directional or verb.text in ("胜过", "难过", "好过"):
         return None
     if experienced or particle.text == "过":
         done = at(words, i + (1 if experienced else 2)).text
@@ -192,8 +204,12 @@ def _command(words: Words, i: int, text: str) -> Change | None:
         "给",
         "跟",
     )
-    heads = "的" in text and len(words) <= 3
-    later = any(one.text in ("可", "会", "就", "即可") for one in words[i + 1 :])
+    heads = ("的" in text and len(words) <= 3) or words[-1].stop - words[0].start < 5
+    later = any(
+        one.text in ("可", "会", "就", "即可", "了")
+        or (one.text == "将" and is_verb(at(words, j + 1)))
+        for j, one in enumerate(words)
+    )
     if bound or heads or later or _ASIDES.search(text):
         return None
     return Edit(word.start, word.start, "不要")
@@ -202,7 +218,11 @@ def _command(words: Words, i: int, text: str) -> Change | None:
 def _place(words: Words, i: int, text: str) -> Change | None:
     """他在北京工作 → 他不在北京工作."""
     word, before, after = words[i], at(words, i - 1), at(words, i + 1)
-    if word.text != "在" or before.tag not in ("r", "n", "nz", "nr", "nrt", "nrfg"):
+    if (
+        word.text != "在"
+        or is_verb(at(words, i - 2))
+        or before.tag not in ("r", "n", "nz", "nr", "nrt", "nrfg")
+    ):
         return None
     rest = "".join(one.text for one in words[i + 1 :])
     if after.tag not in ("ns", "s", "nt", "n", "r") or _NO_PLACE.search(rest):
@@ -216,7 +236,7 @@ def _coverb(words: Words, i: int, text: str) -> Change | None:
     if not is_noun(before) or not after.text or re.search("了|而|过$", text):
         return None
     earlier = {one.text for one in words[:i]}
-    if earlier & {"是", "由", "被", "在", "把", "从", "于"}:
+    if earlier & {"是", "由", "被", "在", "把", "从", "于", "当"} or text.endswith(("后", "时")):
         return None
     if word.text == "被" and not earlier & {"会", "将", "可", "能", "可以"}:
         return Edit(word.start, word.start, "没有")

@@ -13,7 +13,9 @@ from pairsmith.augmenters.perturb.chinese_negating import negated
 from pairsmith.augmenters.perturb.chinese_words import clauses_of, written_as
 from pairsmith.augmenters.perturb.edits import Change, Edit, edits_of
 
-_ASKS = re.compile("[？?吗吧呢嘛么]|(.)[不没]\\1|有没有|是否|多少|[谁哪几啥咋]|什么(?!样)|怎")
+_ASKS = re.compile(
+    "[？?吗吧呢嘛]|(?<![那这多])么|(.)[不没]\\1|有没有|是否|多少|[谁哪几啥咋]|什么(?!样)|怎"
+)
 _ASKS_WHY = re.compile("为什么|为何|怎么[会就又还]|为啥")
 
 

@@ -43,7 +43,7 @@ _RUN = re.compile("[〇零一二三四五六七八九十百千万亿两]+")
 _FRACTION = re.compile(
     "([一二三四五六七八九十百千万]|[0-9]+)分之([一二两三四五六七八九十百]+|[0-9]+)(?![.0-9])"
 )
-_WEEKDAY = re.compile("(?:星期|礼拜|周)([一二三四五六])(?![个年月])")
+_WEEKDAY = re.compile("(?:星期|礼拜|周)[一二三四五六]")
 _GAINS = re.compile("[有买卖吃喝写花带养]")
 
 
@@ -70,7 +70,8 @@ def candidates(text: str) -> list[Change]:
         if number.start >= start and apart:
             found.append(number)
     found.sort()
-    seen = {value_of(number.text) for number in found}
+    seen = {value_of(match[0]) for match in re.finditer("[0-9]+", plain)}
+    seen |= {value_of(number.text) for number in found}
     changes: list[Change] = []
     for i, number in enumerate(found):
         old = value_of(number.text)
@@ -94,9 +95,10 @@ def _fixed(text: str, words: list[Word]) -> Iterator[Number]:
     for match in _CLOCK.finditer(text):
         yield Number(*match.span(1), match[1], tuple(_near(match[1], 1, 59)))
     for word in words:
-        if match := _WEEKDAY.fullmatch(word.text):
-            others = tuple(day for day in "一二三四五六" if day != match[1])
-            yield Number(word.stop - 1, word.stop, match[1], others)
+        if _WEEKDAY.fullmatch(word.text):
+            old = word.text[-1]
+            others = tuple(day for day in "一二三四五六" if day != old)
+            yield Number(word.stop - 1, word.stop, old, others)
     for match in _FRACTION.finditer(text):
         below, above = match[1], match[2]
         if below in ("百", "千", "万"):

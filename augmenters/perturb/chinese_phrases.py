@@ -25,18 +25,19 @@ _MOST = 6
 _HAN = re.compile("[\u4e00-\u9fff]")
 _FOREIGN = "".join(sorted(chain.from_iterable(listed("foreign"))))
 _NAME = f"[{_FOREIGN}]"
-_START = (
-    "(?:(?<![\u4e00-\u9fff])|(?<=[的在于与和是由对为及从至向到以被把将让给但而了有叫像比跟同或即自"
+_BEGIN = (
+    "(?:(?<![\u4e00-\u9fff·•‧・])|(?<=[的在于与和是由对为及从至向到以被把将让给但而了有叫像比跟同或即自"
     "员家手者人师长父母子女儿弟友爵士星客国]))"
 )
-_STOP = (
+_STOP = re.compile(
     "(?:(?![\u4e00-\u9fff·•‧・a-z])|(?=[的在于与和是由对为及从至向到以被把将让给但而了有叫像比跟同或"
     "即曾出担获创执制发等都也则共去加成主演饰编撰写设说认指任击输赢率领取]))"
 )
 """What stands around a name: no character of another one that is not listed."""
-_CHAIN = re.compile(f"{_START}{_NAME}{{2,7}}(?:[·•‧・]{_NAME}{{1,8}})+{_STOP}")
+_START = re.compile(_BEGIN)
+_CHAIN = re.compile(f"(?<![·•‧・]){_NAME}{{2,7}}(?:[·•‧・]{_NAME}{{1,8}})+(?![·•‧・a-z])")
 _PLACE = re.compile(
-    f"{_START}(?:[新东西南北]|北卡|南卡)?({_NAME}{{2,6}})(州|市|郡|县|省|镇|岛|河|湖|山脉)"
+    f"{_BEGIN}(?:[新东西南北]|北卡|南卡)?({_NAME}{{2,6}})(州|市|郡|县|省|镇|岛|河|湖|山脉)"
 )
 _OFFICE = re.compile("(" + "|".join(sorted(listed("offices"))) + ")$")
 _GENERIC = re.compile(
@@ -44,7 +45,7 @@ _GENERIC = re.compile(
     "|.{2,3}$"
 )
 """Organisations without a name: 上市公司, 音乐学院."""
-_POINTS = frozenset("·•‧・")
+_PLACES = listed("countries") | listed("cities")
 _TITLE = re.compile("《[^《》「」]{1,30}》")
 _LABEL = re.compile("「[^「」『』，。！？；：,.!?;:=<>]{1,30}」")
 _SHOWN_AS = re.compile(
@@ -58,7 +59,8 @@ def mentions(text: str) -> list[Mention]:
     """Return the names in a Chinese text, in their order, none in another."""
     plain = simplified(text)
     found: list[Mention] = []
-    for mention in (*_quoted(plain), *_foreign(plain), *_known(words_of(text))):
+    words = words_of(text)
+    for mention in (*_quoted(plain), *_foreign(plain, words), *_known(words)):
         if all(mention.stop <= one.start or one.stop <= mention.start for one in found):
             found.append(mention)
     return sorted(found)
@@ -89,9 +91,18 @@ def _quoted(text: str) -> Iterator[Mention]:
             yield Mention(*match.span(), f"label {kind}")
 
 
-def _foreign(text: str) -> Iterator[Mention]:
+def _foreign(text: str, words: list[Word]) -> Iterator[Mention]:
+    unknown = {"x", "nr", "nrt", "ns", "ng", "zg"}
+    begins = {one.stop for one in words if one.tag not in unknown}
+    ends = {one.start for one in words if one.tag not in unknown}
     for match in _CHAIN.finditer(text):
-        yield Mention(*match.span(), "person, full name")
+        start, stop = match.span()
+        start += 2 * match[0].startswith("哥哥")
+        stop -= 2 * match[0].endswith("博士")
+        if (start in begins or _START.match(text, start)) and (
+            stop in ends or _STOP.match(text, stop)
+        ):
+            yield Mention(start, stop, "person, full name")
     for match in _PLACE.finditer(text):
         if match[1] not in listed("countries") and match[0] not in listed("nowhere"):
             yield Mention(*match.span(), f"place {match[2]}")
@@ -103,11 +114,11 @@ def _known(words: list[Word]) -> Iterator[Mention]:
         office = _OFFICE.search(word.text)
         if office and word.tag == "nt" and not _GENERIC.match(word.text):
             yield Mention(word.start, word.stop, f"organisation {office[1]}")
-        elif word.text in listed("countries") or word.text in listed("cities"):
+        elif word.text in _PLACES and _alone(before, NO_WORD):
+            kind = "country" if word.text in listed("countries") else "city"
             if after.text in listed("offices"):
                 yield Mention(word.start, after.stop, f"organisation {after.text}")
-            elif after.text not in listed("compounds") and after.text[:1] not in tuple("语文式裔"):
-                kind = "country" if word.text in listed("countries") else "city"
+            elif after.text not in listed("compounds"):
                 yield Mention(word.start, word.stop, f"place {kind}")
         elif (kind := person(word)) and _alone(before, after):
             yield Mention(word.start, word.stop, kind)
@@ -115,16 +126,23 @@ def _known(words: list[Word]) -> Iterator[Mention]:
 
 def _alone(before: Word, after: Word) -> bool:
     """Return whether a name is not part of a longer one that jieba cut."""
-    end = before.text[-1:]
-    unknown = before.tag == "x" and _HAN.match(end)
-    goes_on = after.tag in ("x", "nr", "nrt", "ns", "ng", "zg") and re.match(_NAME, after.text)
-    return not (unknown or goes_on or re.match(f"{_NAME}|[·•‧・]", end) or after.text in _POINTS)
+    return not (_goes_on(before, before.text[-1:]) or _goes_on(after, after.text[:1]))
+
+
+def _goes_on(word: Word, sign: str) -> bool:
+    """Return whether a word whose nearer end is `sign` may belong to the name beside it."""
+    if word.text in ("·", "•", "‧", "・"):
+        return True
+    if word.tag in ("x", "ng", "zg"):
+        return _HAN.match(sign) is not None
+    known = word.text in _PLACES
+    return word.tag in ("nr", "nrt", "ns") and not known and sign in _FOREIGN
 
 
 def person(word: Word) -> str:
     """Return the kind of person that a word names, "" for none."""
     name, given = word.text, word.text[1:]
-    if not word.tag.startswith("nr"):
+    if not word.tag.startswith("nr") or name in listed("cities") | listed("countries"):
         return ""
     if name in listed("given") and len(name) > 1:
         return "person, given name"

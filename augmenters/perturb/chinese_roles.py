@@ -84,7 +84,9 @@ def _acting(clause: Clause) -> Iterator[Pair]:
         target = _person(words, i + 1)
         if acts and target:
             after = at(words, i + 1 + len(target))
-            if _may_follow(after, verb):
+            apposed = len(target) > 1 and after.tag[0] in "nx"
+            all_of_them = any(one.text == "都" for one in words[:i])
+            if _may_follow(after, verb) and not apposed and not all_of_them:
                 yield _span(subject), _span(target)
             return
 
@@ -112,7 +114,7 @@ def _compared(clause: Clause) -> Iterator[Pair]:
         if words[i].text != "比":
             continue
         left = words[:i]
-        while len(left) > 1 and (left[0].tag in ("c", "t") or left[0].text == "因为"):
+        while len(left) > 1 and left[0].tag in ("c", "t") and left[1].text != "的":
             left = left[1:]
         right: tuple[Word, ...] = ()
         for word in words[i + 1 :]:
@@ -136,7 +138,12 @@ def _from_to(clause: Clause) -> Iterator[Pair]:
         start, end = words[i + 1], words[i + 3]
         goes = words[i].text in ("从", "由") and words[i + 2].text in listed("arrivals")
         places = all(one.tag in ("ns", "nr", "r", "s") for one in (start, end))
-        known = start.text not in ("这", "那", "此", "头", "这里", "那里") and end.text != "这"
+        after = at(words, i + 4).text
+        known = (
+            after != "的"
+            and start.text not in ("这", "那", "此", "头", "这里", "那里")
+            and end.text != "这"
+        )
         if goes and places and known:
             yield start[:2], end[:2]
 

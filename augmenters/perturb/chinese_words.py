@@ -35,8 +35,12 @@ class Clause(NamedTuple):
 
     @property
     def text(self) -> str:
-        """Return its words, joined."""
-        return "".join(word.text for word in self.words)
+        """Return its words, joined; of quoted names the quotation marks."""
+        quoted = (word.text[0] in "《「『“" for word in self.words)
+        return "".join(
+            word.text[0] + word.text[-1] if aside else word.text
+            for word, aside in zip(self.words, quoted, strict=True)
+        )
 
 
 @cache
@@ -65,8 +69,19 @@ def _lists() -> dict[str, list[str]]:
 _KANA = re.compile("[\u3041-\u3096\u30a1-\u30fa]")
 _GLUED = re.compile(
     "(我|你|他|她|它|您)(?![们国人家好俩市省方妈爸]).{1,2}|([这那])是|(很|非常)(?![多少快久]).{1,3}"
+    "|(没)(?![有事人用钱电空什关能法收落错准完想得多]).+|(不太|不怎么).+|(请)[别勿].*|(非)空"
 )
 """What rjieba takes for one word, and what the first word of it is."""
+_TAGS = {
+    "很": "d",
+    "非常": "d",
+    "您": "r",
+    "不太": "d",
+    "不怎么": "d",
+    "没": "v",
+    "请": "v",
+    "非": "h",
+}
 
 
 def words_of(text: str) -> list[Word]:
@@ -88,10 +103,15 @@ def words_of(text: str) -> list[Word]:
             words.append(Word(at - 1, at + 2, "出生于", "v"))
             at += 2
             continue
+        if tag == "r" and before.text == "一" and word[0] in listed("classifiers"):  # 一 本书
+            words[-1] = Word(before.start, at + 1, f"一{word[0]}", "m")
+            word, at = word[1:], at + 1
         glued = _GLUED.fullmatch(word) if before.text not in ("其", "吉") else None
         first = glued[glued.lastindex or 0] if glued else ""
+        if word == "很快" and before.text == "得":
+            first = "很"
         for part, its in [(first, "r"), *tagged(word[len(first) :])] if first else [(word, tag)]:
-            words.append(Word(at, at + len(part), part, "d" if part in ("很", "非常") else its))
+            words.append(Word(at, at + len(part), part, _TAGS.get(part, its)))
             at += len(part)
     return words
 

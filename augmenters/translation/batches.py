@@ -153,9 +153,11 @@ class BatchedTranslator(Generic[Token]):
             return engine.generate([tokens[row] for row in rows], limit, decoding, drawn)
 
         most = batch_tokens or engine.batch_tokens
-        # Several batches for each worker, so that none idles while another has the last one.
-        busy = -(-sum(lengths) // (4 * engine.workers)) if engine.workers > 1 else most
-        most = min(most, self._most or most, max(busy, MIN_BATCH_TOKENS))
+        if engine.workers > 1 and not decoding.samples:
+            # Several batches for each worker, so that none idles while another has the last one.
+            # Sampled outputs may depend on their batch: those must not depend on the machine.
+            most = min(most, max(-(-sum(lengths) // (4 * engine.workers)), MIN_BATCH_TOKENS))
+        most = min(most, self._most or most)
         results, held = run_batches(run, lengths, most, engine.workers)
         if held < most:
             self._most = held

@@ -1,5 +1,6 @@
 """Translation by transformers' Marian: the reference that the fast engine is compared with."""
 
+import pickle
 from pathlib import Path
 
 from pairsmith.augmenters.translation.quiet import quiet
@@ -31,11 +32,18 @@ class TransformersEngine:
         try:
             with quiet():
                 self._tokenizer = transformers.MarianTokenizer.from_pretrained(folder)
-                model = transformers.MarianMTModel.from_pretrained(folder, dtype=torch.float32)
-        except (OSError, ValueError, RuntimeError, KeyError) as error:
-            raise UserError(
-                f"transformers cannot load {folder}: {str(error).strip().splitlines()[0]}"
-            ) from error
+                model, loading = transformers.MarianMTModel.from_pretrained(
+                    folder, dtype=torch.float32, output_loading_info=True
+                )
+        except (
+            *(OSError, ValueError, RuntimeError, KeyError, EOFError, pickle.UnpicklingError),
+            require("safetensors", extra="translate").SafetensorError,
+        ) as error:
+            why = (str(error).strip() or "it is cut short").splitlines()[0]
+            raise UserError(f"transformers cannot load {folder}: {why}") from error
+        if missing := loading["missing_keys"]:
+            # transformers would make them up at random.
+            raise UserError(f"{folder}: the checkpoint lacks {min(missing)} and perhaps more")
         self.model = model.eval().to(device)
         # A checkpoint's own settings for generation (Opus-MT: 4 or 6 beams) are not ours.
         self.model.generation_config.update(num_beams=1, max_length=None)

@@ -94,12 +94,14 @@ def converted_positions(folder: Path) -> int:
 
 def _download(name: str) -> Path:
     hub = require("huggingface_hub", extra="translate")
-    http = require("httpx", extra="translate")
+    download = hub.snapshot_download
+    # The hub's own error is also one of its HTTP client's, which is another in every version.
+    client_errors = hub.errors.HfHubHTTPError.__bases__
     try:
-        folder = Path(hub.snapshot_download(name, allow_patterns=_WANTED))
+        folder = Path(download(name, allow_patterns=_WANTED))
         if not any((folder / weights).is_file() for weights in (WEIGHTS[0], "model.bin")):
-            folder = Path(hub.snapshot_download(name, allow_patterns=[*_WANTED, WEIGHTS[1]]))
-    except (OSError, ValueError, http.HTTPError, hub.errors.HfHubHTTPError) as error:
+            folder = Path(download(name, allow_patterns=[*_WANTED, WEIGHTS[1]]))
+    except (OSError, ValueError, *client_errors) as error:
         why = " ".join(str(error).split("\n")[0].split()).rstrip(".")
         raise UserError(
             f"no translation model {name!r}: there is no such folder here, and the Hugging Face "

@@ -64,6 +64,8 @@ def main(data: Path) -> None:
         "help_zh": help_pages(data / "parallel/libreoffice_help_en_zh.parquet"),
     }
     for name, documents in corpus.items():
+        lang = pa.array([name[-2:]] * len(documents))
+        documents = documents.append_column("lang", lang)
         save(documents, HERE / "corpus" / f"{name}.parquet", row_group_size=100)
     seen = {key for documents in corpus.values() for key in sentence_keys(documents["text"])}
 

@@ -6,7 +6,7 @@ pairsmith=.venv/bin/pairsmith
 here=examples/demo
 
 rm -rf demo
-"$pairsmith" build quickstart --input "$here/corpus/*.parquet" --output demo/pairs
+"$pairsmith" build "$here/recipe.py:demo" --input "$here/corpus/*.parquet" --output demo/pairs
 # Evaluates before the first and after the last step: no run has a million.
 "$pairsmith" train demo/pairs --model static::256 --output demo/model --evaluate-every 1000000 \
   --intent "$here/eval/intents_en.parquet" \

@@ -120,14 +120,15 @@ def test_what_the_user_can_mend_is_one_line_and_leaves_nothing(
         assert expected in refused(output, *arguments)
 
 
-def test_an_existing_folder_is_refused_and_kept(
+def test_a_dataset_of_other_inputs_is_refused_and_kept(
     tmp_path: Path, corpus: Path, refused: Callable[..., str]
 ) -> None:
     output = tmp_path / "out"
     assert pairsmith("build", "context", "--input", corpus, "--output", output).returncode == 0
     before = {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
-    line = refused(output, "context", "--input", corpus)
-    assert "already holds a finished dataset" in line
+    other = write_parquet(tmp_path / "other.parquet", documents(9))
+    line = refused(output, "context", "--input", other)
+    assert "already holds a finished dataset of other inputs" in line
     assert {path: path.read_bytes() for path in output.rglob("*") if path.is_file()} == before
 
 
@@ -307,6 +308,6 @@ def test_help_shows_an_example(command: str) -> None:
 def test_an_unknown_command_names_the_known_ones() -> None:
     done = pairsmith("biuld")
     assert done.returncode == 2
-    assert "there are build, verify, train, evaluate" in done.stderr
+    assert "there are augmenters, build, verify, train, evaluate, vocabulary" in done.stderr
     assert pairsmith().returncode == 2
     assert "COMMAND" in pairsmith("--help").stdout

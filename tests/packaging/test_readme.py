@@ -85,3 +85,24 @@ def test_every_top_level_folder_is_in_the_tree(checkout: Path) -> None:
     listed = set(re.findall(r"(\w+)/ ", text.split("## How data flows")[1].split("## Your")[0]))
     folders = ("schemas", "augmenters", "pipelines", "training", "commands", "tests")
     assert listed == {*folders, "benchmarks", "examples", "docs"}
+
+
+@pytest.mark.checkout
+def test_the_guide_to_augmenters_runs_as_one_program(checkout: Path, tmp_path: Path) -> None:
+    blocks = BLOCK.findall((checkout / "docs" / "augmenters.md").read_text())
+    program = "\n".join(code for language, code in blocks if language == "python")
+    assert len(blocks) >= 4
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.checkout
+def test_the_guide_to_augmenters_names_them_all(checkout: Path) -> None:
+    import pairsmith.augmenters as public
+
+    text = (checkout / "docs" / "augmenters.md").read_text()
+    for name in public.__all__:
+        if hasattr(getattr(public, name), "keeps_meaning") and "Augmenter" not in name:
+            assert re.search(rf"[`( ]{name}[`(]", text), name

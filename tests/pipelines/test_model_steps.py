@@ -164,3 +164,23 @@ def test_perturbed_negatives_do_not_depend_on_how_rows_are_batched(
     for name, rows in (("one", 4096), ("many", 5)):
         run(tmp_path, name, recipe, batch_rows=rows)
     assert sums(tmp_path / "one") == sums(tmp_path / "many")
+
+
+def test_a_step_makes_no_view_of_a_text_that_is_known_to_be_in_another_language(
+    tmp_path: Path, model: Model
+) -> None:
+    class English(Model):
+        languages = ("en",)
+
+    rows = [
+        {"doc_id": str(n), "text": f"Text number {n}.", "lang": lang}
+        for n, lang in enumerate(["en", "en-GB", "EN", "zh", "zh-Hant", None, "fr"])
+    ]
+    recipe = Recipe((Pair("modelled", View(), View(English(model.calls))),), gates=())
+    files = [str(write_jsonl(tmp_path / "in.jsonl", rows))]
+    dataset = build(recipe, "test", files, tmp_path / "out")
+    assert set(dataset.read()["source_id"].to_pylist()) == {"0", "1", "2", "5"}
+    refused = {row["source_id"]: row["reason"] for row in rejected(dataset, "dropped")}
+    reason = "modelled: no positive view: not in en"
+    assert refused == dict.fromkeys(("3", "4", "6"), reason)
+    assert len(model.calls.logged()) == 4

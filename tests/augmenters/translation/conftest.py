@@ -12,6 +12,14 @@ WORDS = ["the", "cat", "dog", "sees", "a", "red", "blue", "small", "big", "house
 SYLLABLES = ["ba", "ke", "lo", "mi", "ru", "sta", "tion", "ver", "zen", "qua", "hou", "du"]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """Keep converted models out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PAIRSMITH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny_models():
     """Return the folder of the two models that the repository holds."""
@@ -19,7 +27,17 @@ def tiny_models():
 
 
 @pytest.fixture(scope="session")
-def checkpoints():
+def _one_thread():
+    """Let torch use one core: the models are small, and waiting for others costs more."""
+    torch = pytest.importorskip("torch", reason="needs torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def checkpoints(_one_thread):
     """Return the folders of two trained Marian checkpoints beside the checkout, or skip."""
     folder = Path(os.environ.get("PAIRSMITH_SHARED", ROOT.parent / "shared")) / "models"
     if not folder.is_dir():
@@ -37,9 +55,8 @@ def tatoeba(shared_data):
 
 
 @pytest.fixture(scope="session")
-def make_marian():
+def make_marian(_one_thread):
     """Return a function that writes a small Marian checkpoint of random weights into a folder."""
-    pytest.importorskip("torch", reason="needs torch")
     return _make_marian
 
 

@@ -121,6 +121,15 @@ def test_every_worker_gets_a_share_of_the_batches():
     assert len(engine.batches) >= 8
 
 
+def test_sampled_batches_are_the_same_on_any_number_of_cores():
+    cut = []
+    for workers in (1, 4):
+        engine = FakeEngine(batch_tokens=400, workers=workers)
+        translate(engine, [f"{number} b c" for number in range(300)], Decoding(temperature=1.0))
+        cut.append(sorted(engine.batches))
+    assert cut[0] == cut[1]
+
+
 def test_nothing_to_translate_asks_nothing():
     engine = FakeEngine()
     assert translate(engine, []) == ([], [], [])

@@ -43,6 +43,46 @@ def test_a_checkpoint_is_converted_once_and_then_found(marian, tmp_path):
     assert len(conversions(tmp_path)) == 2
 
 
+def test_a_checkpoint_can_be_named_as_the_model_and_is_converted_on_first_use(
+    marian, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PAIRSMITH_CACHE", str(tmp_path))
+    texts = ["the cat sees the dog.", "a red house."]
+    made, expected = (
+        Model(str(marian), engine, device="cpu", compute_type="float32", threads=1)
+        .translator()
+        .translate(texts, Decoding(), [0, 0])
+        for engine in ("ctranslate2", "transformers")
+    )
+    assert made == expected
+    assert len(conversions(tmp_path / "models")) == 1
+
+
+def test_a_damaged_checkpoint_is_one_line(marian, tmp_path):
+    checkpoint = shutil.copytree(marian, tmp_path / "copy")
+    weights = checkpoint / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:5000])
+    with pytest.raises(UserError, match=r"transformers cannot load .*copy: ") as caught:
+        Model(str(checkpoint), "transformers", device="cpu").translator()
+    assert "\n" not in str(caught.value)
+    weights.unlink()
+    for data in (b"", b"not a pickle"):
+        (checkpoint / "pytorch_model.bin").write_bytes(data)
+        with pytest.raises(UserError, match=r"transformers cannot load .*copy: .") as caught:
+            converted(checkpoint, "int8", tmp_path / "cache")
+        assert "\n" not in str(caught.value)
+
+
+def test_weights_that_a_checkpoint_lacks_are_not_made_up(marian, tmp_path):
+    safetensors = pytest.importorskip("safetensors.torch")
+    checkpoint = shutil.copytree(marian, tmp_path / "copy")
+    weights = safetensors.load_file(checkpoint / "model.safetensors")
+    del weights["model.encoder.layers.0.fc1.weight"]
+    safetensors.save_file(weights, checkpoint / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UserError, match=r"lacks model\.encoder\.layers\.0\.fc1\.weight"):
+        Model(str(checkpoint), "transformers", device="cpu").translator()
+
+
 def test_a_changed_checkpoint_is_converted_anew(marian, make_marian, tmp_path):
     folder = converted(marian, "int8", tmp_path)
     other = make_marian(tmp_path / "checkpoint", seed=1)

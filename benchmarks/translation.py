@@ -1,0 +1,223 @@
+"""Back-translation against nlpaug and against transformers, and what a million pairs cost.
+
+    python benchmarks/translation.py [--there MODEL --back MODEL] [--texts sentences.parquet]
+        [--cpu-price 0.04] [--gpu-price 2.50] [--rows 320] [--runs 5]
+
+Same models, same sentences, same run; the contenders take turns. On a CPU everything is pinned to
+one core. nlpaug gets lists of 32, as its users do; the plain loop sorts by length and translates
+32 at a time, greedily. Both stop a translation that does not end after 128 tokens, pairsmith after
+twice the source's tokens plus 20, and then makes no view of it. Loading and the first call are not
+timed. Prices are dollars an hour, of one core and of one GPU; the GPU row is measured only where
+there is one.
+"""
+
+import argparse
+import os
+import platform
+import statistics
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+LIST = 32
+MOST_TOKENS = 128
+
+
+def main() -> None:
+    """Print two Markdown tables."""
+    options = arguments()
+    core = pin()
+    import torch
+
+    torch.set_num_threads(1)
+    warnings.filterwarnings("ignore")
+    texts = sentences(options.texts, options.rows)
+    names = ("ctranslate2", "transformers", "torch", "nlpaug", "numpy")
+    print(
+        f"{platform.machine()}, Python {platform.python_version()}, pinned to core {core}; ", end=""
+    )
+    print(", ".join(f"{name} {version(name)}" for name in names))
+    words = sum(len(text.split()) for text in texts)
+    print(f"{len(texts)} English sentences, {words / len(texts):.1f} words each; {options.there}\n")
+
+    tokens = count_tokens(options.there, options.back, texts)
+    contest = contenders(options.there, options.back, texts, "cpu")
+    seconds = race(contest, options.runs)
+    print("| CPU, one core | round trips/s (range) | tokens/s | x nlpaug | x transformers |")
+    print("|---|---|---|---|---|")
+    for name, times in seconds.items():
+        middle = statistics.median(times)
+        ratios = [statistics.median(seconds[peer]) / middle for peer in list(seconds)[:2]]
+        print(
+            f"| {name} | {rate(len(texts), times)} | {tokens / middle:,.0f} "
+            f"| {ratios[0]:.2f} | {ratios[1]:.2f} |"
+        )
+    measured = {
+        "CPU core, int8": (statistics.median(list(seconds.values())[-1]), options.cpu_price)
+    }
+    if torch.cuda.is_available():
+        ours = list(contenders(options.there, options.back, texts * 8, "cuda").items())[-1:]
+        (times,) = race(dict(ours), options.runs).values()
+        measured["GPU, float16"] = (statistics.median(times) / 8, options.gpu_price)
+    print("\n| | pairs/hour | dollars/hour | pairs/hour per dollar/hour | dollars/million pairs |")
+    print("|---|---|---|---|---|")
+    for name, (taken, price) in measured.items():
+        pairs = len(texts) / taken * 3600
+        cost = price / pairs * 1e6
+        print(f"| {name} | {pairs:,.0f} | {price:.2f} | {pairs / price:,.0f} | {cost:,.2f} |")
+    if "GPU, float16" not in measured:
+        print(f"| GPU, float16 | no GPU here | {options.gpu_price:.2f} | | |")
+
+
+def arguments() -> argparse.Namespace:
+    """Return the command line's settings."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    models = SHARED / "models"
+    parser.add_argument("--there", default=str(models / "marian-tiny-en-fr"))
+    parser.add_argument("--back", default=str(models / "marian-tiny-fr-en"))
+    parser.add_argument(
+        "--texts", type=Path, default=SHARED / "data" / "parallel" / "tatoeba_en_fr.parquet"
+    )
+    parser.add_argument("--rows", type=int, default=320)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--cpu-price", type=float, default=0.04)
+    parser.add_argument("--gpu-price", type=float, default=2.5)
+    options = parser.parse_args()
+    for path in (options.there, options.back, options.texts):
+        if not Path(path).exists():
+            raise SystemExit(f"no {path}: give --there, --back (Marian checkpoints) and --texts")
+    return options
+
+
+def pin() -> int | str:
+    """Keep this process on one core with one thread, where the system can, and return which."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TOKENIZERS_PARALLELISM"):
+        os.environ[name] = "1" if name != "TOKENIZERS_PARALLELISM" else "false"
+    if not hasattr(os, "sched_setaffinity"):
+        return "(this system cannot pin)"
+    core = max(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {core})
+    return core
+
+
+def sentences(path: Path, rows: int) -> list[str]:
+    """Return `rows` distinct texts of a Parquet file's column `en` or `text`, spread over it."""
+    table = pq.read_table(path)
+    column = "en" if "en" in table.column_names else "text"
+    texts = sorted({text for text in table[column].to_pylist() if 6 <= len(text.split()) <= 40})
+    chosen = np.random.default_rng(17).choice(len(texts), rows, replace=False)
+    return [texts[i] for i in chosen.tolist()]
+
+
+def contenders(
+    there: str, back: str, texts: list[str], device: str
+) -> dict[str, Callable[[], Any]]:
+    """Return what makes a round trip of all texts, by name; ours with the fastest last."""
+    from nlpaug.augmenter.word import BackTranslationAug
+
+    from pairsmith.augmenters import BackTranslate
+
+    peer = BackTranslationAug(there, back, device=device, batch_size=LIST, max_length=MOST_TOKENS)
+    plain = [load(model, device) for model in (there, back)]
+    array, keys = pa.array(texts), np.arange(len(texts), dtype=np.uint64)
+    threads = 1 if device == "cpu" else 0
+
+    def ours(engine: Any, compute_type: str) -> Callable[[], Any]:
+        translate = BackTranslate(
+            models=(there, back),
+            engine=engine,
+            device="cuda" if device == "cuda" else "cpu",
+            compute_type=compute_type,
+            threads=threads,
+        )
+        translate.setup()
+        return lambda: translate(array, keys)
+
+    made = {
+        "nlpaug BackTranslationAug, lists of 32": lambda: [
+            peer.augment(texts[i : i + LIST]) for i in range(0, len(texts), LIST)
+        ],
+        "transformers, sorted, 32 at a time": lambda: round_trip(texts, *plain),
+    }
+    if device == "cpu":
+        made["pairsmith, transformers"] = ours("transformers", "float32")
+        made["pairsmith, CTranslate2 float32"] = ours("ctranslate2", "float32")
+    made["pairsmith, CTranslate2"] = ours("ctranslate2", "auto")
+    return made
+
+
+def load(model: str, device: str) -> tuple[Any, Any]:
+    """Return a Marian tokenizer and model of transformers."""
+    from transformers import MarianMTModel, MarianTokenizer
+
+    return MarianTokenizer.from_pretrained(model), MarianMTModel.from_pretrained(model).eval().to(
+        device
+    )
+
+
+def round_trip(texts: list[str], there: tuple[Any, Any], back: tuple[Any, Any]) -> list[str]:
+    """Return the texts translated there and back by transformers."""
+    return translated(translated(texts, *there), *back)
+
+
+def translated(texts: list[str], tokenizer: Any, model: Any) -> list[str]:
+    """Return the texts translated by transformers, sorted by length, 32 at a time, greedily."""
+    import torch
+
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    out = [""] * len(texts)
+    for start in range(0, len(texts), LIST):
+        rows = order[start : start + LIST]
+        batch = tokenizer([texts[i] for i in rows], return_tensors="pt", padding=True)
+        with torch.inference_mode():
+            ids = model.generate(
+                **batch.to(model.device), num_beams=1, do_sample=False, max_length=MOST_TOKENS
+            )
+        decoded = tokenizer.batch_decode(ids, skip_special_tokens=True)
+        for i, text in zip(rows, decoded, strict=True):
+            out[i] = text
+    return out
+
+
+def count_tokens(there: str, back: str, texts: list[str]) -> int:
+    """Return how many tokens transformers writes for one round trip of the texts."""
+    total = 0
+    for model in (there, back):
+        tokenizer, weights = load(model, "cpu")
+        texts = translated(texts, tokenizer, weights)
+        total += sum(len(ids) for ids in tokenizer(text_target=texts).input_ids)
+    return total
+
+
+def race(contest: dict[str, Callable[[], Any]], runs: int) -> dict[str, list[float]]:
+    """Return the seconds of the runs of each, in turns, after one that is not timed."""
+    for run in contest.values():
+        run()
+    seconds: dict[str, list[float]] = {name: [] for name in contest}
+    for _ in range(runs):
+        for name, run in contest.items():
+            start = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - start)
+        print(".", end="", flush=True, file=sys.stderr)
+    print(file=sys.stderr)
+    return seconds
+
+
+def rate(rows: int, seconds: list[float]) -> str:
+    """Return the median rate and the range of rates."""
+    low, middle, high = (rows / f(seconds) for f in (max, statistics.median, min))
+    return f"{middle:,.1f} ({low:,.1f}–{high:,.1f})"
+
+
+if __name__ == "__main__":
+    main()

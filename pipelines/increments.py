@@ -1,0 +1,120 @@
+"""Building over a finished dataset: what would come out the same is not made again.
+
+A shard comes out the same when its parts, the recipe and the libraries are the same; then its files
+are those of the dataset before. What models made is found in the cache, whatever else has changed.
+The rest is made anew, since a kernel makes a row faster than a file gives it back.
+"""
+
+import functools
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+import pyarrow as pa
+
+from pairsmith.augmenters.cache import Tally, tally
+from pairsmith.pipelines.accounts import ShardResult
+from pairsmith.pipelines.shards import SCHEMAS, Tag, fill_shard
+from pairsmith.pipelines.transforms import Job, report_shard
+from pairsmith.schemas import put
+from pairsmith.schemas.dataset import sha256_file
+
+INCREMENTS = "increments.json"
+"""Beside the manifest: what the next build over this dataset needs. It may be removed."""
+
+
+class Reused(NamedTuple):
+    """What a build did not make again."""
+
+    shards: int
+    of_shards: int
+    views: int
+    """Of models, found in the cache."""
+    of_views: int
+
+    def __str__(self) -> str:
+        """Return it as one line; empty when there was nothing to use again."""
+        told = [f"{self.shards:,} of {self.of_shards:,} shards"] * bool(self.shards)
+        if self.views:
+            told.append(f"{self.views:,} of {self.of_views:,} views by models, from the cache")
+        return " and ".join(told)
+
+
+def fill_or_reuse(job: Job, number: int, parts: Sequence[tuple[Tag, pa.RecordBatch]]) -> bytes:
+    """Make the files of a shard, or take those there are; return the result as JSON."""
+    made_from = _digest(job, number, parts)
+    before = tally(job.recipe.steps)
+    known = _known(job.previous).get(str(number), {}) if job.previous else {}
+    result = None
+    if known.get("made_from") == made_from:
+        result = _reuse(job, ShardResult.from_data(known["result"]))
+    reused = result is not None
+    if result is None:
+        result = fill_shard(number, parts, job.recipe, job.output, job.batch_rows)
+    report_shard(job, result)
+    views = tally(job.recipe.steps) - before
+    told = {"number": number, "made_from": made_from, "reused": reused, "views": list(views)}
+    return orjson.dumps({**told, "result": result.as_data()})
+
+
+def write_increments(folder: Path, results: Iterable[dict[str, Any]]) -> None:
+    """Keep what the next build over this dataset needs."""
+    kept = {
+        str(r["number"]): {"made_from": r["made_from"], "result": r["result"]}
+        for r in results
+        if "made_from" in r
+    }
+    if kept:
+        put(folder / INCREMENTS, orjson.dumps(kept, option=orjson.OPT_SORT_KEYS))
+
+
+def count_reused(results: Iterable[dict[str, Any]]) -> Reused:
+    """Return what the shards of a build did not make again."""
+    shards = [result for result in results if "made_from" in result]
+    views = sum((Tally(*shard["views"]) for shard in shards), Tally(0, 0))
+    reused = sum(shard["reused"] for shard in shards)
+    return Reused(reused, len(shards), views.kept, views.kept + views.made)
+
+
+def _digest(job: Job, number: int, parts: Sequence[tuple[Tag, pa.RecordBatch]]) -> str:
+    """Return a hash of all that decides the files of a shard."""
+    total = hashlib.sha256(f"{job.stamp} {number}".encode())
+    for tag, schema in SCHEMAS.items():
+        batches = [batch for other, batch in parts if other == tag]
+        table = pa.Table.from_batches(batches, schema)
+        order = [(f.name, "ascending") for f in schema if not pa.types.is_nested(f.type)]
+        # Rows as they are written depend on no chunk, offset or unused bitmap.
+        for row in table.sort_by(order).to_pylist():
+            total.update(orjson.dumps(row))
+        total.update(tag.encode())
+    return total.hexdigest()
+
+
+def _reuse(job: Job, result: ShardResult) -> ShardResult | None:
+    """Link the files of the previous shard to their new place; None when they are not as listed."""
+    for file in result.files.values():
+        old, new = Path(job.previous, file.path), Path(job.output, file.path)
+        if not old.is_file() or sha256_file(old) != file.sha256:
+            return None
+        new.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            new.unlink()
+        try:
+            os.link(old, new)
+        except OSError:  # another file system, or one without links
+            shutil.copyfile(old, new)
+    return result
+
+
+@functools.cache
+def _known(previous: str) -> dict[str, Any]:
+    path = Path(previous) / INCREMENTS
+    with suppress(OSError, orjson.JSONDecodeError):
+        known = orjson.loads(path.read_bytes())
+        return known if isinstance(known, dict) else {}
+    return {}

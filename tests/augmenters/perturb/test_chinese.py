@@ -1,0 +1,422 @@
+"""Perturbations of Chinese texts: each rule on sentences, and what holds of any text."""
+
+import json
+from collections import Counter
+from importlib import resources
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from pairsmith.augmenters.perturb import (
+    AntonymSwap,
+    Negation,
+    NumberChange,
+    PhraseSwap,
+    RoleSwap,
+    chinese_antonyms,
+    chinese_negation,
+    chinese_numbers,
+    chinese_phrases,
+    chinese_roles,
+)
+from pairsmith.augmenters.perturb.chinese_characters import SIMPLIFIED, TRADITIONAL
+from pairsmith.augmenters.perturb.chinese_numerals import value_of
+from pairsmith.augmenters.perturb.chinese_words import clauses_of, words_of
+from pairsmith.augmenters.perturb.edits import apply, edits_of
+from pairsmith.augmenters.perturb.phrases import Phrase
+from tests.augmenters.properties import check_golden, check_properties
+
+DATA = Path(__file__).parents[2] / "data" / "perturbations"
+PHRASES = json.loads((DATA / "phrases_zh.json").read_text("utf-8"))
+AUGMENTERS = {
+    "negation": Negation(),
+    "number_change": NumberChange(),
+    "antonym": AntonymSwap(),
+    "role_swap": RoleSwap(),
+    "phrase_swap": PhraseSwap(
+        tuple(Phrase(text, kind) for kind in PHRASES for text in PHRASES[kind])
+    ),
+}
+RULES = {
+    "negation": chinese_negation.candidates,
+    "number_change": chinese_numbers.candidates,
+    "antonym": chinese_antonyms.candidates,
+    "role_swap": chinese_roles.candidates,
+    "phrase_swap": lambda text: chinese_phrases.candidates(text, PHRASES),
+}
+
+
+def views(rules, text):
+    """Return what the rules may make of a text."""
+    return {apply(text, change) for change in rules(text)}
+
+
+NEGATIONS = [
+    ("我不喜欢咖啡。", "我喜欢咖啡。"),
+    ("他没有去过日本。", "他去过日本。"),
+    ("我没买书。", "我买了书。"),
+    ("他还没来。", "他已经来了。"),
+    ("他从来没有去过北京。", "他曾经去过北京。"),
+    ("我没有钱。", "我有钱。"),
+    ("没有任何问题。", "有一些问题。"),
+    ("他没有我高。", "他比我高。"),
+    ("他没有我那么高。", "他比我高。"),
+    ("请别打开窗户。", "请打开窗户。"),
+    ("别打开窗户。", "请打开窗户。"),
+    ("请勿吸烟", "请吸烟"),
+    ("文件未保存", "文件已保存"),
+    ("无法打开文件。", "能够打开文件。"),
+    ("天气不太好。", "天气很好。"),
+    ("我看不见星星。", "我看得见星星。"),
+    ("他从不喝酒。", "他总是喝酒。"),
+    ("选择非空单元格。", "选择空单元格。"),
+    ("为什么不能还款？", "为什么能还款？"),
+    ("他是老师。", "他不是老师。"),
+    ("您可以选择颜色。", "您不能选择颜色。"),
+    ("他会来的。", "他不会来的。"),
+    ("桌上有一本书。", "桌上没有书。"),
+    ("我有时间。", "我没有时间。"),
+    ("天气很好。", "天气不好。"),
+    ("我非常喜欢音乐。", "我不喜欢音乐。"),
+    ("他喜欢音乐。", "他不喜欢音乐。"),
+    ("他买了苹果。", "他没买苹果。"),
+    ("他买了一本书。", "他没买书。"),
+    ("他已经走了。", "他还没走。"),
+    ("他去过日本。", "他没去过日本。"),
+    ("门被他打开了。", "门没被他打开。"),
+    ("请打开这扇门。", "请不要打开这扇门。"),
+    ("已保存的文件", "未保存的文件"),
+    ("她不喜歡我們。", "她喜歡我們。"),
+    ("他還沒來。", "他已經來了。"),
+    ("他买了《不，谢谢》。", "他没买《不，谢谢》。"),
+]
+
+
+@pytest.mark.parametrize(("text", "view"), NEGATIONS)
+def test_a_negation_goes_out_or_comes_in(text, view):
+    assert view in views(chinese_negation.candidates, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "你是不是学生？",
+        "能不能来",
+        "有没有发票",
+        "他来了没有",
+        "你不喜欢吗？",
+        "不但好看，而且便宜",
+        "对不起",
+        "两者差不多",
+        "他不得不走",
+        "一点也不好",
+        "不是红色而是蓝色",
+        "他一个字也没说",
+        "不管怎样",
+        "他再也不来了",
+        "一切如常",
+        "非洲",
+        "特别的人",
+        "谁是老师？",
+        "多么美啊！",
+    ],
+)
+def test_questions_fixed_words_and_what_leans_on_a_negation_stay(text):
+    assert views(chinese_negation.candidates, text) == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "some"),
+    [
+        ("2021年3月5日", {"2021年3月6日", "2022年3月5日", "2021年2月5日"}),
+        ("他今年三十五岁。", {"他今年三十七岁。", "他今年五十五岁。"}),
+        ("百分之三十的人", {"百分之五十的人"}),
+        ("三分之一的人", {"四分之一的人"}),
+        ("星期三见", {"星期五见"}),
+        ("价格是1,234.50元", {"价格是3,234.50元"}),
+        ("第三次", {"第五次"}),
+        ("他出生于一九九八年", {"他出生于一九九六年"}),
+        ("我有兩個孩子。", {"我有三個孩子。"}),
+        ("在 12:30 开始", {"在 12:31 开始"}),
+        ("二十世纪九十年代", {"二十世纪八十年代", "十九世纪九十年代"}),
+    ],
+)
+def test_a_number_changes_and_keeps_its_format(text, some):
+    assert some <= views(chinese_numbers.candidates, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "一般来说他们一起走",
+        "他吃三明治",
+        "万一下雨，十分麻烦",
+        "千万别去",
+        "四周很安静",
+        "三四天以后",
+        "几十年前",
+        "他是一个学生",
+        "有一天他来了",
+        "使用 Windows 10 系统",
+        "公式 =A1+B2",
+        "第三方支付",
+        "1. 打开文件",
+        "版本 1.2.3",
+        "MP3 文件",
+        "两边都行",
+    ],
+)
+def test_words_estimates_names_and_formulas_are_no_numbers(text):
+    assert views(chinese_numbers.candidates, text) == set()
+
+
+@given(st.integers(1000, 2029), st.integers(1, 12), st.integers(1, 31))
+def test_dates_stay_dates(year, month, day):
+    text = f"{year}年{month}月{day}日"
+    made = views(chinese_numbers.candidates, text)
+    assert made
+    for view in made:
+        new = [int(part) for part in view[:-1].replace("年", " ").replace("月", " ").split()]
+        assert len(str(new[0])) == 4
+        assert 1 <= new[1] <= 12
+        assert 1 <= new[2] <= 31
+        assert sum(a != b for a, b in zip(new, (year, month, day), strict=True)) == 1
+
+
+@given(st.integers(1, 10**9 - 1))
+def test_a_changed_number_has_another_value_and_as_many_digits(value):
+    text = f"共有 {value} 人"
+    for view in views(chinese_numbers.candidates, text):
+        new = view.split()[1]
+        assert new != str(value)
+        assert len(new) == len(str(value))
+
+
+def test_the_first_of_a_range_falls_and_the_second_rises():
+    ends = [
+        (view[1:5], view[7:11]) for view in views(chinese_numbers.candidates, "从1939年到1945年")
+    ]
+    assert ends
+    assert all(first < "1940" and second > "1944" for first, second in ends)
+
+
+def test_no_number_becomes_equal_to_another():
+    assert not [
+        view
+        for view in views(chinese_numbers.candidates, "有 3 个和 4 个，还有 5 个")
+        if len(set(view) & set("123456789")) < 3
+    ]
+
+
+@pytest.mark.parametrize(
+    ("number", "value"),
+    [
+        ("三十五", 35),
+        ("十", 10),
+        ("一百零三", 103),
+        ("两千", 2000),
+        ("三万五千", 35000),
+        ("一亿两千万", 120_000_000),
+        ("二〇二一", 2021),
+        ("1,234.5", 1234.5),
+    ],
+)
+def test_numerals_are_read(number, value):
+    assert value_of(number) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "view"),
+    [
+        ("股票上涨。", "股票下跌。"),
+        ("我支持你的看法。", "我反对你的看法。"),
+        ("他住在左边。", "他住在右边。"),
+        ("这本书很贵。", "这本书很便宜。"),
+        ("他跑得很快。", "他跑得很慢。"),
+        ("打开窗口", "关闭窗口"),
+        ("他是我爸爸。", "他是我妈妈。"),
+        ("我買了一本書。", "我賣了一本書。"),
+        ("睡觉之前刷牙", "睡觉之后刷牙"),
+    ],
+)
+def test_a_word_becomes_its_opposite(text, view):
+    assert view in views(chinese_antonyms.candidates, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "从上面到下面",
+        "大学",
+        "他写了《左边》",
+        "主要在诺福克",
+        "他出生在北京",
+        "除了他之外",
+        "我爱吃苹果",
+        "软件支持该格式",
+    ],
+)
+def test_parts_of_words_opposites_side_by_side_and_titles_stay(text):
+    assert views(chinese_antonyms.candidates, text) == set()
+
+
+def test_no_word_is_its_own_opposite_and_words_are_listed_as_rjieba_cuts_them():
+    file = resources.files("pairsmith.augmenters") / "data" / "antonyms_zh.tsv"
+    lines = [line for line in file.read_text("utf-8").splitlines() if line[0] != "#"]
+    rows = [(line + "\t").split("\t")[:3] for line in lines]
+    assert len({tuple(row) for row in rows}) == len(rows) > 800
+    assert all(word != opposite for word, opposite, _ in rows)
+    assert {where for _, _, where in rows} <= {"", "g", "e", "n", "o", "v", "p", "b"}
+    assert [word for word, _, _ in rows if len(words_of(word)) != 1] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "view"),
+    [
+        ("汤姆喜欢玛丽。", "玛丽喜欢汤姆。"),
+        ("我告诉了她一切。", "她告诉了我一切。"),
+        ("他被老师批评了。", "老师被他批评了。"),
+        ("我比你高。", "你比我高。"),
+        ("笔记本电脑比台式电脑好。", "台式电脑比笔记本电脑好。"),
+        ("我们从北京到上海。", "我们从上海到北京。"),
+        ("他把我打了。", "我把他打了。"),
+        ("我爸爸帮我。", "我帮我爸爸。"),
+        ("他出生于纽约，后来搬到伦敦。", "他出生于伦敦，后来搬到纽约。"),
+        ("湯姆愛瑪麗。", "瑪麗愛湯姆。"),
+    ],
+)
+def test_two_take_each_other_s_place(text, view):
+    assert view in views(chinese_roles.candidates, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "汤姆和玛丽结婚了。",
+        "我是他。",
+        "我认为他会来。",
+        "你信不信我",
+        "我喜欢我们的房子。",
+        "今天比以前好。",
+        "一天比一天冷。",
+        "你请您坐",
+        "他喜欢音乐。",
+        "从头到尾",
+    ],
+)
+def test_what_holds_both_ways_stays(text):
+    assert views(chinese_roles.candidates, text) == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("他认识约翰·史密斯和王小明。", {"约翰·史密斯", "王小明"}),
+        ("她住在加利福尼亚州。", {"加利福尼亚州"}),
+        ("我从北京去法国。", {"北京", "法国"}),
+        ("他在中国工商银行和北京大学工作。", {"中国工商银行", "北京大学"}),
+        ("他写了《战争与和平》。", {"《战争与和平》"}),
+        ("请选择「文件 - 打印」。", {"「文件 - 打印」"}),
+        ("湯姆去了東京。", {"湯姆", "東京"}),
+        ("他說：「你好」。", set()),
+        ("我在学法语，不学中国文学。", {"中国"}),
+        ("上市公司的董事会", set()),
+        ("谢谢孙子", set()),
+    ],
+)
+def test_names_are_found(text, found):
+    assert {text[start:stop] for start, stop, _ in chinese_phrases.mentions(text)} == found
+
+
+def test_a_name_is_swapped_with_one_of_its_kind_in_the_script_of_the_text():
+    phrases = {"place country": ("美国", "中国", "日本"), "place city": ("东京", "巴黎")}
+    swaps = views(lambda text: chinese_phrases.candidates(text, phrases), "我去過東京，不在日本。")
+    assert swaps == {
+        "我去過巴黎，不在日本。",
+        "我去過東京，不在美國。",
+        "我去過東京，不在中國。",
+    }
+
+
+def test_a_fit_collects_the_names_of_a_corpus():
+    corpus = pa.array(["他住在巴黎。", "她去了伦敦。", None, "约翰·史密斯来了。"])
+    fitted = PhraseSwap().fit(corpus)
+    assert [phrase.text for phrase in fitted.phrases] == ["伦敦", "巴黎", "约翰·史密斯"]
+    assert fitted(pa.array(["我在伦敦。"]), np.zeros(1, np.uint64)).to_pylist() == ["我在巴黎。"]
+
+
+def test_japanese_is_left_alone():
+    for rules in RULES.values():
+        assert views(rules, "私は東京に行かない。三人で買います。") == set()
+
+
+hostile = st.text(
+    st.characters(exclude_categories=["Cs"])
+    | st.sampled_from("不没是有三十年月我你比从到《》「」，。 1.:"),
+    max_size=40,
+)
+
+
+@pytest.mark.parametrize("kind", RULES)
+@settings(deadline=None, max_examples=150)
+@given(st.data())
+def test_edits_are_in_order_disjoint_inside_the_text_and_the_same_each_time(kind, data):
+    text = data.draw(hostile | st.sampled_from([pair[0] for pair in NEGATIONS]))
+    changes = RULES[kind](text)
+    assert changes == RULES[kind](text)
+    for change in changes:
+        edits = edits_of(change)
+        assert edits
+        assert all(0 <= start <= stop <= len(text) for start, stop, _ in edits)
+        assert all(before.stop <= after.start for before, after in pairwise(edits))
+        assert apply(text, change) != text
+        assert apply(text, change).strip()
+
+
+@settings(deadline=None, max_examples=200)
+@given(hostile)
+@example("他（1950 年生）说：“你好！”\n《书》")
+def test_words_are_the_text_cut_and_clauses_are_words_of_it(text):
+    words = words_of(text)
+    if words:
+        assert [word.start for word in words[1:]] == [word.stop for word in words[:-1]]
+        assert (words[0].start, words[-1].stop) == (0, len(text))
+    for clause in clauses_of(text):
+        assert clause.words
+        for word in clause.words:
+            assert word.text == text[word.start : word.stop].translate(SIMPLIFIED)
+
+
+def test_characters_are_converted_one_for_one():
+    assert len(SIMPLIFIED) > 900
+    assert not set(map(chr, SIMPLIFIED)) & set(SIMPLIFIED.values())
+    assert "还没有以后这里面只".translate(TRADITIONAL) == "還沒有以後這裡面只"
+    for new, old in TRADITIONAL.items():
+        assert SIMPLIFIED[ord(old)] == chr(new)
+
+
+@pytest.mark.parametrize("kind", AUGMENTERS)
+def test_chinese_perturbations_keep_the_promises_of_augmenters(kind):
+    check_properties(AUGMENTERS[kind], examples=30)
+
+
+@pytest.mark.parametrize("kind", AUGMENTERS)
+def test_chinese_views_are_those_that_were_read(kind):
+    check_golden(AUGMENTERS[kind], f"{kind}_zh")
+
+
+@pytest.mark.parametrize("kind", AUGMENTERS)
+def test_nine_of_ten_views_are_sentences_that_mean_something_else(kind):
+    lines = (DATA / f"{kind}_zh.jsonl").read_text("utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert len(rows) == 100
+    keys = np.array([row["key"] for row in rows], np.uint64)
+    made = AUGMENTERS[kind](pa.array([row["text"] for row in rows]), keys).to_pylist()
+    assert made == [row["view"] for row in rows], "the output changed? draw and judge again"
+    judged = Counter(row["grammatical"] and row["meaning_changes"] for row in rows)
+    assert judged[True] >= 90

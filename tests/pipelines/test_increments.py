@@ -1,0 +1,155 @@
+"""A build over a finished dataset equals a build from nothing, and does only what it must."""
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from pairsmith.augmenters import WordDropout, cache
+from pairsmith.pipelines import increments
+from pairsmith.pipelines.build import build
+from pairsmith.pipelines.negatives import RandomNegatives
+from pairsmith.pipelines.recipe import Pair, Recipe, View
+from pairsmith.schemas import Dataset, UserError, open_dataset
+from tests.augmenters.fakes import Calls, Model
+from tests.pipelines.corpora import documents, pairsmith, sums, write_jsonl, write_parquet
+from tests.pipelines.test_killed import command
+
+
+def everything(dataset: Path) -> dict[str, bytes]:
+    """Return all files of a dataset but the time stamp in its manifest."""
+    files = {
+        str(path.relative_to(dataset)): path.read_bytes()
+        for path in dataset.rglob("*")
+        if path.is_file()
+    }
+    manifest = json.loads(files.pop("manifest.json"))
+    files["digest"] = manifest["digest"].encode()
+    del files["increments.json"]  # says what was used again
+    return files
+
+
+def run(
+    folder: Path, name: str, recipe: Recipe, rows: list[dict[str, str]], **options: object
+) -> str:
+    """Build, and return what was said."""
+    cache._index.cache_clear()
+    increments._known.cache_clear()
+    console = Console(record=True, width=200)
+    files = [str(write_jsonl(folder / "in.jsonl", rows))]
+    build(recipe, "mine", files, folder / name, console=console, **options)  # type: ignore[arg-type]
+    return console.export_text()
+
+
+def recipe_of(model: Model, p: float = 0.3) -> Recipe:
+    pairs = (
+        Pair("modelled", View(), View(model)),
+        Pair("dropout", View(), View(WordDropout(p))),
+    )
+    return Recipe(pairs, shards=5, negatives=(RandomNegatives(1),))
+
+
+def test_more_input_asks_models_only_about_new_texts_and_equals_a_build_from_nothing(
+    tmp_path: Path,
+) -> None:
+    model = Model(Calls(log=str(tmp_path / "asked")))
+    recipe = recipe_of(model)
+    run(tmp_path, "out", recipe, documents(20))
+    first = set(model.calls.logged())
+    said = run(tmp_path, "out", recipe, documents(24))
+    asked = model.calls.logged()
+    assert not first & set(asked)
+    views = said.split("used again: ")[1].split(" views by models")[0].split(" and ")[-1]
+    kept, whole = (int(number) for number in views.split(" of "))
+    assert kept > 0
+    assert whole - kept == len(asked)
+    run(tmp_path, "anew", recipe, documents(24))
+    # From nothing a model is asked in other batches; the fake says so in its views.
+    assert sums(tmp_path / "out").keys() == sums(tmp_path / "anew").keys()
+    assert open_dataset(tmp_path / "out").rows == open_dataset(tmp_path / "anew").rows
+
+
+def test_another_recipe_equals_a_build_from_nothing_byte_for_byte(tmp_path: Path) -> None:
+    shared = tmp_path / "cache"
+    model = Model(Calls(log=str(tmp_path / "asked")))
+    run(tmp_path, "out", recipe_of(model), documents(20), cache=shared)
+    model.calls.logged()
+    said = run(tmp_path, "out", recipe_of(model, p=0.4), documents(20), cache=shared)
+    assert model.calls.logged() == []
+    assert "180 of 180 views by models" in said
+    run(tmp_path, "anew", recipe_of(model, p=0.4), documents(20), cache=shared)
+    assert everything(tmp_path / "out") == everything(tmp_path / "anew")
+
+
+def test_shards_that_come_out_the_same_are_not_made_again(tmp_path: Path) -> None:
+    def plain(**settings: object) -> Recipe:
+        pair = Pair("dropout", View(), View(WordDropout(0.3)))
+        return Recipe((pair,), shards=9, **settings)  # type: ignore[arg-type]
+
+    run(tmp_path, "out", plain(), documents(20))
+    assert "used again: 9 of 9 shards" in run(tmp_path, "out", plain(), documents(20))
+    said = run(tmp_path, "out", plain(), [*documents(20), {"doc_id": "new", "text": "A new text."}])
+    assert "used again: 8 of 9 shards" in said
+    assert "used again" not in run(tmp_path, "out", plain(seed=1), documents(20))
+    run(tmp_path, "anew", plain(seed=1), documents(20))
+    assert everything(tmp_path / "out") == everything(tmp_path / "anew")
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_a_shard_that_was_changed_since_is_made_again(tmp_path: Path) -> None:
+    recipe = Recipe((Pair("dropout", View(), View(WordDropout(0.3))),), shards=4)
+    run(tmp_path, "out", recipe, documents(20))
+    before = sums(tmp_path / "out")
+    shard = tmp_path / "out" / "shards" / "00002.parquet"
+    shard.write_bytes(shard.read_bytes()[:-7] + b"tampers")
+    assert "used again: 3 of 4 shards" in run(tmp_path, "out", recipe, documents(20))
+    assert sums(tmp_path / "out") == before
+    (tmp_path / "out" / "increments.json").write_text("nonsense")
+    assert "used again" not in run(tmp_path, "out", recipe, documents(20))
+    assert sums(tmp_path / "out") == before
+
+
+def test_a_build_that_is_refused_leaves_the_finished_dataset_as_it_was(tmp_path: Path) -> None:
+    recipe = Recipe((Pair("dropout", View(), View(WordDropout(0.3))),), shards=4)
+    run(tmp_path, "out", recipe, documents(20))
+    before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+
+    def broken(text: str, rng: object) -> str:
+        raise ValueError("broken")
+
+    from pairsmith.augmenters import from_function
+
+    bad = Recipe((Pair("broken", View(), View(from_function(broken))),), shards=4)
+    with pytest.raises(UserError, match="more than --max-failed"):
+        run(tmp_path, "out", bad, documents(20))
+    after = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert after == before
+    assert isinstance(open_dataset(tmp_path / "out"), Dataset)
+
+
+def test_until_its_end_a_build_over_a_dataset_leaves_that_usable(tmp_path: Path) -> None:
+    corpus = write_parquet(tmp_path / "in.parquet", documents(300), row_group=50)
+    output = tmp_path / "out"
+    assert pairsmith(*command(corpus, output)[1:]).returncode == 0
+    write_parquet(corpus, documents(310), row_group=50)
+    again = subprocess.Popen(
+        [*command(corpus, output), "--waves", "40"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    while not list((output / ".work").glob("wave-*.json")):
+        assert again.poll() is None, "the build ended before it was disturbed"
+        time.sleep(0.001)
+    again.send_signal(signal.SIGKILL)
+    again.wait()
+    assert open_dataset(output).rows  # the old one, whole
+    done = pairsmith(*command(corpus, output)[1:], "--waves", 40)
+    assert done.returncode == 0, done.stderr
+    anew = pairsmith(*command(corpus, tmp_path / "anew")[1:])
+    assert anew.returncode == 0
+    assert everything(output) == everything(tmp_path / "anew")
