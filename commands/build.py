@@ -107,7 +107,10 @@ def main(argv: Sequence[str]) -> int:
         beam_flags=beam_flags,
         console=Console(stderr=True),
     )
-    _print_summary(manifest, options.output)
+    if manifest is None:
+        print(f"the job goes on; {options.output} is a dataset when its manifest.json is there")
+    else:
+        _print_summary(manifest, options.output)
     return 0
 
 

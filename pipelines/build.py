@@ -4,8 +4,9 @@ import datetime
 import importlib.metadata
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,10 @@ from pairsmith.pipelines.accounts import (
     top_reasons,
 )
 from pairsmith.pipelines.claim import FOLDERS, Claim, claimed
+from pairsmith.pipelines.cloud import check_cloud, engine_flags, is_detached, model_hints
 from pairsmith.pipelines.engine import cores, run_pipeline, runs_elsewhere
 from pairsmith.pipelines.increments import count_reused
-from pairsmith.pipelines.inputs import Input, check_unchanged, name_of, plan_inputs
+from pairsmith.pipelines.inputs import Input, Split, check_unchanged, name_of, plan_inputs
 from pairsmith.pipelines.local import Plan, build_here, plan_work
 from pairsmith.pipelines.progress import ProgressLine
 from pairsmith.pipelines.recipe import Recipe
@@ -53,7 +55,9 @@ def build(
     recipe: Recipe, name: str, inputs: Sequence[str], output: Path, **settings: Any
 ) -> Dataset:
     """Build the dataset folder `output`, and return it: `build_at`, for folders."""
-    return Dataset(output, build_at(recipe, name, inputs, str(output), **settings))
+    manifest = build_at(recipe, name, inputs, str(output), **settings)
+    assert manifest is not None  # noqa: S101 - folders are never built by a job on its own
+    return Dataset(output, manifest)
 
 
 def build_at(
@@ -71,15 +75,15 @@ def build_at(
     waves: int | None = None,
     beam_flags: Sequence[str] = (),
     console: Console | None = None,
-) -> Manifest:
+) -> Manifest | None:
     """Build the dataset `output` from the files that match `inputs`, and return its manifest.
 
-    output: a folder, or a place on an object store such as `gs://bucket/pairs`.
-
-    name: what the card calls the recipe. min_changed: share of its texts that every augmenter must
-    change; warn_idle: say so where one does not, instead of refusing. cache: folder of views that
-    models made, by default `output` with `.cache` behind it. beam_flags: `--runner=…` and other
-    Beam options; without a runner the build runs on this machine, in so many worker processes (by
+    None when the job goes on without this process, as a template's does.
+    output: a folder, or a place on an object store such as `gs://bucket/pairs`. name: what the
+    card calls the recipe. min_changed: share of its texts that every augmenter must change;
+    warn_idle: say so where one does not, instead of refusing. cache: folder of views that models
+    made, by default `output` with `.cache` behind it. beam_flags: `--runner=…` and other Beam
+    options; without a runner the build runs on this machine, in so many worker processes (by
     default one a core), shards in so many waves (by default as many as the input's size asks for).
     A local build that was interrupted goes on where it was; one over a finished dataset replaces
     it, and uses again what comes out the same.
@@ -89,6 +93,8 @@ def build_at(
     console = console or Console(stderr=True, quiet=True)
     use_options(beam_flags)
     check_output(output)
+    check_cloud(beam_flags, inputs, output)
+    hints = model_hints(beam_flags, recipe)
     files = plan_inputs(inputs, recipe.source)
     splits = [split for file in files for split in file.splits]
     plan = plan_work(splits, recipe.shards, workers or cores(), waves)
@@ -117,25 +123,92 @@ def build_at(
                 previous=claim.previous,
                 stamp=digest([recipe.digest, _versions()]),
                 store_flags=store_flags(beam_flags),
+                hints=hints,
             )
+            terms = _Terms(recipe, name, files, max_failed, min_changed, warn_idle)
+            if isinstance(claim, StoreClaim) and is_detached(beam_flags):
+                claim.detached = True
+                last = FinishDataset(terms, output)
+                flags = engine_flags(beam_flags)
+                run_pipeline(lambda pipeline: wire_build(pipeline, splits, job, last), flags)
+                return None
             if elsewhere:
                 results = _build_elsewhere(job, splits, beam_flags)
             else:
                 results = build_here(job, splits, plan)
         claim.refused = True  # until it is found good: what is wrong now is the input or the recipe
-        check_unchanged(files)
-        rows_read = sum(result["rows_read"] for result in results if "rows_read" in result)
-        if not rows_read:
-            raise UserError(f"the corpus is empty: no rows in {', '.join(map(repr, inputs))}")
-        shards = [ShardResult.from_data(r["result"]) for r in results if "result" in r]
-        totals = add_up(rows_read, shards)
-        _judge(totals, max_failed, min_changed, warn_idle, console)
+        manifest = _settle(terms, results, console)
         claim.refused = False
         if reused := str(count_reused(results)):
             console.print(f"used again: {reused}", highlight=False)
-        manifest = _manifest(recipe, name, files, shards, totals)
         claim.finish(manifest, name, results)
     return manifest
+
+
+def wire_build(
+    pipeline: beam.Pipeline,
+    splits: Sequence[Split],
+    job: Job,
+    last: beam.PTransform[Any, Any] | None = None,
+) -> None:
+    """Add a whole build to a pipeline; last: what becomes of the results, instead of a file."""
+    spread = pipeline | "Splits" >> beam.Create(splits) | "Spread" >> beam.Reshuffle()
+    _ = spread | "Build" >> BuildDataset(job, last)
+
+
+class FinishDataset(beam.PTransform[Any, Any]):
+    """Results -> the manifest of a dataset on a store, put by the worker that has them all."""
+
+    def __init__(self, terms: "_Terms", output: str) -> None:
+        super().__init__()
+        self.terms = terms
+        self.output = output
+
+    def expand(self, results: beam.PCollection[Any]) -> beam.PCollection[None]:
+        """Wire the steps."""
+        grouped = results | "Group" >> beam.GroupByKey()
+        done: beam.PCollection[None] = grouped | "Finish" >> beam.ParDo(
+            _Finish(self.terms, self.output)
+        )
+        return done
+
+
+class _Finish(beam.DoFn):
+    def __init__(self, terms: "_Terms", output: str) -> None:
+        self.terms = terms
+        self.output = output
+
+    def process(self, group: tuple[int, Iterable[bytes]]) -> None:
+        results = [orjson.loads(result) for result in sorted(group[1])]
+        manifest = _settle(self.terms, results, Console(stderr=True, quiet=True))
+        claim = StoreClaim(self.output)
+        claim.finish(manifest, self.terms.name, results)
+        claim.release()
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """What a build is judged by when all is written, and what its manifest says of it."""
+
+    recipe: Recipe
+    name: str
+    files: tuple[Input, ...]
+    max_failed: float
+    min_changed: float
+    warn_idle: bool
+
+
+def _settle(terms: _Terms, results: Sequence[dict[str, Any]], console: Console) -> Manifest:
+    """Return the manifest of what the steps wrote; raises UserError when it is not worth one."""
+    check_unchanged(terms.files)
+    rows_read = sum(result["rows_read"] for result in results if "rows_read" in result)
+    if not rows_read:
+        names = ", ".join(repr(file.path) for file in terms.files)
+        raise UserError(f"the corpus is empty: no rows in {names}")
+    shards = [ShardResult.from_data(r["result"]) for r in results if "result" in r]
+    totals = add_up(rows_read, shards)
+    _judge(totals, terms.max_failed, terms.min_changed, terms.warn_idle, console)
+    return _manifest(terms.recipe, terms.name, terms.files, shards, totals)
 
 
 def _claimed(
@@ -157,14 +230,9 @@ def _cache_beside(output: Path | str) -> Path:
     return Path(tempfile.gettempdir(), "pairsmith.cache")
 
 
-def _build_elsewhere(job: Job, splits: Sequence[object], flags: Sequence[str]) -> list[Any]:
+def _build_elsewhere(job: Job, splits: Sequence[Split], flags: Sequence[str]) -> list[Any]:
     """Run the whole build as one pipeline on the engine that the flags name."""
-
-    def wire(pipeline: beam.Pipeline) -> None:
-        spread = pipeline | "Splits" >> beam.Create(splits) | "Spread" >> beam.Reshuffle()
-        _ = spread | "Build" >> BuildDataset(job)
-
-    run_pipeline(wire, flags)
+    run_pipeline(lambda pipeline: wire_build(pipeline, splits, job), engine_flags(flags))
     with open_file(join(job.work, RESULTS)) as stream:
         return orjson.loads(stream.read())  # type: ignore[no-any-return]
 

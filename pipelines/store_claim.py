@@ -31,6 +31,8 @@ class StoreClaim:
         self.staging = output
         self.work = join(output, WORK)
         self.refused = False
+        self.detached = False
+        """Whether a job finishes the dataset that this process does not wait for."""
 
     def begin(self) -> None:
         """Begin anew, whatever is there."""
@@ -43,6 +45,10 @@ class StoreClaim:
         put_file(join(self.output, README), card(manifest, self.output, name).encode())
         remove([join(self.work, "")])
         put_file(join(self.output, MANIFEST), manifest.to_json().encode())
+
+    def release(self) -> None:
+        """Remove the mark of a build at work."""
+        remove([join(self.output, UNFINISHED)])
 
 
 @contextmanager
@@ -60,14 +66,16 @@ def claimed_on_store(output: str) -> Iterator[StoreClaim]:
             f"{output} already holds files of something else; choose another --output or remove it"
         )
     put_file(marker, b"pairsmith builds here, or was killed: build again, or remove this folder\n")
+    claim = StoreClaim(output)
     try:
-        yield StoreClaim(output)
+        yield claim
     except BaseException:
         with suppress(UserError):  # a store that stays away is the error that is shown already
             _wipe(output, attempts=1)
             remove([marker], attempts=1)
         raise
-    remove([marker])
+    if not claim.detached:
+        claim.release()
 
 
 class StagedClaim(Claim):

@@ -63,6 +63,8 @@ class Job:
     """Digest of the recipe and of what else can change the bytes."""
     store_flags: tuple[str, ...] = ()
     """Beam flags that a pipeline of this machine needs too, to reach object stores."""
+    hints: tuple[tuple[str, str], ...] = ()
+    """Beam's resource hints for the step that makes pairs."""
 
     def copies(self, file: int) -> str:
         """Return the path of the COPIES of an input file."""
@@ -121,23 +123,24 @@ class CutDocuments(beam.PTransform[Any, Any]):
 
 
 class BuildDataset(beam.PTransform[Any, Any]):
-    """Splits -> the files of a dataset but its manifest, and `results.json` to make that of."""
+    """Splits -> the files of a dataset but its manifest, and its results.
 
-    def __init__(self, job: Job) -> None:
+    last: what becomes of the results; by default they go to `results.json`.
+    """
+
+    def __init__(self, job: Job, last: beam.PTransform[Any, Any] | None = None) -> None:
         super().__init__()
         self.job = job
+        self.last = last or WriteResults(join(job.work, RESULTS))
 
     def expand(self, splits: beam.PCollection[Split]) -> beam.PCollection[None]:
         """Wire the steps."""
         copies = splits | "FindCopies" >> FindCopies(self.job)
         parts, read = splits | "Cut" >> CutDocuments(self.job, copies)
-        filled = (
-            parts | "GroupShards" >> beam.GroupByKey() | "FillShards" >> beam.ParDo(_Fill(self.job))
-        )
+        fill = beam.ParDo(_Fill(self.job)).with_resource_hints(**dict(self.job.hints))
+        filled = parts | "GroupShards" >> beam.GroupByKey() | "FillShards" >> fill
         results = _together("Results", [filled, read], Keyed)
-        written: beam.PCollection[None] = results | "WriteResults" >> WriteResults(
-            join(self.job.work, RESULTS)
-        )
+        written: beam.PCollection[None] = results | "WriteResults" >> self.last
         return written
 
 

@@ -140,6 +140,23 @@ def test_a_build_that_fails_half_way_can_be_run_again(
     assert stored(store, out(tmp_path)) == expected
 
 
+def test_a_job_that_nobody_waits_for_finishes_the_dataset_itself(
+    store: Store, put: Callable[..., Manifest], expected: dict[str, str], tmp_path: Path
+) -> None:
+    assert put(IN_PLACE, "--no_wait_until_finish") is None
+    end = time.monotonic() + 120
+    while "UNFINISHED" in store.names(out(tmp_path)):
+        assert time.monotonic() < end
+        time.sleep(0.5)
+    assert stored(store, out(tmp_path)) == expected
+    names = store.names(out(tmp_path))
+    assert {name.split("/")[0] for name in names} == {
+        *("shards", "dropped", "README.md", "manifest.json")
+    }
+    manifest = Manifest.from_json(store.get(f"{out(tmp_path)}/manifest.json"), "there")
+    assert {Path(file.path).name: file.sha256 for file in manifest.shards} == expected
+
+
 def test_what_is_not_a_builds_own_is_left_alone(
     store: Store, put: Callable[..., Manifest], tmp_path: Path
 ) -> None:
