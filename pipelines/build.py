@@ -128,7 +128,7 @@ def build_at(
             terms = _Terms(recipe, name, files, max_failed, min_changed, warn_idle)
             if isinstance(claim, StoreClaim) and is_detached(beam_flags):
                 claim.detached = True
-                last = FinishDataset(terms, output)
+                last = FinishDataset(terms, output, job.store_flags)
                 flags = engine_flags(beam_flags)
                 run_pipeline(lambda pipeline: wire_build(pipeline, splits, job, last), flags)
                 return None
@@ -159,24 +159,29 @@ def wire_build(
 class FinishDataset(beam.PTransform[Any, Any]):
     """Results -> the manifest of a dataset on a store, put by the worker that has them all."""
 
-    def __init__(self, terms: "_Terms", output: str) -> None:
+    def __init__(self, terms: "_Terms", output: str, store_flags: Sequence[str]) -> None:
         super().__init__()
         self.terms = terms
         self.output = output
+        self.store_flags = store_flags
 
     def expand(self, results: beam.PCollection[Any]) -> beam.PCollection[None]:
         """Wire the steps."""
         grouped = results | "Group" >> beam.GroupByKey()
         done: beam.PCollection[None] = grouped | "Finish" >> beam.ParDo(
-            _Finish(self.terms, self.output)
+            _Finish(self.terms, self.output, self.store_flags)
         )
         return done
 
 
 class _Finish(beam.DoFn):
-    def __init__(self, terms: "_Terms", output: str) -> None:
+    def __init__(self, terms: "_Terms", output: str, store_flags: Sequence[str]) -> None:
         self.terms = terms
         self.output = output
+        self.store_flags = store_flags
+
+    def setup(self) -> None:
+        use_options(self.store_flags)
 
     def process(self, group: tuple[int, Iterable[bytes]]) -> None:
         results = [orjson.loads(result) for result in sorted(group[1])]

@@ -35,10 +35,12 @@ def join(folder: str, *names: str) -> str:
 
 
 def use_options(flags: Sequence[str]) -> None:
-    """Have stores reached as the Beam flags say, before and between pipelines.
+    """Have stores reached as the Beam flags say; without flags, as they were.
 
     Raises UserError for a `--store_seconds` that is no length of time.
     """
+    if not flags:
+        return
     options = PipelineOptions(list(flags))
     if options.view_as(StoreOptions).store_seconds <= 0:
         raise UserError("--store_seconds must be above 0")

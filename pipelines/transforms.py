@@ -5,7 +5,7 @@ Between shuffles the elements are Arrow batches; what goes to a shard is a part:
 at once: what it writes has a name and a content that depend on its input alone.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +34,7 @@ from pairsmith.pipelines.progress import Address, report
 from pairsmith.pipelines.read import read_split
 from pairsmith.pipelines.recipe import Recipe
 from pairsmith.pipelines.shards import SCHEMAS, Tag, fill_shard
-from pairsmith.pipelines.storage import join, put_file
+from pairsmith.pipelines.storage import join, put_file, use_options
 from pairsmith.schemas import shard_numbers
 from pairsmith.schemas.keys import UNITS_PER_BLOCK
 
@@ -62,7 +62,7 @@ class Job:
     stamp: str = ""
     """Digest of the recipe and of what else can change the bytes."""
     store_flags: tuple[str, ...] = ()
-    """Beam flags that a pipeline of this machine needs too, to reach object stores."""
+    """Beam flags that workers need to reach object stores; not every engine hands flags on."""
     hints: tuple[tuple[str, str], ...] = ()
     """Beam's resource hints for the step that makes pairs."""
 
@@ -131,7 +131,7 @@ class BuildDataset(beam.PTransform[Any, Any]):
     def __init__(self, job: Job, last: beam.PTransform[Any, Any] | None = None) -> None:
         super().__init__()
         self.job = job
-        self.last = last or WriteResults(join(job.work, RESULTS))
+        self.last = last or WriteResults(join(job.work, RESULTS), job.store_flags)
 
     def expand(self, splits: beam.PCollection[Split]) -> beam.PCollection[None]:
         """Wire the steps."""
@@ -147,20 +147,26 @@ class BuildDataset(beam.PTransform[Any, Any]):
 class WriteResults(beam.PTransform[Any, Any]):
     """Results -> one file that holds them as a JSON array."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, store_flags: Sequence[str] = ()) -> None:
         super().__init__()
         self.path = path
+        self.store_flags = store_flags
 
     def expand(self, results: beam.PCollection[Keyed]) -> beam.PCollection[None]:
         """Wire the steps."""
         grouped = results | "Group" >> beam.GroupByKey()
-        written: beam.PCollection[None] = grouped | "Write" >> beam.ParDo(_WriteResults(self.path))
+        written: beam.PCollection[None] = grouped | "Write" >> beam.ParDo(
+            _WriteResults(self.path, self.store_flags)
+        )
         return written
 
 
 class _Step(beam.DoFn):
     def __init__(self, job: Job) -> None:
         self.job = job
+
+    def setup(self) -> None:
+        use_options(self.job.store_flags)
 
     def parts(self, tag: Tag, batch: pa.RecordBatch) -> Iterator[Part]:
         """Yield rejected rows as parts: with their source's first unit, or spread by place."""
@@ -234,6 +240,7 @@ class _Segment(_Step):
 
 class _Fill(_Step):
     def setup(self) -> None:
+        super().setup()
         self.job.recipe.setup()
 
     def process(self, group: tuple[int, Iterable[tuple[Tag, bytes]]]) -> Iterator[Keyed]:
@@ -243,8 +250,12 @@ class _Fill(_Step):
 
 
 class _WriteResults(beam.DoFn):
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, store_flags: Sequence[str]) -> None:
         self.path = path
+        self.store_flags = store_flags
+
+    def setup(self) -> None:
+        use_options(self.store_flags)
 
     def process(self, group: tuple[int, Iterable[bytes]]) -> None:
         put_file(self.path, b"[%b]" % b",".join(sorted(group[1])))

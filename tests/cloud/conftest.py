@@ -92,7 +92,7 @@ def _serve_google(proxy: Proxy, folder: Path) -> Iterator[Store]:
             _wait(proxy.port)
             for bucket in ("corpus", "pairs"):
                 _google().create_bucket(bucket, project="none")
-            yield Store("gs", proxy, ())
+            yield Store("gs", proxy, ("--no_auth",))
         finally:
             server.kill()
             server.wait(30)
