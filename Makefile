@@ -36,7 +36,8 @@ format: setup ## Put the code into the style that lint asks for
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
-test: lint ## The whole suite: lint, tests with coverage, then the tests against the built wheel
+test: lint ## The whole suite: lint, tests with coverage, then some against the built wheel
+	.ci/prism
 	$(BIN)/pytest --cov
 	.ci/wheel-test
 
@@ -44,7 +45,7 @@ wheel-test: setup ## Only the last part of test: build the wheel, install it els
 	.ci/wheel-test
 
 bench: setup ## Measure speed against others and print tables; needs the data in ../shared
-	for script in augmenters edits translation build; do $(BIN)/python benchmarks/$$script.py || exit 1; done
+	for script in augmenters edits nlpaug_adapter translation masks build; do $(BIN)/python benchmarks/$$script.py || exit 1; done
 
 demo: setup ## Build pairs, train a static encoder, print a table before/after: demo/
 	examples/demo/run.sh

@@ -30,6 +30,7 @@ from pairsmith.augmenters.perturb import (
 )
 from pairsmith.augmenters.pieces import TokenDropout, TokenSpanMask
 from pairsmith.augmenters.rewriting import Rewrite
+from pairsmith.augmenters.spacing import respaced_share
 from pairsmith.augmenters.subwords import SubwordSampling
 from pairsmith.augmenters.translation import BackTranslate
 from pairsmith.augmenters.typos import KeyboardTypos, OcrTypos
@@ -83,6 +84,7 @@ __all__ = [
     "from_function",
     "intensities",
     "mask_id_spans",
+    "respaced_share",
     "views_of",
     "word_overlap",
 ]

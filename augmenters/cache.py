@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -170,12 +170,7 @@ class _Index:
         known = set(self.files)
         for path in sorted(self.folder.glob("*.parquet")):
             if path not in known:
-                try:
-                    table = pq.read_table(path, columns=["text_hash", "key"])
-                except (pa.ArrowException, OSError) as error:
-                    raise UserError(
-                        f"{path} of the cache is damaged: {error}; remove it"
-                    ) from error
+                table = _read(path, columns=["text_hash", "key"])
                 hashes, keys = table["text_hash"].to_pylist(), table["key"].to_pylist()
                 self._enter(path, _joined(hashes, keys))
 
@@ -199,7 +194,7 @@ class _Index:
     def _table(self, number: int) -> pa.Table:
         table = self.open.pop(number, None)
         if table is None:
-            table = pq.read_table(self.files[number], schema=SCHEMA)
+            table = _read(self.files[number], schema=SCHEMA)
         self.open[number] = table
         if len(self.open) > _OPEN_FILES:
             self.open.popitem(last=False)
@@ -211,7 +206,13 @@ class _Index:
         pq.write_table(table, sink, compression="zstd")
         data = sink.getvalue()
         path = self.folder / f"{xxh3_128_hexdigest(data)}.parquet"
-        put(path, data)
+        try:
+            put(path, data)
+        except UserError as error:
+            raise UserError(
+                f"cannot write to the cache {path.parent}: {error.__cause__}; "
+                "make room or choose another --cache"
+            ) from error
         self._enter(path, _joined(table["text_hash"].to_pylist(), table["key"].to_pylist()))
 
     def _enter(self, path: Path, ids: Ids) -> None:
@@ -222,6 +223,19 @@ class _Index:
             ids, rows = np.concatenate([run.ids, ids]), np.concatenate([run.rows, rows])
         order = np.argsort(ids, kind="stable")
         self.runs.append(_Run(ids[order], rows[order]))
+
+
+def _read(path: Path, **options: Any) -> pa.Table:
+    """Return a file of the cache. Raises UserError when it is damaged or has gone."""
+    try:
+        return pq.read_table(path, **options)
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{path} of the cache was removed while it was in use; run the command again"
+        ) from error
+    except (pa.ArrowException, OSError) as error:
+        said = " ".join(str(error).split())
+        raise UserError(f"{path} of the cache is damaged: {said}; remove it") from error
 
 
 @functools.cache

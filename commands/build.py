@@ -2,17 +2,21 @@
 
 import dataclasses
 import difflib
-import logging
 import sys
+import time
 from collections.abc import Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
 from rich.table import Table
 
+from pairsmith.commands.quiet import only_ours
+from pairsmith.pipelines.streams import only_json_lines
+from pairsmith.pipelines.telling import Logging, emit
 from pairsmith.schemas import Manifest, UserError, require
 
 _DESCRIPTION = """Make pairs from a corpus.
@@ -52,7 +56,8 @@ class Options:
     max_failed: float = 0.01
     """Share of input rows, and of pairs, that may fail before the build is refused."""
     min_changed: float = 0.05
-    """Share of its texts that every augmenter must change, or the build is refused."""
+    """Share of its texts, if 100 or more, that every augmenter must change, or the build is
+    refused."""
     warn_idle: bool = False
     """Warn of an augmenter that changed too little, instead of refusing the build."""
     cache: Path | None = None
@@ -66,7 +71,10 @@ class Options:
     batch_rows: int = 4096
     """Rows worked on at a time. Changes memory and speed, never the result."""
     verbose: bool = False
-    """Show what Beam logs."""
+    """Show what Beam and its workers log and print."""
+    log: Literal["text", "json"] = "text"
+    """`json` tells progress every few seconds, warnings, errors and the final counts as JSON lines
+    on standard error, and nothing else, whether that is a terminal or not."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -78,11 +86,18 @@ def main(argv: Sequence[str]) -> int:
         args=list(argv),
         return_unknown_args=True,
     )
-    if not options.verbose:
-        logging.disable()  # an error that Beam logs is also raised; the rest concerns no user
+    # An error that Beam logs is also raised; the rest concerns no user.
+    Logging(options.verbose, options.log == "json").begin()
+    with only_json_lines() if options.log == "json" else nullcontext():
+        return _build(options, beam_flags)
+
+
+def _build(options: Options, beam_flags: Sequence[str]) -> int:
+    started = time.monotonic()
     for module in ("apache_beam", "numba", "orjson"):
         require(module, "build")
     from pairsmith.pipelines.build import build_at
+    from pairsmith.pipelines.engine import runs_elsewhere
     from pairsmith.pipelines.recipes import find_recipe
 
     _check(options, beam_flags)
@@ -92,22 +107,29 @@ def main(argv: Sequence[str]) -> int:
         seed=recipe.seed if options.seed is None else options.seed,
         shards=recipe.shards if options.shards is None else options.shards,
     )
-    manifest = build_at(
-        recipe,
-        options.recipe,
-        options.input,
-        options.output,
-        max_failed=options.max_failed,
-        min_changed=options.min_changed,
-        warn_idle=options.warn_idle,
-        cache=options.cache,
-        workers=options.workers,
-        waves=options.waves,
-        batch_rows=options.batch_rows,
-        beam_flags=beam_flags,
-        console=Console(stderr=True),
-    )
-    if manifest is None:
+    with ExitStack() as held:
+        console = Console(stderr=True)
+        if options.log == "text" and runs_elsewhere(beam_flags) and not options.verbose:
+            console = Console(file=held.enter_context(only_ours()))
+        manifest = build_at(
+            recipe,
+            options.recipe,
+            options.input,
+            options.output,
+            max_failed=options.max_failed,
+            min_changed=options.min_changed,
+            warn_idle=options.warn_idle,
+            cache=options.cache,
+            workers=options.workers,
+            waves=options.waves,
+            batch_rows=options.batch_rows,
+            beam_flags=beam_flags,
+            console=console,
+            log=options.log,
+        )
+    if options.log == "json":
+        _emit_summary(manifest, options.output, time.monotonic() - started)
+    elif manifest is None:
         print(f"the job goes on; {options.output} is a dataset when its manifest.json is there")
     else:
         _print_summary(manifest, options.output)
@@ -133,6 +155,22 @@ def _check(options: Options, beam_flags: Sequence[str]) -> None:
         name = flag.split("=")[0].replace("_", "-")
         if near := difflib.get_close_matches(name, ours, 1, 0.85):
             raise UserError(f"no option {flag.split('=')[0]}; did you mean {near[0]}?")
+
+
+def _emit_summary(manifest: Manifest | None, output: str, seconds: float) -> None:
+    if manifest is None:
+        emit("submitted", output=output, seconds=round(seconds, 1))
+        return
+    files = [*manifest.shards, *manifest.dropped, *manifest.failed]
+    emit(
+        "done",
+        output=output,
+        digest=manifest.digest,
+        seconds=round(seconds, 1),
+        shards=len(manifest.shards),
+        bytes=sum(file.bytes for file in files),
+        counts=manifest.counts,
+    )
 
 
 def _print_summary(manifest: Manifest, output: str) -> None:

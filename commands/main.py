@@ -5,13 +5,17 @@ import importlib
 import importlib.metadata
 import os
 import sys
+import traceback
 from collections.abc import Sequence
+from itertools import pairwise
 
 from pairsmith.schemas import UserError
+from pairsmith.schemas.private import without_secrets
 
 COMMANDS = {
     "augmenters": "list the augmenters, each with an example",
     "build": "make pairs from a corpus",
+    "plan": "foresee a build from a sample of its input",
     "verify": "check a dataset against its manifest",
     "train": "train a text encoder on one or more datasets",
     "evaluate": "score an encoder",
@@ -52,8 +56,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         line = f"{error.strerror}{where}; make room, or choose another place"
     except KeyboardInterrupt:
         line = "interrupted; the same command starts again"
-    print(f"pairsmith {name}: {' '.join(line.split())}", file=sys.stderr)
+    except Exception as error:  # noqa: BLE001 - a bug, told as Python would, but for secrets
+        if _asks_json(rest):
+            _emit_error(f"{type(error).__name__}: {error}", trace=traceback.format_exc())
+        else:
+            sys.stderr.write(without_secrets(traceback.format_exc()))
+        return 1
+    line = " ".join(line.split())
+    if _asks_json(rest):
+        _emit_error(line)
+    else:
+        print(f"pairsmith {name}: {without_secrets(line)}", file=sys.stderr)
     return 2
+
+
+def _asks_json(arguments: Sequence[str]) -> bool:
+    """Return whether what goes wrong is to be told as JSON."""
+    asked = ("--log", "json") in pairwise(arguments)
+    return asked or "--log=json" in arguments
+
+
+def _emit_error(message: str, **more: str) -> None:
+    from pairsmith.pipelines.telling import emit  # which takes a while to import
+
+    emit("error", message=message, **more)
 
 
 def _refuse_repeated(arguments: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from pairsmith.augmenters.augmenter import Keys
 from pairsmith.augmenters.changes import Changes, changes_of
 from pairsmith.augmenters.compose import follow
 from pairsmith.schemas import UserError, subkeys
+from pairsmith.schemas.private import described
 
 
 class Broken(NamedTuple):
@@ -76,7 +77,7 @@ def _apply(
         raise
     except Exception as error:  # noqa: BLE001 - any error of a foreign augmenter is a failed row
         if len(texts) == 1:
-            problem = Broken(first, step.name, f"{type(error).__name__}: {error}")
+            problem = Broken(first, step.name, described(error))
             nothing = pa.nulls(1, pa.string())
             return Views(nothing, nothing, nothing), [problem]
     else:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from pairsmith.pipelines.rejected import NOTHING_REJECTED, rejected_batch
 from pairsmith.pipelines.segment import Segmenter
 from pairsmith.schemas.keys import UNITS_PER_BLOCK
+from pairsmith.schemas.private import without_places
 
 BLOCKS = pa.schema(
     [
@@ -49,7 +50,7 @@ def segment_documents(
         try:
             units = segmenter(document.pop("text"), document["lang"])
         except Exception as error:  # noqa: BLE001 - one bad text must not take its batch with it
-            errors.append((document["source_id"], type(error).__name__, str(error)))
+            errors.append((document["source_id"], type(error).__name__, without_places(str(error))))
             continue
         if not units:
             unitless.append(document["source_id"])

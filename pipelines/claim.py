@@ -1,21 +1,23 @@
 """Holding an output folder: one build at a time; what one that failed leaves, and what not."""
 
 import fcntl
+import os
 import shutil
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from pairsmith.pipelines.card import card
 from pairsmith.pipelines.increments import INCREMENTS, write_increments
-from pairsmith.pipelines.transforms import WORK
+from pairsmith.pipelines.transforms import WORK, WORKERS
 from pairsmith.schemas import Manifest, UserError, put, read_manifest
 from pairsmith.schemas.dataset import MANIFEST
 
 UNFINISHED = "UNFINISHED"
 FOLDERS = ("shards", "dropped", "failed")
 README = "README.md"
+_FILES = (MANIFEST, INCREMENTS, README)
 _PLAN = "plan.json"
 _REPLACING = "replacing"
 
@@ -54,6 +56,8 @@ class Claim:
         if not kept.is_file() or kept.read_text("utf-8") != plan:
             self.begin()
             put(kept, plan.encode())
+        for path in (*self.work.rglob(".*"), *_temporary(self.output)):
+            path.unlink()
 
     def begin(self) -> None:
         """Begin anew, whatever an unfinished build has left."""
@@ -76,7 +80,7 @@ class Claim:
             if (self.staging / folder).exists():
                 (self.staging / folder).rename(self.output / folder)
 
-    def finish(self, manifest: Manifest, name: str, results: Sequence[dict[str, Any]]) -> None:
+    def complete(self, manifest: Manifest, name: str, results: Sequence[dict[str, Any]]) -> None:
         """Put the dataset in its place, the manifest last, and remove what only the build needed.
 
         name: what the card calls the recipe. results: of all steps.
@@ -84,8 +88,15 @@ class Claim:
         self.replace()
         put(self.output / README, card(manifest, str(self.output), name).encode())
         write_increments(self.output, results)
-        put(self.output / MANIFEST, manifest.to_json().encode())
-        shutil.rmtree(self.work)
+        self.finish(manifest.to_json().encode())
+
+    def finish(self, manifest: bytes) -> None:
+        """Write the manifest, and remove what only the build needed."""
+        for folder in FOLDERS:  # what workers were writing when they were killed
+            for temporary in (self.output / folder).glob(".*"):
+                temporary.unlink(missing_ok=True)
+        put(self.output / MANIFEST, manifest)
+        _remove_work(self.output)
 
 
 @contextmanager
@@ -121,8 +132,9 @@ def claimed(output: Path, inputs: Collection[str]) -> Iterator[Claim]:
             raise UserError(
                 f"cannot write to {output}: {error.strerror}; choose another --output"
             ) from error
-        if not marker.exists():  # the build that held the lock has finished meanwhile
+        if not _is(marker, lock):  # the build that held the lock has finished meanwhile
             raise UserError(f"another build has just finished in {output}; run the command again")
+        _await_workers(output / WORK / WORKERS)
         undo.callback(marker.unlink, missing_ok=True)
         undo.callback(wipe, output)
         claim = Claim(output)
@@ -138,6 +150,12 @@ def claimed(output: Path, inputs: Collection[str]) -> Iterator[Claim]:
         lock.close()
 
 
+def _is(path: Path, opened: TextIO) -> bool:
+    with suppress(FileNotFoundError):
+        return os.path.samestat(path.stat(), os.fstat(opened.fileno()))
+    return False
+
+
 def _remove_if_empty(folders: Sequence[Path]) -> None:
     for folder in folders:
         with suppress(OSError):
@@ -146,11 +164,28 @@ def _remove_if_empty(folders: Sequence[Path]) -> None:
 
 def wipe(output: Path) -> None:
     """Remove what a build has left that did not come to its end, but no finished dataset."""
-    shutil.rmtree(output / WORK, ignore_errors=True)
+    _remove_work(output)
     if (output / MANIFEST).is_file():
         return
     for folder in FOLDERS:
         shutil.rmtree(output / folder, ignore_errors=True)
-    for name in (MANIFEST, INCREMENTS, README):
-        for path in (output / name, *output.glob(f".{name}.*")):
-            path.unlink(missing_ok=True)
+    for path in (*(output / name for name in _FILES), *_temporary(output)):
+        path.unlink(missing_ok=True)
+
+
+def _temporary(output: Path) -> Iterator[Path]:
+    """Yield files beside the manifest that were being written when a build was killed."""
+    for name in _FILES:
+        yield from output.glob(f".{name}.*")
+
+
+def _remove_work(output: Path) -> None:
+    """Remove what only a build needs, and first what would let another go on with a part of it."""
+    (output / WORK / _PLAN).unlink(missing_ok=True)
+    shutil.rmtree(output / WORK, ignore_errors=True)
+
+
+def _await_workers(lock: Path) -> None:
+    """Wait for the worker processes of a driver that was killed; they end within a second."""
+    with suppress(FileNotFoundError), lock.open("r+") as alone:
+        fcntl.flock(alone, fcntl.LOCK_EX)

@@ -1,39 +1,75 @@
 """Running a pipeline on the engine that the Beam flags name, and what went wrong in one line."""
 
+import logging
 import os
-import re
-from collections.abc import Callable, Sequence
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import (
+    DirectOptions,
+    PipelineOptions,
+    PrismRunnerOptions,
+    StandardOptions,
+)
 from apache_beam.runners.runner import create_runner
 
+from pairsmith.pipelines.causes import cause, mendable
+from pairsmith.pipelines.progress import Address
+from pairsmith.pipelines.watch import watched
 from pairsmith.schemas import UserError
 
 _IN_PROCESS = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 # DirectRunner would try an engine that may not be there, and fall back without a word.
 _LOCAL = (None, "DirectRunner", "FnApiRunner")
+_ON_THIS_MACHINE = (*_LOCAL, "BundleBasedDirectRunner")
+_TIED = """#!{python}
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
+os.execv({path!r}, [{path!r}, *sys.argv[1:]])
+"""
+_LOG = logging.getLogger(__name__)
 
 
-def run_pipeline(wire: Callable[[beam.Pipeline], object], flags: Sequence[str]) -> None:
+def run_pipeline(
+    wire: Callable[[beam.Pipeline], object], flags: Sequence[str], progress: Address | None = None
+) -> None:
     """Run what `wire` adds to a pipeline, and wait for its end.
 
     flags: `--runner=…` and other Beam options; without a runner, Beam's in-process one.
-    Raises UserError for an unknown runner, and when a worker raised one.
+    progress: where to report what the engine counts, if it lets one ask.
+    Raises UserError for an unknown runner, when a worker raised one, and when an engine other than
+    this process fails; Beam's whole account of that is logged. An interrupted job is cancelled.
     """
     options = PipelineOptions(list(flags))
     named = options.view_as(StandardOptions).runner
+    _check_prism(options)
     try:
         runner = create_runner(_IN_PROCESS if named in _LOCAL else named)
     except (ImportError, ValueError) as error:
         raise UserError(f"--runner={named}: {error}") from error
+    pipeline = beam.Pipeline(runner=runner, options=options)
     try:
-        with beam.Pipeline(runner=runner, options=options) as pipeline:
+        # Only transforms in other languages use it, and who is killed leaves it behind.
+        Path(pipeline.local_tempdir).rmdir()
+        with _this_python_first(), _tied(options), watched(pipeline, progress), pipeline:
             wire(pipeline)
     except Exception as error:
-        # Engines wrap what a worker raised in errors of their own, and only the text survives.
-        if line := _mendable(error):
+        if line := mendable(error):
             raise UserError(line) from error
+        if not runs_elsewhere(flags):
+            raise
+        _LOG.error("the engine failed", exc_info=error)
+        name = type(runner).__name__
+        raise UserError(f"{name} failed: {cause(error)}; --verbose shows the rest") from error
+    except KeyboardInterrupt:
+        if running := getattr(pipeline, "result", None):
+            with suppress(Exception):
+                running.cancel()
         raise
 
 
@@ -45,6 +81,11 @@ def runs_elsewhere(flags: Sequence[str]) -> bool:
     return bool(options.view_as(DirectOptions).direct_running_mode != "in_memory")
 
 
+def hears_workers(flags: Sequence[str]) -> bool:
+    """Return whether all workers are on this machine, so that datagrams reach the driver."""
+    return PipelineOptions(list(flags)).view_as(StandardOptions).runner in _ON_THIS_MACHINE
+
+
 def cores() -> int:
     """Return how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -52,11 +93,41 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def _mendable(error: Exception) -> str | None:
-    """Return the one line of a user's error that was raised on a worker."""
-    text = str(error)
-    if isinstance(error, UserError):
-        return text.rsplit(" [while running", 1)[0]
-    if found := re.search(r"UserError: (.+?)(?: \[while running|$)", text, re.MULTILINE):
-        return found[1]
-    return None
+def _check_prism(options: PipelineOptions) -> None:
+    """Raise UserError for a Prism that is not there; Beam would take its path for a URL."""
+    path = options.view_as(PrismRunnerOptions).prism_location
+    if path and "://" not in path and not Path(path).is_file():
+        raise UserError(
+            f"--prism_location={path}: no such file; .ci/prism builds one, or "
+            "go install github.com/apache/beam/sdks/v2/go/cmd/prism@v" + beam.__version__
+        )
+
+
+@contextmanager
+def _this_python_first() -> Iterator[None]:
+    """Make `python` this one: Beam starts worker processes by that name, and waits for them."""
+    before = os.environ.get("PATH", "")
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{before}"
+    try:
+        yield
+    finally:
+        os.environ["PATH"] = before
+
+
+@contextmanager
+def _tied(options: PipelineOptions) -> Iterator[None]:
+    """Have a Prism end with this process, however it ends; left alone it would wait for ever."""
+    prism = options.view_as(PrismRunnerOptions)
+    if not _is_program(prism.prism_location) or not sys.platform.startswith("linux"):
+        yield
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        tied = Path(folder) / "prism"
+        tied.write_text(_TIED.format(python=sys.executable, path=str(prism.prism_location)))
+        tied.chmod(0o700)
+        prism.prism_location = str(tied)
+        yield
+
+
+def _is_program(path: str | None) -> bool:
+    return bool(path) and os.access(str(path), os.X_OK) and not zipfile.is_zipfile(str(path))

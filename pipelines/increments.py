@@ -88,10 +88,10 @@ def _digest(job: Job, number: int, parts: Sequence[tuple[Tag, pa.RecordBatch]]) 
         batches = [batch for other, batch in parts if other == tag]
         table = pa.Table.from_batches(batches, schema)
         order = [(f.name, "ascending") for f in schema if not pa.types.is_nested(f.type)]
-        # Rows as they are written depend on no chunk, offset or unused bitmap.
-        for row in table.sort_by(order).to_pylist():
-            total.update(orjson.dumps(row))
         total.update(tag.encode())
+        # Sorting makes buffers anew, so that no chunk or offset of before is seen.
+        for batch in table.sort_by(order).combine_chunks().to_batches():
+            total.update(batch.serialize())
     return total.hexdigest()
 
 

@@ -6,38 +6,29 @@ each wave is a Beam pipeline on the in-process engine, in a process of its own w
 large enough to pay for it. A task or wave that has left its results is not done again.
 """
 
-import fcntl
-import logging
-import os
-import signal
-import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
 import apache_beam as beam
 import orjson
-from apache_beam.internal.cloudpickle import cloudpickle
 
 from pairsmith.pipelines.engine import run_pipeline
 from pairsmith.pipelines.increments import fill_or_reuse
 from pairsmith.pipelines.inputs import Split
 from pairsmith.pipelines.spill import Spill, spilled
 from pairsmith.pipelines.transforms import (
+    WORKERS,
     CutDocuments,
     FindCopies,
     Job,
     Keyed,
     WriteResults,
 )
-from pairsmith.schemas import UserError, put
+from pairsmith.pipelines.workers import workers
+from pairsmith.schemas import put
 
 _POOL_BYTES = 8 << 20
 """Of input; for less, starting processes costs more than they save."""
@@ -76,7 +67,7 @@ def build_here(job: Job, splits: Sequence[Split], plan: Plan) -> list[dict[str, 
     """Make the files of the dataset but its manifest, and return the results of all steps."""
     work = Path(job.work)
     _find_copies(job, splits, work)
-    with _workers(plan.workers, work) as run:
+    with workers(plan.workers, work / WORKERS) as run:
         for kind, step, pieces in (("cut", _cut, plan.tasks), ("wave", _fill_wave, plan.waves)):
             run(
                 (step, job, piece, number)
@@ -102,22 +93,28 @@ def _cut(job: Job, splits: Sequence[Split], number: int) -> None:
     folder = _spill(job) / f"{number:05d}"
     rmtree(folder, ignore_errors=True)  # what a killed one left
 
+    done = _results(Path(job.work), "cut", number)
+
     def wire(pipeline: beam.Pipeline) -> None:
         parts, read = _spread(pipeline, list(splits)) | "Cut" >> CutDocuments(job)
         _ = parts | "Spill" >> beam.ParDo(Spill(str(folder)))
-        _ = read | "Results" >> WriteResults(str(_results(Path(job.work), "cut", number)))
+        _ = read | "Results" >> WriteResults(str(_early(done)))
 
     run_pipeline(wire, job.store_flags)
+    _early(done).replace(done)
 
 
 def _fill_wave(job: Job, shards: Sequence[int], number: int) -> None:
     """Fill some shards from the parts on disk."""
 
+    done = _results(Path(job.work), "wave", number)
+
     def wire(pipeline: beam.Pipeline) -> None:
         filled = _spread(pipeline, list(shards)) | "Fill" >> beam.ParDo(_FillSpilled(job))
-        _ = filled | "Results" >> WriteResults(str(_results(Path(job.work), "wave", number)))
+        _ = filled | "Results" >> WriteResults(str(_early(done)))
 
     run_pipeline(wire, job.store_flags)
+    _early(done).replace(done)
 
 
 class _FillSpilled(beam.DoFn):
@@ -145,62 +142,6 @@ def _results(work: Path, kind: str, number: int) -> Path:
     return work / f"{kind}-{number:05d}.json"
 
 
-Call = tuple[Any, ...]
-
-
-@contextmanager
-def _workers(count: int, work: Path) -> Iterator[Callable[[Iterable[Call]], None]]:
-    """Yield what runs calls, in this process for one worker, else in as many processes."""
-    work.mkdir(parents=True, exist_ok=True)
-    lock = work / "workers"
-    with lock.open("a") as alone:
-        # Workers of a driver that was killed end within a second; they hold the lock until then.
-        fcntl.flock(alone, fcntl.LOCK_EX)
-    if count == 1:
-        yield _run_here
-        return
-    begin = (os.getpid(), str(lock), logging.root.manager.disable)
-    pool = ProcessPoolExecutor(count, get_context("spawn"), initializer=_begin, initargs=begin)
-
-    def run(calls: Iterable[Call]) -> None:
-        futures: list[Future[None]] = [pool.submit(_call, cloudpickle.dumps(c)) for c in calls]
-        for future in as_completed(futures):
-            future.result()
-
-    try:
-        yield run
-    except BrokenProcessPool as error:
-        raise UserError(
-            "a worker process died, most likely for want of memory; "
-            "lower --workers or raise --shards, and run the same command again"
-        ) from error
-    finally:
-        for process in list((pool._processes or {}).values()):
-            process.terminate()
-        pool.shutdown(cancel_futures=True)
-
-
-def _run_here(calls: Iterable[Call]) -> None:
-    for function, *rest in calls:
-        function(*rest)
-
-
-def _begin(driver: int, lock: str, logged: int) -> None:
-    """Prepare a worker process: it must not outlive its driver."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver gets it, too, and ends us
-    logging.disable(logged)
-    held = Path(lock).open("a")  # noqa: SIM115 - held until this process ends
-    fcntl.flock(held, fcntl.LOCK_SH)
-
-    def watch() -> None:
-        with held:
-            while os.getppid() == driver:
-                time.sleep(0.2)
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _call(call: bytes) -> None:
-    function, *rest = cloudpickle.loads(call)
-    function(*rest)
+def _early(results: Path) -> Path:
+    """Return where results stand while the pipeline runs, which may write them before the rest."""
+    return results.with_suffix(".early")

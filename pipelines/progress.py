@@ -1,18 +1,20 @@
-"""Progress on a terminal: workers send small datagrams, the driver draws what has arrived.
+"""Progress of a build: workers send small datagrams, the driver shows what has arrived.
 
-Datagrams work across threads and local processes and cost nothing when nobody listens. They are
+Datagrams work across threads and local processes and cost nothing when nobody listens. Where
+workers may be on other machines, the driver asks the engine for its counters (watch.py). Both are
 for the eye only: every figure that is kept comes from the books (accounts.py).
 """
 
 import json
 import socket
 import threading
+import time
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from types import TracebackType
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from pairsmith.pipelines.telling import Standing, Teller
 
 Address = tuple[str, int]
 
@@ -25,19 +27,20 @@ def report(address: Address | None, **counts: int) -> None:
 
 
 class ProgressLine:
-    """Draws progress on the console while it is entered; `address` is None when it does not."""
+    """Has progress shown while it is entered; `address` is None when nobody wants to see it."""
 
-    def __init__(self, console: Console, bytes_to_read: int, shards: int) -> None:
+    def __init__(self, teller: Teller, bytes_to_read: int, shards: int) -> None:
         self.address: Address | None = None
-        self._console = console
+        self._teller = teller
         self._todo = {"bytes": bytes_to_read, "shards": shards}
 
     def __enter__(self) -> "ProgressLine":
-        if self._console.is_terminal:
+        if self._teller.listens:
             self._receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             self._receiver.bind(("127.0.0.1", 0))
+            self._receiver.settimeout(self._teller.every or None)
             self.address = self._receiver.getsockname()
-            self._thread = threading.Thread(target=self._draw, daemon=True)
+            self._thread = threading.Thread(target=self._listen, daemon=True)
             self._thread.start()
         return self
 
@@ -52,27 +55,52 @@ class ProgressLine:
             self._thread.join()
             self._receiver.close()
 
-    def _draw(self) -> None:
-        counts: Counter[str] = Counter()
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[note]}"),
-            TimeRemainingColumn(),
+    def _listen(self) -> None:
+        counting = _Counting(self._todo)
+        shown = 0.0
+        with self._teller.showing(self._todo) as show:
+            while not counting.counts["end"]:
+                with suppress(TimeoutError):
+                    counting.add(json.loads(self._receiver.recv(65536)))
+                now = time.monotonic()
+                if counting.counts["end"] or now - shown >= self._teller.every:
+                    show(counting.standing(now))
+                    shown = now
+
+
+class _Counting:
+    """Adds up what workers report, and sees how fast they are."""
+
+    def __init__(self, todo: Mapping[str, int]) -> None:
+        self.counts: Counter[str] = Counter()
+        self._todo = todo
+        self._began = time.monotonic()
+        self._read = self._began
+        """When the last row was read."""
+        self._pairing: float | None = None
+        """When the first shard was filled."""
+
+    def add(self, counts: Mapping[str, int]) -> None:
+        self.counts.update(counts)
+        if "rows" in counts or "bytes" in counts:
+            self._read = time.monotonic()
+        if self._pairing is None and counts.get("shards"):
+            self._pairing = self._read
+
+    def standing(self, now: float) -> Standing:
+        counts, todo = self.counts, self._todo
+        reading = (now if counts["bytes"] < todo["bytes"] else self._read) - self._began
+        pairing = now - (now if self._pairing is None else self._pairing)
+        left = todo["shards"] - counts["shards"]
+        return Standing(
+            seconds=now - self._began,
+            rows=counts["rows"],
+            pairs=counts["pairs"],
+            dropped=counts["dropped"],
+            failed=counts["failed"],
+            bytes=counts["bytes"],
+            shards=counts["shards"],
+            rows_per_second=counts["rows"] / max(reading, 1e-3),
+            pairs_per_second=counts["pairs"] / max(pairing, 1e-3),
+            eta_seconds=pairing * left / counts["shards"] if counts["shards"] else None,
         )
-        with Progress(*columns, console=self._console, transient=True) as bars:
-            reading = bars.add_task("reading", total=self._todo["bytes"], note="")
-            pairing = bars.add_task("pairing", total=self._todo["shards"], note="", start=False)
-            while not counts["end"]:
-                counts.update(json.loads(self._receiver.recv(65536)))
-                if counts["shards"] or counts["started"]:
-                    bars.start_task(pairing)
-                seconds = bars.tasks[0].elapsed or 1e-9
-                rows_rate = counts["rows"] / (bars.tasks[0].finished_time or seconds)
-                note = f"{counts['rows']:,} rows, {rows_rate:,.0f} rows/s"
-                bars.update(reading, completed=counts["bytes"], note=note)
-                pairs_rate = counts["pairs"] / (bars.tasks[1].elapsed or 1e-9)
-                note = f"{counts['pairs']:,} pairs, {pairs_rate:,.0f} pairs/s, "
-                note += f"{counts['dropped']:,} dropped, ETA"
-                bars.update(pairing, completed=counts["shards"], note=note)

@@ -65,7 +65,7 @@ class Similarity:
         if self.cache:
             scorer = Cached(scorer, self.cache)
         pairs = zip(anchors.to_pylist(), positives.to_pylist(), strict=True)
-        joined = pa.array([f"{a}{_BETWEEN}{p}" for a, p in pairs], pa.string())
+        joined = pa.array([f"{len(a)}{_BETWEEN}{a}{p}" for a, p in pairs], pa.string())
         said = scorer(joined, np.zeros(len(joined), np.uint64))
         return np.array(said.to_pylist(), np.float32)
 
@@ -79,7 +79,7 @@ class Similarity:
 
 @dataclass(frozen=True)
 class Cosine:
-    """Says of two texts, joined by U+001F, how alike an encoder finds them, as a number in text.
+    """Says of two texts, joined behind the first one's length, how alike an encoder finds them.
 
     Shaped as an augmenter so that the cache of views keeps its figures, too.
     """
@@ -102,7 +102,7 @@ class Cosine:
 
     def __call__(self, texts: pa.StringArray, keys: Keys) -> pa.StringArray:
         """Return the cosine of the two parts of each text, as text with four decimal places."""
-        parts = [text.split(_BETWEEN, 1) for text in texts.to_pylist()]
+        parts = [_parts(text) for text in texts.to_pylist()]
         if not parts:
             return pa.array([], pa.string())
         both = [first for first, _ in parts] + [second for _, second in parts]
@@ -112,6 +112,11 @@ class Cosine:
         a, b = np.split(vectors.astype(np.float64), 2)
         cosines = np.clip((a * b).sum(axis=1), -1, 1)
         return pa.array([f"{cosine:.4f}" for cosine in cosines.tolist()], pa.string())
+
+
+def _parts(joined: str) -> tuple[str, str]:
+    length, both = joined.split(_BETWEEN, 1)
+    return both[: int(length)], both[int(length) :]
 
 
 @functools.cache

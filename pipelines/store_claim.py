@@ -38,7 +38,7 @@ class StoreClaim:
         """Begin anew, whatever is there."""
         _wipe(self.output)
 
-    def finish(self, manifest: Manifest, name: str, results: Sequence[dict[str, Any]]) -> None:
+    def complete(self, manifest: Manifest, name: str, results: Sequence[dict[str, Any]]) -> None:
         """Check what was written, remove what only the build needed, and put the manifest last."""
         del results
         _check_whole(self.output, manifest)
@@ -85,13 +85,13 @@ class StagedClaim(Claim):
         super().__init__(output)
         self.store = store
 
-    def finish(self, manifest: Manifest, name: str, results: Sequence[dict[str, Any]]) -> None:
+    def complete(self, manifest: Manifest, name: str, results: Sequence[dict[str, Any]]) -> None:
         """Put all files on the store, the manifest last."""
         self.replace()
         self.store.begin()
         for file in (*manifest.shards, *manifest.dropped, *manifest.failed):
             put_file(join(self.store.output, file.path), (self.output / file.path).read_bytes())
-        self.store.finish(manifest, name, results)
+        self.store.complete(manifest, name, results)
 
 
 @contextmanager

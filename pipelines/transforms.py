@@ -30,16 +30,19 @@ from pairsmith.pipelines.duplicates import (
     open_copies,
 )
 from pairsmith.pipelines.inputs import Split
-from pairsmith.pipelines.progress import Address, report
+from pairsmith.pipelines.progress import Address
 from pairsmith.pipelines.read import read_split
 from pairsmith.pipelines.recipe import Recipe
 from pairsmith.pipelines.shards import SCHEMAS, Tag, fill_shard
 from pairsmith.pipelines.storage import join, put_file, use_options
+from pairsmith.pipelines.watch import count
 from pairsmith.schemas import shard_numbers
 from pairsmith.schemas.keys import UNITS_PER_BLOCK
 
 RESULTS = "results.json"
 WORK = ".work"
+WORKERS = "workers"
+"""In that folder: the lock that worker processes hold."""
 _BUCKETS = 64
 Keyed = tuple[int, bytes]
 Part = tuple[int, tuple[Tag, bytes]]
@@ -212,7 +215,7 @@ class _Read(_Step):
         with open_copies(self.job.copies(split.file)) as known:
             for read in read_split(split, self.job.recipe.source, self.job.batch_rows):
                 rows += read.rows
-                report(self.job.progress, rows=read.rows)
+                count(self.job.progress, rows=read.rows)
                 documents, copies = drop_copies(read.documents, known)
                 if len(documents):
                     yield documents
@@ -222,7 +225,7 @@ class _Read(_Step):
                 for tag, batch in rejected:
                     for part in self.parts(tag, batch):
                         yield TaggedOutput("parts", part)
-        report(self.job.progress, bytes=split.bytes)
+        count(self.job.progress, bytes=split.bytes)
         yield TaggedOutput("results", (0, orjson.dumps({"rows_read": rows})))
 
 
@@ -271,7 +274,8 @@ def fill(job: Job, number: int, parts: Iterable[tuple[Tag, pa.RecordBatch]]) -> 
 def report_shard(job: Job, result: ShardResult) -> None:
     """Tell the driver of a shard that is done."""
     pairs = result.pairs
-    report(job.progress, shards=1, pairs=pairs["written"], dropped=pairs["dropped"])
+    outcomes = {"dropped": pairs["dropped"], "failed": pairs["failed"]}
+    count(job.progress, shards=1, pairs=pairs["written"], **outcomes)
 
 
 def read_batch(data: bytes, schema: pa.Schema) -> pa.RecordBatch:

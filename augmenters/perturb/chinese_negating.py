@@ -38,7 +38,9 @@ _ASIDES = re.compile(
 """Where a verb that begins a clause is no instruction."""
 _NOT_DENIED = listed("states") | listed("unnegatable")
 _COVERBS = frozenset("把被在给向从跟对")
+_NOT_SO = re.compile("[被由于]|(出生|成立|建|毕业|始建|创建|源|死)于|源自")
 _CLOSED = frozenset("把被在给向从跟对为用与于和由以将")
+_ADVERBS = frozenset(("已", "已经", "总是", "经常", "常常", "正在"))
 _NO_OBJECT = frozenset(("的", "了", "着", "过", "、", "和", "或", "与", "不", "-", "/", "于"))
 _BEGUN = frozenset(
     ("会", "能", "可以", "可", "将", "已", "已经", "曾", "被", "把", "让", "使", "所")
@@ -233,7 +235,10 @@ def _place(words: Words, i: int, text: str) -> Change | None:
 def _coverb(words: Words, i: int, text: str) -> Change | None:
     """被 → 没有被, 由 → 不是由, 于 and 出生于 → 并非于 and 并非出生于."""
     word, before, after = words[i], at(words, i - 1), at(words, i + 1)
-    if not is_noun(before) or not after.text or re.search("了|而|过$", text):
+    # Looking for it first keeps a long text from being searched anew at each of its words.
+    if not _NOT_SO.fullmatch(word.text) or not is_noun(before) or not after.text:
+        return None
+    if re.search("了|而|过$", text):
         return None
     earlier = {one.text for one in words[:i]}
     if earlier & {"是", "由", "被", "在", "把", "从", "于", "当"} or text.endswith(("后", "时")):
@@ -243,7 +248,7 @@ def _coverb(words: Words, i: int, text: str) -> Change | None:
     if word.text == "由" and any(is_verb(one) for one in words[i + 1 :]) and "的" not in text:
         return Edit(word.start, word.start, "不是")
     dated = word.text == "于" and re.fullmatch("[0-9]+年?|公元", after.text)
-    if dated or re.fullmatch("(出生|成立|建|毕业|始建|创建|源|死)于|源自", word.text):
+    if dated or word.text not in ("被", "由", "于"):
         return Edit(word.start, word.start, "并非")
     return None
 
@@ -251,7 +256,7 @@ def _coverb(words: Words, i: int, text: str) -> Change | None:
 def _adverb(words: Words, i: int, text: str) -> Change | None:
     """已保存 → 未保存, 总是 → 从不, 正在看 → 没有在看."""
     word, before, after = words[i], at(words, i - 1), at(words, i + 1)
-    if not after.text or re.search("[了过]", text):
+    if word.text not in _ADVERBS or not after.text or re.search("[了过]", text):
         return None
     if word.text in ("已", "已经") and is_verb(after):
         is_so = after.text in ("有", "是", "成", "成为", "达", "达到")

@@ -12,7 +12,8 @@ from pairsmith.augmenters.perturb.english_dates import MONTHS, dates
 from pairsmith.augmenters.perturb.english_numerals import Place, cardinals, figures, ordinals
 
 _NAMES = re.compile(
-    r"https?://\S+|www\.\S+|\S+@\S+|\S+\.(?:com|org|net|gov|edu|html?|pdf)\b\S*"
+    # (?<!\S): tried once for a run of characters, not at each of them, of which there may be many
+    r"https?://\S+|www\.\S+|(?<!\S)\S+(?:@\S+|\.(?:com|org|net|gov|edu|html?|pdf)\b\S*)"
     # telephone numbers, but not 2021-03-04
     r"|(?<!\w)(?![12]\d{3}-\d\d-\d\d(?!\d))\+?\(?\d[\d()]*(?:[ \-.]\(?\d{2,}\)?){2,}(?![\w%])"
     r"|\b\d+(?:\.\d+){2,}"  # versions

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pairsmith.augmenters import Cached, OneOf, Sequence, WordDropout, cache, views_of
-from pairsmith.augmenters.cache import with_cache
+from pairsmith.augmenters.cache import SCHEMA, with_cache
 from pairsmith.schemas import UserError
 from tests.augmenters.fakes import Calls, Model
 from tests.augmenters.plain_tokens import keys
@@ -135,6 +135,35 @@ def test_a_damaged_file_is_named(tmp_path):
     forget()
     with pytest.raises(UserError, match=rf"{file.name}.*damaged.*remove it"):
         Cached(Model(), str(tmp_path))(pa.array(["a"]), keys(1))
+
+
+def test_a_file_with_damaged_views_is_named(tmp_path):
+    Cached(Model(), str(tmp_path))(pa.array(["a"]), keys(1))
+    file = next(tmp_path.rglob("*.parquet"))
+    column = pq.read_metadata(file).row_group(0).column(SCHEMA.get_field_index("view"))
+    data = bytearray(file.read_bytes())
+    begin = column.dictionary_page_offset or column.data_page_offset
+    data[begin : begin + column.total_compressed_size] = b"\xff" * column.total_compressed_size
+    file.write_bytes(data)
+    forget()
+    with pytest.raises(UserError, match=rf"{file.name}.*damaged[^\n]*remove it$"):
+        Cached(Model(), str(tmp_path))(pa.array(["a"]), keys(1))
+
+
+def test_a_file_that_is_removed_while_it_is_in_use_is_told(tmp_path):
+    Cached(Model(), str(tmp_path))(pa.array(["a"]), keys(1))
+    forget()
+    cached = Cached(Model(), str(tmp_path))
+    cached.index.refresh()
+    next(tmp_path.rglob("*.parquet")).unlink()
+    with pytest.raises(UserError, match=r"removed while it was in use; run the command again$"):
+        cached(pa.array(["a"]), keys(1))
+
+
+def test_a_cache_that_cannot_be_written_says_which_option_names_it(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"cannot write to the cache .*Not a directory.*--cache$"):
+        Cached(Model(), str(tmp_path / "file"))(pa.array(["a"]), keys(1))
 
 
 def test_a_cached_augmenter_is_recorded_as_the_augmenter_itself(tmp_path):

@@ -12,6 +12,7 @@ from pairsmith.augmenters import (
     Sometimes,
     Views,
     WordDropout,
+    WordRepeat,
     WordShuffle,
     from_function,
     intensities,
@@ -19,7 +20,7 @@ from pairsmith.augmenters import (
 )
 from pairsmith.schemas import subkeys
 from tests.augmenters.plain_tokens import keys
-from tests.augmenters.properties import check_properties
+from tests.augmenters.properties import check_golden, check_properties
 
 
 def upper(text, rng):
@@ -144,3 +145,16 @@ def test_choices_do_not_depend_on_the_steps_own_draws():
     dropped = [view for view in chosen if view != "A B"]
     # Dropout alone decides what it drops: a word of two with p = 1/2 each, one always stays.
     assert abs(dropped.count("a b") / len(dropped) - 0.25) < 0.04
+
+
+@pytest.mark.parametrize(
+    ("file", "augmenter"),
+    [
+        ("sequence", Sequence(WordShuffle(3), WordDropout(0.3))),
+        ("one_of", OneOf(WordDropout(0.3), WordShuffle(3), weights=(1, 2))),
+        ("sometimes", Sometimes(WordRepeat(0.5), 0.5)),
+        ("intensities", intensities(WordDropout, 0.1, 0.7)),
+    ],
+)
+def test_views_are_those_read_by_eye(file, augmenter):
+    check_golden(augmenter, file)

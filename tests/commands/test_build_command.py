@@ -298,7 +298,7 @@ def test_verify_says_what_is_wrong_with_every_file(tmp_path: Path, corpus: Path)
     assert f"{second} is missing" in lines[1]
 
 
-@pytest.mark.parametrize("command", ["build", "verify"])
+@pytest.mark.parametrize("command", ["build", "plan", "verify"])
 def test_help_shows_an_example(command: str) -> None:
     done = pairsmith(command, "--help")
     assert done.returncode == 0
@@ -308,6 +308,6 @@ def test_help_shows_an_example(command: str) -> None:
 def test_an_unknown_command_names_the_known_ones() -> None:
     done = pairsmith("biuld")
     assert done.returncode == 2
-    assert "there are augmenters, build, verify, train, evaluate, vocabulary" in done.stderr
+    assert "there are augmenters, build, plan, verify, train, evaluate, vocabulary" in done.stderr
     assert pairsmith().returncode == 2
     assert "COMMAND" in pairsmith("--help").stdout

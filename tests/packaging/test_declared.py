@@ -49,7 +49,7 @@ def test_every_import_is_in_the_extra_of_its_folder(checkout, project, folder):
 
 
 def test_every_dependency_is_imported_somewhere(checkout, project):
-    brought_in = {"tensorboard", "nltk"}  # by torch.utils.tensorboard, and by nlpaug
+    brought_in = {"tensorboard"}  # by torch.utils.tensorboard
     brings = importlib.metadata.packages_distributions()
     files = [file for folder in ALLOWED for file in (checkout / folder).rglob("*.py")]
     text = "\n".join(file.read_text("utf-8") for file in files)

@@ -78,3 +78,16 @@ def sums(dataset: Path) -> dict[str, str]:
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted((dataset / "shards").iterdir())
     }
+
+
+def everything(dataset: Path) -> dict[str, bytes]:
+    """Return all files of a dataset but the time stamp in its manifest."""
+    files = {
+        str(path.relative_to(dataset)): path.read_bytes()
+        for path in dataset.rglob("*")
+        if path.is_file()
+    }
+    manifest = json.loads(files.pop("manifest.json"))
+    files["digest"] = manifest["digest"].encode()
+    del files["increments.json"]  # says what was used again
+    return files

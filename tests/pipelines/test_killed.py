@@ -1,66 +1,19 @@
 """A build that is killed leaves nothing that passes for a dataset, and can be run again."""
 
-import os
-import random
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import pytest
-
-from pairsmith.schemas import UserError, open_dataset
+from pairsmith.schemas import open_dataset
 from tests.pipelines.corpora import documents, pairsmith, sums, write_parquet
-
-KILLS = 10
 
 
 def command(corpus: Path, output: Path) -> list[str]:
     script = str(Path(sys.executable).with_name("pairsmith"))
     flags = ["--shards", "40", "--batch-rows", "64"]
     return [script, "build", "quickstart", "--input", str(corpus), "--output", str(output), *flags]
-
-
-def test_ten_kills_leave_nothing_that_verifies_and_a_rerun_gives_the_same_bytes(
-    tmp_path: Path,
-) -> None:
-    corpus = write_parquet(tmp_path / "in.parquet", documents(600), row_group=50)
-    undisturbed = tmp_path / "undisturbed"
-    # The first build in a fresh environment compiles, and would make all others look quick.
-    assert subprocess.run(command(corpus, tmp_path / "warm"), capture_output=True).returncode == 0
-    started = time.monotonic()
-    assert subprocess.run(command(corpus, undisturbed), capture_output=True).returncode == 0
-    seconds = time.monotonic() - started
-    output = tmp_path / "out"
-    moments = random.Random(11)
-    early = 0
-    for _ in range(KILLS):
-        process = subprocess.Popen(
-            command(corpus, output),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        time.sleep(seconds * moments.uniform(0.2, 0.9))
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        if (output / "manifest.json").exists():  # it was faster than the kill
-            assert sums(output) == sums(undisturbed)
-            (output / "manifest.json").unlink(missing_ok=True)
-            (output / "UNFINISHED").touch()
-            continue
-        early += 1
-        if output.exists():
-            with pytest.raises(UserError, match=r"has no manifest\.json"):
-                open_dataset(output)
-    assert early >= KILLS // 2
-    done = pairsmith(*command(corpus, output)[1:])
-    assert done.returncode == 0, done.stderr
-    assert sums(output) == sums(undisturbed)
-    left = {path.relative_to(output).parts[0] for path in output.rglob("*") if path.is_file()}
-    assert left <= {"shards", "dropped", "manifest.json", "README.md"}
-    assert not list(output.rglob(".*"))
 
 
 def test_a_build_that_is_interrupted_leaves_its_neighbours_alone_and_goes_on(

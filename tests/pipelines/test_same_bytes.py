@@ -13,7 +13,7 @@ from tests.pipelines.corpora import (
     write_parquet,
 )
 
-SHARDS = 5
+SHARDS = 9
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +44,23 @@ def test_the_build_is_not_trivial(expected: dict[str, str]) -> None:
     [
         ("--batch-rows", 7),
         ("--batch-rows", 1),
+        ("--waves", 1),
+        ("--waves", 7),
         ("--direct_num_workers=2", "--direct_running_mode=multi_processing"),
         ("--direct_num_workers=1", "--direct_running_mode=multi_processing"),
         ("--runner=BundleBasedDirectRunner",),
         ("--runner=DirectRunner",),
     ],
-    ids=["batch 7", "batch 1", "2 processes", "1 process", "bundle-based", "DirectRunner"],
+    ids=[
+        "batch 7",
+        "batch 1",
+        "1 wave",
+        "7 waves",
+        "2 processes",
+        "1 process",
+        "bundle-based",
+        "DirectRunner",
+    ],
 )
 def test_same_bytes_however_the_work_is_done(
     tmp_path: Path, corpus: Path, expected: dict[str, str], flags: tuple[object, ...]

@@ -105,3 +105,13 @@ def test_a_missing_encoder_is_one_line_before_any_work(
 def test_bounds_that_mean_nothing_are_refused() -> None:
     with pytest.raises(ValueError, match="-1 <= min <= max <= 1"):
         Similarity("x", min=0.5, max=0.4)
+
+
+def test_texts_are_told_apart_whatever_characters_they_hold(encoder: str) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    one, other = "The committee examined\x1fA lighthouse", "A lighthouse keeper"
+    a, b = SentenceTransformer(encoder, device="cpu").encode([one, other])
+    cosine = a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+    measured = Similarity(encoder).measure(pa.array([one]), pa.array([other]))
+    assert measured[0] == pytest.approx(cosine, abs=1e-4)

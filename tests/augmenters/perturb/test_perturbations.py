@@ -1,5 +1,7 @@
 """What all perturbations promise: choice by key, the recorded edit, golden views, languages."""
 
+import time
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -54,6 +56,15 @@ def test_a_text_without_a_change_gets_no_view_and_a_reason(augmenter):
     assert made.texts.to_pylist() == [None, None]
     assert made.reasons.to_pylist() == ["nothing to change", None]
     assert made.details.to_pylist() == [None, None]
+
+
+@pytest.mark.parametrize("text", ["x" * 100_000, "中文字" * 15_000], ids=["no spaces", "no stops"])
+def test_a_long_text_of_one_sentence_takes_no_minutes(augmenter, text):
+    augmenter.setup()
+    view(augmenter, TEXT + "中文", 3)
+    begun = time.process_time()
+    augmenter(pa.array([text]), np.zeros(1, np.uint64))
+    assert time.process_time() - begun < 6  # it takes 0.1 s; quadratic time took 20
 
 
 def test_the_text_decides_by_which_rules():

@@ -1,0 +1,169 @@
+"""`pairsmith plan`: what a build would give, take and cost, from a sample of its input."""
+
+import dataclasses
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from pairsmith.schemas import UserError, require
+
+if TYPE_CHECKING:
+    from pairsmith.pipelines.plan import Forecast
+
+_DESCRIPTION = """Foresee a build from a sample of its input, without writing anything.
+
+RECIPE and --input are those of `pairsmith build`. Inputs up to 32 MiB are looked through whole, of
+larger ones 64 parts; then some of the documents become pairs in a temporary folder, timed stage by
+stage. A step that asks a model or a service is asked for some of the sample, nothing is cached, and
+what a service charges for that is charged.
+
+Hours are those of machines like this one that do nothing else. A cluster takes some minutes to
+start, and a disk or network may be slower than the processor: neither is counted.
+
+Exit code 0; 1 above --max-hours or --max-cost; 2 for something to mend.
+
+examples:
+  pairsmith plan quickstart --input 'corpus/*.parquet'
+  pairsmith plan my_recipes.py:mine --input a.jsonl --machines 20 --price 0.4 --max-cost 100
+"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says."""
+
+    recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
+    """Name of the recipe."""
+    input: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILES…")]
+    """Files to read, as for a build."""
+    shards: int | None = None
+    """Number of files, instead of the recipe's."""
+    machines: int = 1
+    """How many machines like this one would work."""
+    workers: int | None = None
+    """Processes at work on each machine; by default one a core."""
+    waves: int | None = None
+    """In how many runs the shards are filled, instead of what the size asks for."""
+    price: float | None = None
+    """What a machine costs an hour, with its graphics card if it has one, in any currency."""
+    max_hours: float | None = None
+    """Stop, with exit code 1, when the build would take longer on --machines."""
+    max_cost: float | None = None
+    """Stop, with exit code 1, when it would cost more; needs --price."""
+    seconds: float = 10
+    """About how long documents of the sample are turned into pairs, at most."""
+    json: bool = False
+    """Print one JSON object instead of tables."""
+    batch_rows: int = 4096
+    """Rows worked on at a time, as for a build."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command and return its exit code."""
+    options = tyro.cli(Options, prog="pairsmith plan", description=_DESCRIPTION, args=list(argv))
+    logging.disable()
+    for module in ("apache_beam", "numba", "orjson"):
+        require(module, "build")
+    from pairsmith.pipelines.plan import forecast
+    from pairsmith.pipelines.recipes import find_recipe
+
+    _check(options)
+    recipe = find_recipe(options.recipe)
+    if options.shards is not None:
+        recipe = dataclasses.replace(recipe, shards=options.shards)
+    found = forecast(
+        recipe,
+        options.input,
+        seconds=options.seconds,
+        batch_rows=options.batch_rows,
+        workers=options.workers,
+        waves=options.waves,
+        machines=options.machines,
+        price=options.price,
+    )
+    if options.json:
+        print(json.dumps(found.as_data()))
+    else:
+        _print(found, Console(file=sys.stdout))
+    for limit in _over(options, found):
+        print(f"pairsmith plan: {limit}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _check(options: Options) -> None:
+    for name in ("batch_rows", "machines", "shards", "workers", "waves"):
+        if (value := getattr(options, name)) is not None and value < 1:
+            raise UserError(f"--{name.replace('_', '-')} must be at least 1")
+    for name in ("max_cost", "max_hours", "price", "seconds"):
+        if (value := getattr(options, name)) is not None and not value >= 0:
+            raise UserError(f"--{name.replace('_', '-')} must not be negative")
+    if options.max_cost is not None and options.price is None:
+        raise UserError("--max-cost needs --price: what a machine costs an hour")
+
+
+def _over(options: Options, found: "Forecast") -> Sequence[str]:
+    """Return a line for a limit that the build would break."""
+    on = f"on {options.machines} machine{'s' if options.machines > 1 else ''}"
+    if options.max_hours is not None and found.machines_hours > options.max_hours:
+        return [
+            f"{found.machines_hours:,.3g} hours {on}, more than --max-hours "
+            f"{options.max_hours:g}; take more machines, less input or fewer kinds of pairs"
+        ]
+    if options.max_cost is not None and (found.cost or 0) > options.max_cost:
+        return [
+            f"it would cost {found.cost:,.4g} {on}, more than --max-cost {options.max_cost:g}; "
+            "take less input or fewer kinds of pairs"
+        ]
+    return []
+
+
+def _print(found: "Forecast", console: Console) -> None:
+    table = Table(box=None, header_style="bold")
+    for column in ("expected", "read / tried", "written", "dropped", "failed"):
+        table.add_column(column, justify="left" if column == "expected" else "right")
+    for noun, first in (("sources", "read"), ("pairs", "made")):
+        counts = getattr(found, noun)
+        names = (first, "written", "dropped", "failed")
+        table.add_row(noun, *(f"{counts[name]:,}" for name in names))
+    console.print(table)
+    print(f"pairs by kind: {', '.join(f'{kind} {n:,}' for kind, n in found.kinds.items())}")
+    for folder, reasons in found.reasons.items():
+        for reason, count in list(reasons.items())[:5]:
+            print(f"{folder}: {count:,} × {reason}")
+    sizes = ", ".join(f"{folder} {_bytes(size)}" for folder, size in found.bytes.items() if size)
+    print(f"on disk: {_bytes(sum(found.bytes.values()))} ({sizes})")
+    cpu = f"{found.cpu_seconds:,.0f} s of processor time"
+    print(f"here: {_duration(found.hours)} ({cpu}, processes: {found.workers})")
+    if found.machines > 1:
+        spread = f"{found.machines} machines of {found.machine_workers} processes"
+        print(f"{spread}: {_duration(found.machines_hours)}")
+    if found.cost is not None:
+        print(f"cost: {found.cost:,.2f}")
+    print(f"shards: {found.shards} asked for, {found.recommended_shards} recommended ", end="")
+    print(f"({found.tasks} tasks and {found.waves} waves then)")
+    sample, rows = found.sample, "all" if found.sample["whole"] else "some"
+    print(f"sample: {rows} {sample['rows']:,} rows read, {sample['pairs']:,} pairs tried")
+    for warning in found.warnings:
+        print(f"warning: {warning}")
+
+
+def _bytes(size: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:,.3g} {unit}"
+        size /= 1000
+    return f"{size:,.3g} TB"
+
+
+def _duration(hours: float) -> str:
+    if hours < 1 / 60:
+        return f"{hours * 3600:.0f} s"
+    return f"{hours * 60:.0f} min" if hours < 1 else f"{hours:,.1f} h"
