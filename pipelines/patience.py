@@ -62,7 +62,7 @@ def ask(what: str, request: Callable[[], T], size: int = 0, attempts: int | None
             raise
         except Exception as error:
             silent = isinstance(error, TimeoutError) and not str(error)
-            line = f"no answer within {limit:.0f} s" if silent else _line(error)
+            line = f"no answer within {limit:.3g} s" if silent else _line(error)
             if _is_final(error):
                 raise UserError(f"cannot {what}: {line}") from error
             wait = pause * random.uniform(0.5, 1)  # noqa: S311 - spreads workers, decides nothing

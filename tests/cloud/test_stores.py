@@ -20,7 +20,7 @@ WHY = "needs other packages: .ci/cloud-test installs them beside the usual ones 
 pytest.importorskip("moto", reason=WHY)
 pytest.importorskip("google.cloud.storage", reason=WHY)
 
-RECIPE: Recipe = replace(find_recipe("context"), shards=3)
+RECIPE: Recipe = replace(find_recipe("context"), shards=2)
 IN_PLACE = "--runner=BundleBasedDirectRunner"
 
 
@@ -91,10 +91,12 @@ def test_a_build_from_and_to_a_store_gives_the_same_bytes_and_leaves_nothing_els
 def test_the_command_builds_on_a_store_with_worker_processes(
     store: Store, corpus: Path, expected: dict[str, str], tmp_path: Path
 ) -> None:
+    if store.scheme == "gs":
+        pytest.skip("workers that no flags reach are told of stores alike; tried with s3://")
     url = f"{store.scheme}://{out(tmp_path)}"
     flags = ("--direct_running_mode=multi_processing", *store.flags)
     done = pairsmith(
-        *("build", "context", "--shards", 3, "--input", f"{corpus}/*", "--output", url, *flags)
+        *("build", "context", "--shards", 2, "--input", f"{corpus}/*", "--output", url, *flags)
     )
     assert done.returncode == 0, done.stderr
     assert f"dataset: {url}  card: {url}/README.md" in done.stdout
