@@ -38,17 +38,21 @@ class Proxy(ThreadingHTTPServer):
         """Fail no request."""
         self.fail(0.0, ("503",))
 
-    def fail(self, share: float, kinds: tuple[str, ...] = KINDS) -> None:
-        """Fail a share of all requests, in turn in each of these ways."""
+    def fail(self, share: float, kinds: tuple[str, ...] = KINDS, only: str = "") -> None:
+        """Fail a share of all requests, in turn in each of these ways.
+
+        only: those to a path with this in it.
+        """
         with self._lock:
             self.requests = self.failed = 0
+            self._only = only
             self._share, self._kinds = share, itertools.cycle(kinds)
             self._random = random.Random(17)
 
-    def fault(self) -> str | None:
+    def fault(self, path: str) -> str | None:
         with self._lock:
             self.requests += 1
-            if self._random.random() >= self._share:
+            if self._only not in path or self._random.random() >= self._share:
                 return None
             self.failed += 1
             return next(self._kinds)
@@ -62,7 +66,7 @@ class _Forward(BaseHTTPRequestHandler):
     server: Proxy
 
     def forward(self) -> None:
-        fault = self.server.fault()
+        fault = self.server.fault(self.path)
         if fault == "stall":
             self.server.over.wait(60)
             self.close_connection = True

@@ -133,6 +133,26 @@ def test_a_store_that_stays_away_is_told_in_one_line_and_in_time(
     assert store.proxy.requests < 60
 
 
+def test_what_is_built_here_is_kept_until_it_is_on_the_store(
+    store: Store, put: Callable[..., Manifest], expected: dict[str, str], tmp_path: Path
+) -> None:
+    store.proxy.fail(1.0, ("503",), only="00001.parquet")
+    with pytest.raises(UserError, match=r"cannot write \S+/shards/00001.parquet: tried"):
+        put("--store_seconds=5")
+    assert "manifest.json" not in store.names(out(tmp_path))
+    (wave,) = tmp_path.glob("cache/pairsmith/builds/*/.work/wave-00000.json")
+    built = wave.stat().st_mtime_ns
+    store.proxy.heal()
+    store.proxy.fail(1.0, ("503",), only="UNFINISHED")
+    with pytest.raises(UserError, match="UNFINISHED"):
+        put("--store_seconds=3")
+    assert wave.stat().st_mtime_ns == built
+    store.proxy.heal()
+    put()
+    assert stored(store, out(tmp_path)) == expected
+    assert not list(tmp_path.glob("cache/pairsmith/builds/*"))
+
+
 def test_a_build_that_fails_half_way_can_be_run_again(
     store: Store, put: Callable[..., Manifest], expected: dict[str, str], tmp_path: Path
 ) -> None:
