@@ -53,7 +53,7 @@ class StoreClaim:
 
 @contextmanager
 def claimed_on_store(output: str) -> Iterator[StoreClaim]:
-    """Mark a place on an object store as being built in; clear it when the build fails.
+    """Mark a place on an object store as being built in; all but the mark goes when that fails.
 
     Raises UserError when something else, or a finished dataset, is there.
     """
@@ -70,9 +70,9 @@ def claimed_on_store(output: str) -> Iterator[StoreClaim]:
     try:
         yield claim
     except BaseException:
+        # The mark stays: an upload that was given up may yet arrive; the next build removes it.
         with suppress(UserError):  # a store that stays away is the error that is shown already
             _wipe(output, attempts=1)
-            remove([marker], attempts=1)
         raise
     if not claim.detached:
         claim.release()

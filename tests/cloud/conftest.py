@@ -85,18 +85,24 @@ def _serve_google(proxy: Proxy, folder: Path) -> Iterator[Store]:
     command = [found.stdout.strip(), "-backend", "memory", "-scheme", "http"]
     command += ["-host", "127.0.0.1", "-port", str(proxy.port), "-external-url", proxy.url]
     command += ["-public-host", proxy.url.removeprefix("http://")]
-    os.environ["STORAGE_EMULATOR_HOST"] = proxy.url
+    # Who has no credentials is let wait for twenty seconds by Beam.
+    import google.auth
+    from google.auth.credentials import AnonymousCredentials
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(google.auth, "default", lambda **options: (AnonymousCredentials(), None))
+    patch.setenv("STORAGE_EMULATOR_HOST", proxy.url)
     with (folder / "log").open("w") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log)
         try:
             _wait(proxy.port)
             for bucket in ("corpus", "pairs"):
                 _google().create_bucket(bucket, project="none")
-            yield Store("gs", proxy, ("--no_auth",))
+            yield Store("gs", proxy, ())
         finally:
             server.kill()
             server.wait(30)
-            del os.environ["STORAGE_EMULATOR_HOST"]
+            patch.undo()
 
 
 def _serve_amazon(proxy: Proxy, folder: Path) -> Iterator[Store]:

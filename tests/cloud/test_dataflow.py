@@ -26,7 +26,7 @@ T4 = "type:nvidia-tesla-t4;count:1;install-nvidia-driver"
 FLAGS = (
     *("--runner=DataflowRunner", "--project=some-project", "--region=europe-west4"),
     *("--temp_location=gs://some-bucket/temp", "--staging_location=gs://some-bucket/staging"),
-    *("--job_name=pairs", "--dry_run=True", "--no_auth"),
+    *("--job_name=pairs", "--dry_run=True"),
 )
 IN_IMAGE = (f"--sdk_container_image={IMAGE}", "--sdk_location=container")
 SPLITS = (Split("gs://some-bucket/corpus/a.parquet", "parquet", 0, 1, 1000),)
