@@ -3,8 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from pairsmith.augmenters import BackTranslate, Negation
-from pairsmith.pipelines.negatives import Perturbed
+from pairsmith.augmenters import BackTranslate
 from pairsmith.pipelines.recipe import Pair, Recipe, View
 from pairsmith.pipelines.recipes import quickstart
 
@@ -19,5 +18,4 @@ def demo() -> Recipe:
     return dataclasses.replace(
         base,
         pairs=(*base.pairs, Pair("translation", View(), translated, every=100)),
-        negatives=(Perturbed(Negation()), *base.negatives),
     )

@@ -70,6 +70,11 @@ def corpus(tmp_path: Path) -> Path:
     return write_parquet(tmp_path / "in.parquet", documents(30))
 
 
+def everything(folder: Path) -> list[Path]:
+    """Return what lies below a folder, but what Python keeps of the recipes there."""
+    return [path for path in sorted(folder.rglob("*")) if "__pycache__" not in path.parts]
+
+
 @pytest.fixture
 def refused(
     capsys: pytest.CaptureFixture[str],
@@ -77,12 +82,12 @@ def refused(
     """Run, in this process, a build that must be refused, and return its one line."""
 
     def run(output: Path, *arguments: object) -> str:
-        before = sorted(output.parent.rglob("*"))
+        before = everything(output.parent)
         assert main(["build", *map(str, arguments), "--output", str(output)]) == 2
         printed = capsys.readouterr()
         assert printed.out == ""
         (line,) = printed.err.strip().splitlines()
-        assert sorted(output.parent.rglob("*")) == before, "something was left behind"
+        assert everything(output.parent) == before, "something was left behind"
         return line
 
     yield run

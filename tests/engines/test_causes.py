@@ -1,4 +1,4 @@
-"""What an engine says of a failure, in one line; the texts are what engines said."""
+"""What an engine says of a failure, in one line; the texts are shaped as engines shape theirs."""
 
 import pytest
 

@@ -45,7 +45,11 @@ def test_the_wheel_says_what_it_is(wheel):
     metadata = message_from_bytes(archive.read(name))
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "Apache-2.0"
-    assert set(metadata.get_all("Provides-Extra")) == {"build", "train", "bench", "dev"}
+    models = {"llm", "masks", "nlpaug", "translate", "wordnet"}
+    assert (
+        set(metadata.get_all("Provides-Extra"))
+        == {"all", "build", "train", "bench", "dev"} | models
+    )
     assert any(n.endswith("/licenses/LICENSE") for n in archive.namelist())
 
 
