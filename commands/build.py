@@ -17,7 +17,7 @@ from rich.table import Table
 from pairsmith.commands.quiet import only_ours
 from pairsmith.pipelines.streams import only_json_lines
 from pairsmith.pipelines.telling import Logging, emit
-from pairsmith.schemas import Dataset, UserError, heeding_interrupts, require
+from pairsmith.schemas import Manifest, UserError, heeding_interrupts, require
 
 _DESCRIPTION = """Make pairs from a corpus.
 
@@ -45,9 +45,10 @@ class Options:
     """Name of the recipe."""
     input: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILES…")]
     """Files to read; quoted globs are expanded on every file system that Beam knows."""
-    output: Path
-    """Folder to make. A build of it that was ended half-way goes on; a finished dataset of the same
-    files is replaced, and what comes out the same is used again."""
+    output: str
+    """Folder to make, or a place on an object store, as gs://bucket/pairs. A build of a folder that
+    was ended half-way goes on; a finished dataset of the same files is replaced, and what comes out
+    the same is used again. What is on a store is never replaced."""
     seed: int | None = None
     """Instead of the recipe's seed; another seed gives other pairs."""
     shards: int | None = None
@@ -96,7 +97,7 @@ def _build(options: Options, beam_flags: Sequence[str]) -> int:
     with heeding_interrupts():
         for module in ("apache_beam", "numba", "orjson"):
             require(module, "build")
-        from pairsmith.pipelines.build import build
+        from pairsmith.pipelines.build import build_at
         from pairsmith.pipelines.engine import runs_elsewhere
         from pairsmith.pipelines.recipes import find_recipe
 
@@ -111,7 +112,7 @@ def _build(options: Options, beam_flags: Sequence[str]) -> int:
         console = Console(stderr=True)
         if options.log == "text" and runs_elsewhere(beam_flags) and not options.verbose:
             console = Console(file=held.enter_context(only_ours()))
-        dataset = build(
+        manifest = build_at(
             recipe,
             options.recipe,
             options.input,
@@ -128,9 +129,11 @@ def _build(options: Options, beam_flags: Sequence[str]) -> int:
             log=options.log,
         )
     if options.log == "json":
-        _emit_summary(dataset, time.monotonic() - started)
+        _emit_summary(manifest, options.output, time.monotonic() - started)
+    elif manifest is None:
+        print(f"the job goes on; {options.output} is a dataset when its manifest.json is there")
     else:
-        _print_summary(dataset)
+        _print_summary(manifest, options.output)
     return 0
 
 
@@ -153,16 +156,16 @@ def _check(options: Options, beam_flags: Sequence[str]) -> None:
         name = flag.split("=")[0].replace("_", "-")
         if near := difflib.get_close_matches(name, ours, 1, 0.85):
             raise UserError(f"no option {flag.split('=')[0]}; did you mean {near[0]}?")
-    if "://" in str(options.output):
-        raise UserError("--output must be a folder on this machine or on a shared file system")
 
 
-def _emit_summary(dataset: Dataset, seconds: float) -> None:
-    manifest = dataset.manifest
+def _emit_summary(manifest: Manifest | None, output: str, seconds: float) -> None:
+    if manifest is None:
+        emit("submitted", output=output, seconds=round(seconds, 1))
+        return
     files = [*manifest.shards, *manifest.dropped, *manifest.failed]
     emit(
         "done",
-        output=str(dataset.root),
+        output=output,
         digest=manifest.digest,
         seconds=round(seconds, 1),
         shards=len(manifest.shards),
@@ -171,8 +174,8 @@ def _emit_summary(dataset: Dataset, seconds: float) -> None:
     )
 
 
-def _print_summary(dataset: Dataset) -> None:
-    counts = dataset.manifest.counts
+def _print_summary(manifest: Manifest, output: str) -> None:
+    counts = manifest.counts
     table = Table(box=None, header_style="bold")
     for column in ("", "read / tried", "written", "dropped", "failed"):
         table.add_column(column, justify="left" if not column else "right")
@@ -185,4 +188,5 @@ def _print_summary(dataset: Dataset) -> None:
     for folder, reasons in counts["reasons"].items():
         for reason, count in list(reasons.items())[:5]:
             print(f"{folder}: {count:,} × {reason}")
-    print(f"dataset: {dataset.root}  card: {dataset.root / 'README.md'}")
+    output = output.rstrip("/")
+    print(f"dataset: {output}  card: {output}/README.md")

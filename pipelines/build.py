@@ -1,10 +1,9 @@
 """Driving a build: refuse early, run the pipeline, check the books, write the manifest last."""
 
-import datetime
-import importlib.metadata
 import json
+import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,34 +12,29 @@ import orjson
 from rich.console import Console
 
 from pairsmith.augmenters.settings import as_data
-from pairsmith.pipelines.accounts import (
-    ShardResult,
-    Totals,
-    add_up,
-    check_failed,
-    idle_augmenters,
-    top_reasons,
-)
-from pairsmith.pipelines.card import card
-from pairsmith.pipelines.claim import FOLDERS, claimed
+from pairsmith.pipelines.claim import Claim, claimed
+from pairsmith.pipelines.cloud import check_cloud, engine_flags, is_detached, model_hints
 from pairsmith.pipelines.engine import cores, hears_workers, run_pipeline, runs_elsewhere
-from pairsmith.pipelines.increments import count_reused, write_increments
-from pairsmith.pipelines.inputs import Input, check_unchanged, name_of, plan_inputs
+from pairsmith.pipelines.increments import count_reused
+from pairsmith.pipelines.inputs import Input, Split, check_unchanged, name_of, plan_inputs
 from pairsmith.pipelines.local import Plan, build_here, plan_work
 from pairsmith.pipelines.progress import Address, ProgressLine
 from pairsmith.pipelines.recipe import Recipe
+from pairsmith.pipelines.settle import FinishDataset, Terms, settle, versions
 from pairsmith.pipelines.shared import shared
-from pairsmith.pipelines.storage import join, open_file
+from pairsmith.pipelines.storage import (
+    check_output,
+    is_remote,
+    join,
+    open_file,
+    store_flags,
+    use_options,
+)
+from pairsmith.pipelines.store_claim import StoreClaim, claimed_on_store, staged
 from pairsmith.pipelines.telling import AsJson, OnConsole, Teller
 from pairsmith.pipelines.transforms import RESULTS, BuildDataset, Job
-from pairsmith.schemas import Dataset, Manifest, UserError, heeding_interrupts, put
-from pairsmith.schemas.manifest import InputFile, digest
-from pairsmith.schemas.private import kept
-
-_LIBRARIES = (
-    *("apache-beam", "numba", "numpy", "pairsmith", "pyarrow", "rjieba", "sentencepiece"),
-    *("sentencex", "xxhash"),
-)
+from pairsmith.schemas import Dataset, Manifest, UserError, heeding_interrupts
+from pairsmith.schemas.manifest import digest
 
 MAX_FAILED = 0.01
 """Share of the rows that may fail."""
@@ -49,10 +43,20 @@ MIN_CHANGED = 0.05
 
 
 def build(
+    recipe: Recipe, name: str, inputs: Sequence[str], output: Path, **settings: Any
+) -> Dataset:
+    """Build the dataset folder `output`, and return it: `build_at`, for folders."""
+    manifest = build_at(recipe, name, inputs, str(output), **settings)
+    if manifest is None:
+        raise UserError(f"{output} is finished by a job that nobody waits for")
+    return Dataset(output, manifest)
+
+
+def build_at(
     recipe: Recipe,
     name: str,
     inputs: Sequence[str],
-    output: Path,
+    output: str,
     *,
     max_failed: float = MAX_FAILED,
     min_changed: float = MIN_CHANGED,
@@ -64,17 +68,19 @@ def build(
     beam_flags: Sequence[str] = (),
     console: Console | None = None,
     log: Literal["text", "json"] = "text",
-) -> Dataset:
-    """Build the dataset folder `output` from the files that match `inputs`, and return it.
+) -> Manifest | None:
+    """Build the dataset `output` from the files that match `inputs`, and return its manifest.
 
-    name: what the card calls the recipe, without folders. min_changed: share of its texts that
-    every augmenter must change; warn_idle: say so where one does not, instead of refusing. cache:
-    folder of views that models made, by default `output` with `.cache` behind it. beam_flags:
-    `--runner=…` and other Beam options; without a runner the build runs on this machine, in so many
-    worker processes (by default one a core), shards in so many waves (by default as many as the
-    input's size asks for). A local build that was interrupted goes on where it was; one over a
-    finished dataset replaces it, and uses again what comes out the same. console, log: where
-    progress and warnings are told, or that JSON lines on standard error tell them.
+    None when the job goes on without this process, as a template's does.
+    output: a folder, or a place on an object store such as `gs://bucket/pairs`. name: what the
+    card calls the recipe, without folders. min_changed: share of its texts that every augmenter
+    must change; warn_idle: say so where one does not, instead of refusing. cache: folder of views
+    that models made, by default `output` with `.cache` behind it. beam_flags: `--runner=…` and
+    other Beam options; without a runner the build runs on this machine, in so many worker processes
+    (by default one a core), shards in so many waves (by default as many as the input's size asks
+    for). A local build that was interrupted goes on where it was; one over a finished dataset
+    replaces it, and uses again what comes out the same. console, log: where progress and warnings
+    are told, or that JSON lines on standard error tell them.
     Raises UserError for what the user can mend.
     """
     recipe.as_data()  # refuses what cannot be recorded before any work is done
@@ -82,30 +88,49 @@ def build(
     teller: Teller = AsJson()
     if log == "text":
         teller = OnConsole(console or Console(stderr=True, quiet=True))
+    use_options(beam_flags)
+    check_output(output)
+    check_cloud(beam_flags, inputs, output)
+    hints = model_hints(beam_flags, recipe)
     files = plan_inputs(inputs, recipe.source)
     splits = [split for file in files for split in file.splits]
     plan = plan_work(splits, recipe.shards, workers or cores(), waves)
     elsewhere = runs_elsewhere(beam_flags)
+    terms = Terms(recipe, name, files, max_failed, min_changed, warn_idle)
     with ExitStack() as held:
         run = recipe
         if recipe.costly and (elsewhere or plan.workers > 1):
             run = held.enter_context(shared(recipe))
         with heeding_interrupts():
             run.setup()
-        claim = held.enter_context(claimed(output, [name_of(file.path) for file in files]))
+        names = [name_of(file.path) for file in files]
+        claim = held.enter_context(_claimed(output, names, elsewhere))
         if recipe.costly:
-            cache = cache or output.with_name(f"{output.name}.cache")
-            run = run.cached(str(cache.resolve()))
+            run = run.cached(str(cache.resolve() if cache else _cache_beside(claim.output)))
         total = sum(split.bytes for split in splits)
         with ProgressLine(teller, total, recipe.shards) as progress:
-            if elsewhere:
-                claim.begin()
-            else:
+            if isinstance(claim, Claim) and not elsewhere:
                 claim.go_on(_plan_text(recipe, files, plan))
-            places = (str(claim.staging), str(claim.work))
-            stamp = digest([recipe.digest, _versions()])
+            else:
+                claim.begin()
             heard = progress.address if hears_workers(beam_flags) else None
-            job = Job(run, *places, batch_rows, heard, claim.previous, stamp)
+            job = Job(
+                recipe=run,
+                output=str(claim.staging),
+                work=str(claim.work),
+                batch_rows=batch_rows,
+                progress=heard,
+                previous=claim.previous,
+                stamp=digest([recipe.digest, versions()]),
+                store_flags=store_flags(beam_flags),
+                hints=hints,
+            )
+            if isinstance(claim, StoreClaim) and is_detached(beam_flags):
+                claim.detached = True
+                last = FinishDataset(terms, output, job.store_flags)
+                flags = engine_flags(beam_flags)
+                run_pipeline(lambda pipeline: wire_build(pipeline, splits, job, last), flags)
+                return None
             try:
                 if elsewhere:
                     asked = None if heard else progress.address
@@ -118,57 +143,54 @@ def build(
                 claim.refused = False
                 raise
         claim.refused = True  # until it is found good: what is wrong now is the input or the recipe
-        check_unchanged(files)
-        rows_read = sum(result["rows_read"] for result in results if "rows_read" in result)
-        if not rows_read:
-            raise UserError(f"the corpus is empty: no rows in {', '.join(map(repr, inputs))}")
-        shards = [ShardResult.from_data(r["result"]) for r in results if "result" in r]
-        totals = add_up(rows_read, shards)
-        _judge(totals, max_failed, min_changed, warn_idle, teller)
+        manifest = settle(terms, results, teller)
         claim.refused = False
         if reused := str(count_reused(results)):
             teller.say("reused", f"used again: {reused}")
-        claim.replace()
-        dataset = Dataset(output, _manifest(recipe, name, files, shards, totals))
-        put(output / "README.md", card(dataset, name).encode())
-        write_increments(output, results)
-        claim.finish(dataset.manifest.to_json().encode())
-    return dataset
+        claim.complete(manifest, name, results)
+    return manifest
+
+
+def wire_build(
+    pipeline: beam.Pipeline,
+    splits: Sequence[Split],
+    job: Job,
+    last: beam.PTransform[Any, Any] | None = None,
+) -> None:
+    """Add a whole build to a pipeline; last: what becomes of the results, instead of a file."""
+    spread = pipeline | "Splits" >> beam.Create(splits) | "Spread" >> beam.Reshuffle()
+    _ = spread | "Build" >> BuildDataset(job, last)
+
+
+def _claimed(
+    output: str, inputs: Sequence[str], elsewhere: bool
+) -> AbstractContextManager[Claim | StoreClaim]:
+    """Hold the output; on a store, a build of this machine is made in a folder and then put there.
+
+    Only in a folder can an interrupted build go on. inputs: names of the input files.
+    """
+    if not is_remote(output):
+        return claimed(Path(output), inputs)
+    return claimed_on_store(output) if elsewhere else staged(output, inputs)
+
+
+def _cache_beside(output: Path | str) -> Path:
+    """Return where views that models made are kept; without a shared folder, on each worker."""
+    if isinstance(output, Path):
+        return output.with_name(f"{output.name}.cache").resolve()
+    return Path(tempfile.gettempdir(), "pairsmith.cache")
 
 
 def _build_elsewhere(
-    job: Job, splits: Sequence[object], flags: Sequence[str], progress: Address | None
+    job: Job, splits: Sequence[Split], flags: Sequence[str], progress: Address | None
 ) -> list[Any]:
     """Run the whole build as one pipeline on the engine that the flags name.
 
     progress: where to report what the engine counts; None not to ask it.
     """
-
-    def wire(pipeline: beam.Pipeline) -> None:
-        spread = pipeline | "Splits" >> beam.Create(splits) | "Spread" >> beam.Reshuffle()
-        _ = spread | "Build" >> BuildDataset(job)
-
-    run_pipeline(wire, flags, progress)
+    run_pipeline(lambda pipeline: wire_build(pipeline, splits, job), engine_flags(flags), progress)
     with open_file(join(job.work, RESULTS)) as stream:
         return orjson.loads(stream.read())  # type: ignore[no-any-return]
-
-
-def _judge(
-    totals: Totals, max_failed: float, min_changed: float, warn_idle: bool, teller: Teller
-) -> None:
-    """Raise UserError when what was made is not worth a manifest."""
-    check_failed(totals, max_failed)
-    if not totals.pairs["written"]:
-        reasons = top_reasons(totals, "dropped", "failed")
-        raise UserError(
-            f"no pair is left of {totals.sources['read']:,} rows: {reasons}; "
-            "look at the input or loosen the recipe's screens and gates"
-        )
-    if idle := idle_augmenters(totals, min_changed):
-        idle += f", fewer than --min-changed {min_changed:g} asks"
-        if not warn_idle:
-            raise UserError(f"{idle}; mend the recipe, lower --min-changed, or --warn-idle")
-        teller.say("warning", idle)
 
 
 def _plan_text(recipe: Recipe, files: Sequence[Input], plan: Plan) -> str:
@@ -178,37 +200,6 @@ def _plan_text(recipe: Recipe, files: Sequence[Input], plan: Plan) -> str:
         "inputs": [[file.path, file.bytes, file.changed] for file in files],
         "tasks": [[as_data(split) for split in task] for task in plan.tasks],
         "waves": plan.waves,
-        "versions": _versions(),
+        "versions": versions(),
     }
     return json.dumps(data)
-
-
-def _manifest(
-    recipe: Recipe, name: str, files: Sequence[Input], shards: Sequence[ShardResult], totals: Totals
-) -> Manifest:
-    listed = {
-        folder: sorted((r.files[folder] for r in shards if folder in r.files), key=lambda f: f.path)
-        for folder in FOLDERS
-    }
-    return Manifest(
-        recipe=kept({"name": name, **recipe.as_data()}),
-        recipe_digest=recipe.digest,
-        inputs=tuple(InputFile(name_of(file.path), file.bytes) for file in files),
-        shards=tuple(listed["shards"]),
-        dropped=tuple(listed["dropped"]),
-        failed=tuple(listed["failed"]),
-        counts=totals.as_data(),
-        versions=_versions(),
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    )
-
-
-def _versions() -> dict[str, str]:
-    return {library: _version(library) for library in _LIBRARIES}
-
-
-def _version(library: str) -> str:
-    try:
-        return importlib.metadata.version(library)
-    except importlib.metadata.PackageNotFoundError:
-        return "absent"

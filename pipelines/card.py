@@ -6,15 +6,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pairsmith.schemas import Dataset
+from pairsmith.pipelines.storage import join, open_file
+from pairsmith.schemas import Manifest
 
 _EXAMPLES = 2
 _SHOWN_CHARS = 160
 
 
-def card(dataset: Dataset, name: str) -> str:
-    """Return `README.md` of a dataset, with the front matter that dataset hubs read."""
-    counts, manifest = dataset.manifest.counts, dataset.manifest
+def card(manifest: Manifest, folder: str, name: str) -> str:
+    """Return `README.md` of a dataset, with the front matter that dataset hubs read.
+
+    folder: where its shards lie. name: what to call the recipe.
+    """
+    counts = manifest.counts
     kinds = "".join(f"| {kind} | {number:,} |\n" for kind, number in counts["kinds"].items())
     reasons = [
         f"| {folder} | {_cell(reason)} | {number:,} |\n"
@@ -48,7 +52,7 @@ Made with pairsmith {manifest.versions["pairsmith"]}. The texts keep the licence
 {kinds}
 ## Examples
 
-{_examples(dataset)}
+{_examples(manifest, folder)}
 ## Why rows were left out
 
 A reason counts rows of `dropped/` or `failed/`: a source, a unit of one, or a pair.
@@ -78,13 +82,14 @@ other. `pairsmith verify` compares every file with its sum in `manifest.json`.
 """
 
 
-def _examples(dataset: Dataset) -> str:
-    if not dataset.shards:
+def _examples(manifest: Manifest, folder: str) -> str:
+    if not manifest.shards:
         return ""
-    with pq.ParquetFile(dataset.shards[0]) as shard:
+    path = join(folder, manifest.shards[0].path)
+    with open_file(path) as stream, pq.ParquetFile(stream) as shard:
         rows = shard.read_row_group(0, ["kind", "anchor", "positive"])
     lines = ["| kind | anchor | positive |\n|---|---|---|\n"]
-    for kind in dataset.manifest.counts["kinds"]:
+    for kind in manifest.counts["kinds"]:
         shown = rows.filter(pc.equal(rows["kind"].cast(pa.string()), kind)).slice(0, _EXAMPLES)
         for row in shown.to_pylist():
             lines.append(f"| {kind} | {_cell(row['anchor'])} | {_cell(row['positive'])} |\n")

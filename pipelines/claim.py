@@ -6,16 +6,18 @@ import shutil
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
-from pairsmith.pipelines.increments import INCREMENTS
+from pairsmith.pipelines.card import card
+from pairsmith.pipelines.increments import INCREMENTS, write_increments
 from pairsmith.pipelines.transforms import WORK, WORKERS
-from pairsmith.schemas import UserError, put, read_manifest
+from pairsmith.schemas import Manifest, UserError, put, read_manifest
 from pairsmith.schemas.dataset import MANIFEST
 
 UNFINISHED = "UNFINISHED"
 FOLDERS = ("shards", "dropped", "failed")
-_FILES = (MANIFEST, INCREMENTS, "README.md")
+README = "README.md"
+_FILES = (MANIFEST, INCREMENTS, README)
 _PLAN = "plan.json"
 _REPLACING = "replacing"
 
@@ -77,6 +79,16 @@ class Claim:
         for folder in FOLDERS:
             if (self.staging / folder).exists():
                 (self.staging / folder).rename(self.output / folder)
+
+    def complete(self, manifest: Manifest, name: str, results: Sequence[dict[str, Any]]) -> None:
+        """Put the dataset in its place, the manifest last, and remove what only the build needed.
+
+        name: what the card calls the recipe. results: of all steps.
+        """
+        self.replace()
+        put(self.output / README, card(manifest, str(self.output), name).encode())
+        write_increments(self.output, results)
+        self.finish(manifest.to_json().encode())
 
     def finish(self, manifest: bytes) -> None:
         """Write the manifest, and remove what only the build needed."""

@@ -4,7 +4,8 @@ Copies are found among keys, which are small; documents themselves are not shuff
 was found lies in one file for each input file, and whoever reads that file leaves the copies out.
 """
 
-from typing import Literal
+from contextlib import AbstractContextManager, nullcontext
+from typing import BinaryIO, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -77,17 +78,23 @@ def copies_file(copies: pa.Table) -> pa.Buffer:
     return sink.getvalue()
 
 
-def drop_copies(documents: pa.RecordBatch, copies: str) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+def open_copies(path: str) -> AbstractContextManager[BinaryIO | None]:
+    """Return the file of the COPIES in an input file, to be closed; None when it has none."""
+    return open_file(path) if exists(path) else nullcontext()
+
+
+def drop_copies(
+    documents: pa.RecordBatch, copies: BinaryIO | None
+) -> tuple[pa.RecordBatch, pa.RecordBatch]:
     """Return the documents of an input file that are no copies, and the others rejected.
 
-    documents: DOCUMENTS, in order. copies: the file of its COPIES, not there when it has none.
+    documents: DOCUMENTS, in order. copies: from `open_copies`.
     """
-    if not len(documents) or not exists(copies):
+    if not len(documents) or copies is None:
         return documents, NOTHING_REJECTED
     positions = documents["position"].to_numpy()
     between = [("position", ">=", int(positions[0])), ("position", "<=", int(positions[-1]))]
-    with open_file(copies) as stream:
-        found = pq.read_table(stream, schema=COPIES, filters=between).combine_chunks()
+    found = pq.read_table(copies, schema=COPIES, filters=between).combine_chunks()
     if not len(found):
         return documents, NOTHING_REJECTED
     at = np.searchsorted(found["position"].to_numpy(), positions)

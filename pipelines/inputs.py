@@ -14,10 +14,10 @@ from typing import BinaryIO, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from apache_beam.io.filesystem import BeamIOError, CompressionTypes
-from apache_beam.io.filesystems import FileSystems
+from apache_beam.io.filesystem import BeamIOError
 
 from pairsmith.pipelines.recipe import Documents
+from pairsmith.pipelines.storage import check_store, match, open_file
 from pairsmith.schemas import UserError
 
 Format = Literal["parquet", "jsonl", "csv", "text"]
@@ -68,6 +68,7 @@ def plan_inputs(globs: Sequence[str], source: Documents) -> tuple[Input, ...]:
     """
     found: dict[str, tuple[int, float]] = {}
     for glob in globs:
+        check_store(glob)
         files = _match(glob)
         if not files:
             hint = "; to read a folder, add '/*'" if _is_folder(glob) else ""
@@ -90,7 +91,7 @@ def open_input(path: str) -> BinaryIO:
 
     Arrow's streams, unlike zstandard's and Beam's, raise OSError when the data was cut.
     """
-    stream = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+    stream = open_file(path)
     codec = _CODECS.get(Path(path).suffix)
     if codec is None:
         return stream
@@ -115,13 +116,13 @@ def _match(glob: str) -> dict[str, tuple[int, float]]:
         state = Path(glob).stat()
         return {glob: (state.st_size, state.st_mtime)}
     try:
-        (match,) = FileSystems.match([glob])
+        files = match(glob)
     except (BeamIOError, ImportError, ValueError) as error:
         raise UserError(f"cannot look for {glob!r}: {' '.join(str(error).split())}") from error
     return {
-        m.path: (m.size_in_bytes, m.last_updated_in_seconds)
-        for m in match.metadata_list
-        if not _is_folder(m.path)
+        file.path: (file.size_in_bytes, file.last_updated_in_seconds)
+        for file in files
+        if not _is_folder(file.path)
     }
 
 

@@ -82,7 +82,9 @@ def build_here(job: Job, splits: Sequence[Split], plan: Plan) -> list[dict[str, 
 def _find_copies(job: Job, splits: Sequence[Split], work: Path) -> None:
     done = work / "copies.done"
     if not done.exists():
-        run_pipeline(lambda p: _spread(p, list(splits)) | "Copies" >> FindCopies(job), ())
+        run_pipeline(
+            lambda p: _spread(p, list(splits)) | "Copies" >> FindCopies(job), job.store_flags
+        )
         put(done, b"")
 
 
@@ -98,7 +100,7 @@ def _cut(job: Job, splits: Sequence[Split], number: int) -> None:
         _ = parts | "Spill" >> beam.ParDo(Spill(str(folder)))
         _ = read | "Results" >> WriteResults(str(_early(done)))
 
-    run_pipeline(wire, ())
+    run_pipeline(wire, job.store_flags)
     _early(done).replace(done)
 
 
@@ -111,7 +113,7 @@ def _fill_wave(job: Job, shards: Sequence[int], number: int) -> None:
         filled = _spread(pipeline, list(shards)) | "Fill" >> beam.ParDo(_FillSpilled(job))
         _ = filled | "Results" >> WriteResults(str(_early(done)))
 
-    run_pipeline(wire, ())
+    run_pipeline(wire, job.store_flags)
     _early(done).replace(done)
 
 

@@ -5,7 +5,7 @@ Between shuffles the elements are Arrow batches; what goes to a shard is a part:
 at once: what it writes has a name and a content that depend on its input alone.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,13 +27,14 @@ from pairsmith.pipelines.duplicates import (
     drop_copies,
     find_copies,
     keys_of,
+    open_copies,
 )
 from pairsmith.pipelines.inputs import Split
 from pairsmith.pipelines.progress import Address
 from pairsmith.pipelines.read import read_split
 from pairsmith.pipelines.recipe import Recipe
 from pairsmith.pipelines.shards import SCHEMAS, Tag, fill_shard
-from pairsmith.pipelines.storage import join, put_file
+from pairsmith.pipelines.storage import join, put_file, use_options
 from pairsmith.pipelines.watch import count
 from pairsmith.schemas import shard_numbers
 from pairsmith.schemas.keys import UNITS_PER_BLOCK
@@ -63,6 +64,10 @@ class Job:
     """The finished dataset that this build replaces, whose shards may be used again."""
     stamp: str = ""
     """Digest of the recipe and of what else can change the bytes."""
+    store_flags: tuple[str, ...] = ()
+    """Beam flags that workers need to reach object stores; not every engine hands flags on."""
+    hints: tuple[tuple[str, str], ...] = ()
+    """Beam's resource hints for the step that makes pairs."""
 
     def copies(self, file: int) -> str:
         """Return the path of the COPIES of an input file."""
@@ -121,43 +126,50 @@ class CutDocuments(beam.PTransform[Any, Any]):
 
 
 class BuildDataset(beam.PTransform[Any, Any]):
-    """Splits -> the files of a dataset but its manifest, and `results.json` to make that of."""
+    """Splits -> the files of a dataset but its manifest, and its results.
 
-    def __init__(self, job: Job) -> None:
+    last: what becomes of the results; by default they go to `results.json`.
+    """
+
+    def __init__(self, job: Job, last: beam.PTransform[Any, Any] | None = None) -> None:
         super().__init__()
         self.job = job
+        self.last = last or WriteResults(join(job.work, RESULTS), job.store_flags)
 
     def expand(self, splits: beam.PCollection[Split]) -> beam.PCollection[None]:
         """Wire the steps."""
         copies = splits | "FindCopies" >> FindCopies(self.job)
         parts, read = splits | "Cut" >> CutDocuments(self.job, copies)
-        filled = (
-            parts | "GroupShards" >> beam.GroupByKey() | "FillShards" >> beam.ParDo(_Fill(self.job))
-        )
+        fill = beam.ParDo(_Fill(self.job)).with_resource_hints(**dict(self.job.hints))
+        filled = parts | "GroupShards" >> beam.GroupByKey() | "FillShards" >> fill
         results = _together("Results", [filled, read], Keyed)
-        written: beam.PCollection[None] = results | "WriteResults" >> WriteResults(
-            join(self.job.work, RESULTS)
-        )
+        written: beam.PCollection[None] = results | "WriteResults" >> self.last
         return written
 
 
 class WriteResults(beam.PTransform[Any, Any]):
     """Results -> one file that holds them as a JSON array."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, store_flags: Sequence[str] = ()) -> None:
         super().__init__()
         self.path = path
+        self.store_flags = store_flags
 
     def expand(self, results: beam.PCollection[Keyed]) -> beam.PCollection[None]:
         """Wire the steps."""
         grouped = results | "Group" >> beam.GroupByKey()
-        written: beam.PCollection[None] = grouped | "Write" >> beam.ParDo(_WriteResults(self.path))
+        written: beam.PCollection[None] = grouped | "Write" >> beam.ParDo(
+            _WriteResults(self.path, self.store_flags)
+        )
         return written
 
 
 class _Step(beam.DoFn):
     def __init__(self, job: Job) -> None:
         self.job = job
+
+    def setup(self) -> None:
+        use_options(self.job.store_flags)
 
     def parts(self, tag: Tag, batch: pa.RecordBatch) -> Iterator[Part]:
         """Yield rejected rows as parts: with their source's first unit, or spread by place."""
@@ -200,18 +212,19 @@ class _WriteCopies(_Step):
 class _Read(_Step):
     def process(self, split: Split, waited_for: Iterable[int] = ()) -> Iterator[Any]:
         rows = 0
-        for read in read_split(split, self.job.recipe.source, self.job.batch_rows):
-            rows += read.rows
-            count(self.job.progress, rows=read.rows)
-            documents, copies = drop_copies(read.documents, self.job.copies(split.file))
-            if len(documents):
-                yield documents
-            rejected: list[tuple[Tag, pa.RecordBatch]] = [
-                *(("dropped", read.dropped), ("dropped", copies), ("failed", read.failed))
-            ]
-            for tag, batch in rejected:
-                for part in self.parts(tag, batch):
-                    yield TaggedOutput("parts", part)
+        with open_copies(self.job.copies(split.file)) as known:
+            for read in read_split(split, self.job.recipe.source, self.job.batch_rows):
+                rows += read.rows
+                count(self.job.progress, rows=read.rows)
+                documents, copies = drop_copies(read.documents, known)
+                if len(documents):
+                    yield documents
+                rejected: list[tuple[Tag, pa.RecordBatch]] = [
+                    *(("dropped", read.dropped), ("dropped", copies), ("failed", read.failed))
+                ]
+                for tag, batch in rejected:
+                    for part in self.parts(tag, batch):
+                        yield TaggedOutput("parts", part)
         count(self.job.progress, bytes=split.bytes)
         yield TaggedOutput("results", (0, orjson.dumps({"rows_read": rows})))
 
@@ -230,6 +243,7 @@ class _Segment(_Step):
 
 class _Fill(_Step):
     def setup(self) -> None:
+        super().setup()
         self.job.recipe.setup()
 
     def process(self, group: tuple[int, Iterable[tuple[Tag, bytes]]]) -> Iterator[Keyed]:
@@ -239,8 +253,12 @@ class _Fill(_Step):
 
 
 class _WriteResults(beam.DoFn):
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, store_flags: Sequence[str]) -> None:
         self.path = path
+        self.store_flags = store_flags
+
+    def setup(self) -> None:
+        use_options(self.store_flags)
 
     def process(self, group: tuple[int, Iterable[bytes]]) -> None:
         put_file(self.path, b"[%b]" % b",".join(sorted(group[1])))

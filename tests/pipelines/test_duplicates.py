@@ -9,7 +9,14 @@ import pyarrow.compute as pc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pairsmith.pipelines.duplicates import KEYS, copies_file, drop_copies, find_copies, keys_of
+from pairsmith.pipelines.duplicates import (
+    KEYS,
+    copies_file,
+    drop_copies,
+    find_copies,
+    keys_of,
+    open_copies,
+)
 from pairsmith.pipelines.read import DOCUMENTS
 from pairsmith.schemas import text_ids
 
@@ -41,10 +48,11 @@ def deduplicated(rows: list[Row], files: int = 2) -> tuple[list[Row], list[dict[
             path = Path(folder) / f"{file}"
             if len(own := copies.filter(pc.equal(copies["file"], file))):
                 path.write_bytes(copies_file(own))
-            for half in (whole[: len(whole) // 2], whole[len(whole) // 2 :]):
-                left, rejected = drop_copies(half, str(path))
-                documents += [(row["source_id"], row["text"]) for row in left.to_pylist()]
-                dropped += rejected.to_pylist()
+            with open_copies(str(path)) as known:
+                for half in (whole[: len(whole) // 2], whole[len(whole) // 2 :]):
+                    left, rejected = drop_copies(half, known)
+                    documents += [(row["source_id"], row["text"]) for row in left.to_pylist()]
+                    dropped += rejected.to_pylist()
     return documents, dropped
 
 

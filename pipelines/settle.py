@@ -1,0 +1,137 @@
+"""What a build is judged by when all is written, and what its manifest says of it."""
+
+import datetime
+import importlib.metadata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+import orjson
+from rich.console import Console
+
+from pairsmith.pipelines.accounts import (
+    ShardResult,
+    Totals,
+    add_up,
+    check_failed,
+    idle_augmenters,
+    top_reasons,
+)
+from pairsmith.pipelines.claim import FOLDERS
+from pairsmith.pipelines.inputs import Input, check_unchanged, name_of
+from pairsmith.pipelines.recipe import Recipe
+from pairsmith.pipelines.storage import use_options
+from pairsmith.pipelines.store_claim import StoreClaim
+from pairsmith.pipelines.telling import OnConsole, Teller
+from pairsmith.schemas import Manifest, UserError
+from pairsmith.schemas.manifest import InputFile
+from pairsmith.schemas.private import kept
+
+_LIBRARIES = (
+    *("apache-beam", "numba", "numpy", "pairsmith", "pyarrow", "rjieba", "sentencepiece"),
+    *("sentencex", "xxhash"),
+)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The recipe and inputs of a build, and what must hold of what it made."""
+
+    recipe: Recipe
+    name: str
+    """What the card calls the recipe."""
+    files: tuple[Input, ...]
+    max_failed: float
+    min_changed: float
+    warn_idle: bool
+
+
+def settle(terms: Terms, results: Sequence[dict[str, Any]], teller: Teller) -> Manifest:
+    """Return the manifest of what all steps wrote; raises UserError when it is not worth one."""
+    check_unchanged(terms.files)
+    rows_read = sum(result["rows_read"] for result in results if "rows_read" in result)
+    if not rows_read:
+        names = ", ".join(repr(file.path) for file in terms.files)
+        raise UserError(f"the corpus is empty: no rows in {names}")
+    shards = [ShardResult.from_data(r["result"]) for r in results if "result" in r]
+    totals = add_up(rows_read, shards)
+    _judge(totals, terms, teller)
+    return _manifest(terms, shards, totals)
+
+
+class FinishDataset(beam.PTransform[Any, Any]):
+    """Results -> the manifest of a dataset on a store, put by the worker that has them all."""
+
+    def __init__(self, terms: Terms, output: str, store_flags: Sequence[str]) -> None:
+        super().__init__()
+        self.step = _Finish(terms, output, store_flags)
+
+    def expand(self, results: beam.PCollection[Any]) -> beam.PCollection[None]:
+        """Wire the steps."""
+        grouped = results | "Group" >> beam.GroupByKey()
+        done: beam.PCollection[None] = grouped | "Finish" >> beam.ParDo(self.step)
+        return done
+
+
+class _Finish(beam.DoFn):
+    def __init__(self, terms: Terms, output: str, store_flags: Sequence[str]) -> None:
+        self.terms = terms
+        self.output = output
+        self.store_flags = store_flags
+
+    def setup(self) -> None:
+        use_options(self.store_flags)
+
+    def process(self, group: tuple[int, Iterable[bytes]]) -> None:
+        results = [orjson.loads(result) for result in sorted(group[1])]
+        manifest = settle(self.terms, results, OnConsole(Console(stderr=True, quiet=True)))
+        claim = StoreClaim(self.output)
+        claim.complete(manifest, self.terms.name, results)
+        claim.release()
+
+
+def _judge(totals: Totals, terms: Terms, teller: Teller) -> None:
+    """Raise UserError when what was made is not worth a manifest."""
+    check_failed(totals, terms.max_failed)
+    if not totals.pairs["written"]:
+        reasons = top_reasons(totals, "dropped", "failed")
+        raise UserError(
+            f"no pair is left of {totals.sources['read']:,} rows: {reasons}; "
+            "look at the input or loosen the recipe's screens and gates"
+        )
+    if idle := idle_augmenters(totals, terms.min_changed):
+        idle += f", fewer than --min-changed {terms.min_changed:g} asks"
+        if not terms.warn_idle:
+            raise UserError(f"{idle}; mend the recipe, lower --min-changed, or --warn-idle")
+        teller.say("warning", idle)
+
+
+def _manifest(terms: Terms, shards: Sequence[ShardResult], totals: Totals) -> Manifest:
+    listed = {
+        folder: sorted((r.files[folder] for r in shards if folder in r.files), key=lambda f: f.path)
+        for folder in FOLDERS
+    }
+    return Manifest(
+        recipe=kept({"name": terms.name, **terms.recipe.as_data()}),
+        recipe_digest=terms.recipe.digest,
+        inputs=tuple(InputFile(name_of(file.path), file.bytes) for file in terms.files),
+        shards=tuple(listed["shards"]),
+        dropped=tuple(listed["dropped"]),
+        failed=tuple(listed["failed"]),
+        counts=totals.as_data(),
+        versions=versions(),
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the libraries that can change the bytes."""
+    return {library: _version(library) for library in _LIBRARIES}
+
+
+def _version(library: str) -> str:
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"

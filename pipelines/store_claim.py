@@ -1,0 +1,135 @@
+"""Holding an output on an object store, as far as one can: there are no locks and no renames.
+
+Two builds at work in one place at once are not kept apart. They cannot pass for a dataset, either:
+before the manifest is put, every object is compared with what the build wrote.
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from pairsmith.pipelines.card import card
+from pairsmith.pipelines.claim import FOLDERS, README, UNFINISHED, Claim, claimed
+from pairsmith.pipelines.storage import join, match, put_file, remove
+from pairsmith.pipelines.transforms import WORK
+from pairsmith.schemas import Manifest, UserError
+from pairsmith.schemas.dataset import MANIFEST
+
+
+class StoreClaim:
+    """A place on an object store that a build writes to."""
+
+    previous = ""
+    """No dataset on a store is replaced."""
+
+    def __init__(self, output: str) -> None:
+        self.output = output
+        self.staging = output
+        self.work = join(output, WORK)
+        self.refused = False
+        self.detached = False
+        """Whether a job finishes the dataset that this process does not wait for."""
+
+    def begin(self) -> None:
+        """Begin anew, whatever is there."""
+        _wipe(self.output)
+
+    def complete(self, manifest: Manifest, name: str, results: Sequence[dict[str, Any]]) -> None:
+        """Check what was written, remove what only the build needed, and put the manifest last."""
+        del results
+        _check_whole(self.output, manifest)
+        put_file(join(self.output, README), card(manifest, self.output, name).encode())
+        remove([join(self.work, "")])
+        put_file(join(self.output, MANIFEST), manifest.to_json().encode())
+
+    def release(self) -> None:
+        """Remove the mark of a build at work."""
+        remove([join(self.output, UNFINISHED)])
+
+
+@contextmanager
+def claimed_on_store(output: str) -> Iterator[StoreClaim]:
+    """Mark a place on an object store as being built in; all but the mark goes when that fails.
+
+    Raises UserError when something else, or a finished dataset, is there.
+    """
+    marker = join(output, UNFINISHED)
+    there = {file.path for file in match(join(output, "**"))}
+    if join(output, MANIFEST) in there:
+        raise UserError(f"{output} already holds a finished dataset; choose another --output")
+    if there and marker not in there:
+        raise UserError(
+            f"{output} already holds files of something else; choose another --output or remove it"
+        )
+    put_file(marker, b"pairsmith builds here, or was killed: build again, or remove this folder\n")
+    claim = StoreClaim(output)
+    try:
+        yield claim
+    except BaseException:
+        # The mark stays: an upload that was given up may yet arrive; the next build removes it.
+        with suppress(UserError):  # a store that stays away is the error that is shown already
+            _wipe(output, attempts=1)
+        raise
+    if not claim.detached:
+        claim.release()
+
+
+class StagedClaim(Claim):
+    """A folder in which a dataset is built that is then put on an object store."""
+
+    def __init__(self, output: Path, store: StoreClaim) -> None:
+        super().__init__(output)
+        self.store = store
+
+    def complete(self, manifest: Manifest, name: str, results: Sequence[dict[str, Any]]) -> None:
+        """Put all files on the store, the manifest last."""
+        self.replace()
+        self.store.begin()
+        for file in (*manifest.shards, *manifest.dropped, *manifest.failed):
+            put_file(join(self.store.output, file.path), (self.output / file.path).read_bytes())
+        self.store.complete(manifest, name, results)
+
+
+@contextmanager
+def staged(output: str, inputs: Sequence[str]) -> Iterator[StagedClaim]:
+    """Hold a folder in the user's cache, and the place on a store where its dataset is to go.
+
+    The folder is the same for every build of that output, so an interrupted one goes on there.
+    inputs: names of the input files.
+    """
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = caches / "pairsmith" / "builds" / hashlib.sha256(output.encode()).hexdigest()[:16]
+    with claimed_on_store(output) as store, claimed(folder, inputs) as claim:
+        held = StagedClaim(claim.output, store)
+        try:
+            yield held
+        finally:
+            claim.refused = held.refused
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_whole(output: str, manifest: Manifest) -> None:
+    listed = (*manifest.shards, *manifest.dropped, *manifest.failed)
+    written = {join(output, file.path): file.bytes for file in listed}
+    folders = tuple(join(output, folder, "") for folder in FOLDERS)
+    there = {
+        file.path: file.size_in_bytes
+        for file in match(join(output, "**"))
+        if file.path.startswith(folders)
+    }
+    for path in sorted(written.keys() | there.keys()):
+        if written.get(path) != there.get(path):
+            raise UserError(
+                f"{path} is not what this build wrote: {there.get(path, 'no')} bytes instead of "
+                f"{written.get(path, 'no')}; run one build at a time into {output}"
+            )
+
+
+def _wipe(output: str, attempts: int | None = None) -> None:
+    """Remove what a build writes, and nothing else."""
+    remove([join(output, folder, "") for folder in (*FOLDERS, WORK)], attempts)
+    remove([join(output, README)], attempts)
