@@ -38,6 +38,7 @@ format: setup ## Put the code into the style that lint asks for
 
 test: lint ## The whole suite: lint, tests with coverage, then some against the built wheel
 	.ci/prism
+	.ci/other-python
 	.ci/cloud-test --cov --cov-report= --cov-fail-under=0
 	$(BIN)/pytest --cov --cov-append
 	.ci/wheel-test

@@ -1,5 +1,6 @@
 """One recipe and seed give the same shards, however the input lies and the work is done."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tests.pipelines.corpora import (
 )
 
 SHARDS = 9
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +68,19 @@ def test_same_bytes_however_the_work_is_done(
     tmp_path: Path, corpus: Path, expected: dict[str, str], flags: tuple[object, ...]
 ) -> None:
     assert build(tmp_path / "out", corpus, *flags) == expected
+
+
+@pytest.mark.checkout
+def test_same_bytes_on_another_python(
+    tmp_path: Path, corpus: Path, expected: dict[str, str]
+) -> None:
+    other = ROOT / "build/python-3.13/bin/pairsmith"
+    if not other.is_file():
+        pytest.skip(f"no {other.relative_to(ROOT)}: run .ci/other-python where Python 3.13 is")
+    flags = ("quickstart", "--shards", SHARDS, "--output", tmp_path / "out", "--input", corpus)
+    command = [str(other), "build", *map(str, flags)]
+    subprocess.run(command, check=True, timeout=300, stdin=subprocess.DEVNULL)
+    assert sums(tmp_path / "out") == expected
 
 
 def test_same_bytes_when_files_are_renamed_reordered_and_split(
