@@ -61,7 +61,7 @@ def fill_shard(
         recipe = recipe.fitted(list_units(blocks).table["text"])
     for run in _runs(blocks, batch_units):
         make_pairs(run, recipe, made)
-    pairs = pa.Table.from_batches(made.written, plain(recipe.schema)).sort_by("pair_id")
+    pairs = _sorted(made.written, plain(recipe.schema), [("pair_id", "ascending")])
     for rule in recipe.negatives:
         if isinstance(rule, RandomNegatives):
             pairs = add_random(pairs, rule, recipe.seed)
@@ -74,7 +74,7 @@ def fill_shard(
         )
     rejected = {}
     for folder, batches_of_folder in (("dropped", made.dropped), ("failed", made.failed)):
-        rows = pa.Table.from_batches(batches_of_folder, PLAIN_REJECTED).sort_by(_REJECTED_ORDER)
+        rows = _sorted(batches_of_folder, PLAIN_REJECTED, _REJECTED_ORDER)
         rejected[folder] = rows
         if len(rows):
             path = f"{folder}/{number:05d}.parquet"
@@ -85,20 +85,26 @@ def fill_shard(
 def write_parquet(table: pa.Table, schema: pa.Schema, output: str, path: str) -> ShardFile:
     """Write the table as `output/path` and return its entry for the manifest.
 
-    The same rows give the same bytes, whatever chunks they come in.
+    The same rows give the same bytes, whatever chunks they come in. A row group at a time is cast
+    and encoded, so that there is no second copy of the table.
     """
-    table = table.combine_chunks().cast(schema)
     sink = pa.BufferOutputStream()
-    pq.write_table(
-        table,
-        sink,
-        compression="zstd",
-        row_group_size=ROW_GROUP_ROWS,
-        use_dictionary=_REPEATING,
-    )
+    with pq.ParquetWriter(sink, schema, compression="zstd", use_dictionary=_REPEATING) as writer:
+        for start in range(0, len(table), ROW_GROUP_ROWS):
+            group = table.slice(start, ROW_GROUP_ROWS).combine_chunks().cast(schema)
+            writer.write_table(group, ROW_GROUP_ROWS)
     data = sink.getvalue()
     put_file(join(output, path), data)
     return ShardFile(path, table.num_rows, data.size, hashlib.sha256(data).hexdigest())
+
+
+def _sorted(
+    batches: list[pa.RecordBatch], schema: pa.Schema, order: list[tuple[str, str]]
+) -> pa.Table:
+    """Return the rows in order. Takes them out of the list, which would keep a second copy."""
+    table = pa.Table.from_batches(batches, schema)
+    batches.clear()
+    return table.sort_by(order)
 
 
 def _joined(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:
