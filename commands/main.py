@@ -54,8 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         where = f" ({error.filename})" if error.filename else ""
         line = f"{error.strerror}{where}; make room, or choose another place"
-    except KeyboardInterrupt:
-        line = "interrupted; the same command starts again"
+    except KeyboardInterrupt as error:
+        line = str(error) or "interrupted; the same command starts again"
     except Exception as error:  # noqa: BLE001 - a bug, told as Python would, but for secrets
         if _asks_json(rest):
             _emit_error(f"{type(error).__name__}: {error}", trace=traceback.format_exc())
@@ -107,3 +107,7 @@ Contrastive training pairs for text encoders, and the trainer that eats them.
   pairsmith evaluate model --sts stsb.parquet
 
 `pairsmith COMMAND --help` tells more."""
+
+
+if __name__ == "__main__":  # torchrun -m pairsmith.commands.main train …
+    sys.exit(main())

@@ -1,11 +1,14 @@
 """`pairsmith train`: datasets in, a sentence-transformers folder out."""
 
+import argparse
+import os
 from collections.abc import Sequence
 
 import tyro
 
 from pairsmith.schemas import require
 from pairsmith.training.config import TrainConfig
+from pairsmith.training.recipes import find_config
 
 _DESCRIPTION = """Train a text encoder on pairs.
 
@@ -25,6 +28,10 @@ examples:
       a static embedding: minutes on a laptop, its tokenizer learned from the pairs
   pairsmith train pairs more-pairs --output model --model bert-base-uncased --epochs 2
       a BERT-type model from a hub or a folder; wants a GPU
+  pairsmith train --config my_runs.py:small --output other --temperature 0.03
+      settings from the function `small`, which returns a TrainConfig; flags go before them
+  torchrun --nproc-per-node 8 -m pairsmith.commands.main train pairs --output model …
+      one run over eight GPUs; it can go on with any other number
   tensorboard --logdir model/logs
       the curves; while training, they are in model.unfinished/logs
 """
@@ -32,12 +39,10 @@ examples:
 
 def main(argv: Sequence[str]) -> int:
     """Run the command and return its exit code."""
-    config = tyro.cli(
-        TrainConfig, prog="pairsmith train", description=_DESCRIPTION, args=list(argv)
-    )
+    config = parse(argv)
     for module in ("torch", "transformers", "tokenizers", "safetensors"):
         require(module, "train")
-    if config.tensorboard:
+    if config.running.tensorboard:
         require("tensorboard", "train")
     from transformers.utils.logging import disable_progress_bar
 
@@ -46,7 +51,23 @@ def main(argv: Sequence[str]) -> int:
 
     disable_progress_bar()  # type: ignore[no-untyped-call]
     scores = train(config)
-    if scores:
-        print_scores(scores)
-    print(f"wrote {config.output}")
+    if os.environ.get("RANK", "0") == "0":  # of torchrun's processes, one tells
+        if scores:
+            print_scores(scores)
+        print(f"wrote {config.output}")
     return 0
+
+
+def parse(argv: Sequence[str]) -> TrainConfig:
+    """Return the settings that the command line gives, over those of the function it may name."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config")
+    named, rest = parser.parse_known_args(list(argv))
+    return tyro.cli(
+        TrainConfig,
+        prog="pairsmith train",
+        description=_DESCRIPTION,
+        args=rest,
+        default=find_config(named.config) if named.config else tyro.MISSING_NONPROP,
+        config=(tyro.conf.OmitArgPrefixes,),
+    )

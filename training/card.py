@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pairsmith.schemas import Dataset
-from pairsmith.training.config import TrainConfig, flag
+from pairsmith.training.config import TrainConfig
+from pairsmith.training.settings import flag
 
 _USE = """```python
 from sentence_transformers import SentenceTransformer
@@ -23,7 +24,7 @@ def model_card(
     scores: Mapping[int, Mapping[str, float]],
 ) -> str:
     """Return the card as Markdown with the front matter that model hubs read."""
-    kind = "static subword embedding" if config.is_static else "transformer"
+    kind = "static subword embedding" if config.encoder.is_static else "transformer"
     name = config.output.name
     parts = [
         "---\nlibrary_name: sentence-transformers\npipeline_tag: sentence-similarity\n"

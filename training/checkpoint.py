@@ -2,7 +2,9 @@
 
 A checkpoint is a folder `step-00000500` of safetensors and JSON. It is written under another name,
 flushed to the disk and renamed, and only then are older ones removed: whenever the process is
-killed, the last whole checkpoint is there.
+killed, the last whole checkpoint is there. It holds whole tensors by their names, however many
+processes each was spread over, so that any number of processes can go on from it. Random numbers
+are drawn anew for each step (`seed_step`), so there is no state of theirs to keep.
 """
 
 import json
@@ -15,31 +17,38 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, load_model, save_file, save_model
-from torch import Tensor, nn
+from safetensors.torch import load_file, save_file
+from torch import Tensor, distributed, nn
+from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
 
-from pairsmith.schemas import UserError
+from pairsmith.schemas import UserError, subkeys
+from pairsmith.training.distributed import ALONE, World
 from pairsmith.training.loader import Cursor
+from pairsmith.training.precision import LossScale
 
 MODEL = "model.safetensors"
 OPTIMIZER = "optimizer.safetensors"
-RANDOM = "random.safetensors"
 STATE = "state.json"
+
+Tensors = dict[str, Tensor]
 
 
 @dataclass
 class Progress:
-    """How far a run has come; the learning rate follows from `step`."""
+    """How far a run has come; the learning rate follows from `step` and `scores`."""
 
     step: int = 0
     cursor: Cursor = field(default_factory=Cursor)
     seconds: float = 0.0
-    """Spent on steps so far, in all the processes that worked on the run."""
+    """Spent on steps so far, in all the processes that worked on the run, one after another."""
     scores: dict[int, dict[str, float]] = field(default_factory=dict)
     """Evaluations by the step after which they were made."""
+    scale: LossScale = field(default_factory=LossScale)
+    """Of the loss, in float16."""
 
 
 def save_checkpoint(
@@ -48,35 +57,42 @@ def save_checkpoint(
     optimizer: Optimizer,
     progress: Progress,
     identity: Mapping[str, Any],
+    world: World = ALONE,
 ) -> Path:
     """Write a checkpoint into `folder`, remove older ones, return its path.
 
+    Called by every process; rank 0 writes.
     identity: JSON data that must be equal on resumption: settings and dataset digests.
     Raises OSError; the previous checkpoint then still stands.
     """
     final = folder / f"step-{progress.step:08d}"
-    scratch = folder / f"{final.name}.tmp"
+    weights, moments = whole_weights(model, world), _whole_moments(model, optimizer, world)
+    with world.together():
+        if world.leads:
+            _write(final, weights, moments, {"identity": identity, **asdict(progress)})
+    return final
+
+
+def _write(final: Path, weights: Tensors, moments: Tensors, state: Mapping[str, Any]) -> None:
+    scratch = final.with_name(f"{final.name}.tmp")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
-    state = {"identity": identity, **asdict(progress)}
     try:
         with native_errors(scratch):
-            save_model(model, str(scratch / MODEL))
-            save_file(_optimizer_tensors(model, optimizer), scratch / OPTIMIZER)
-            save_file(_random_state(), scratch / RANDOM)
+            save_file(weights, scratch / MODEL)
+            save_file(moments, scratch / OPTIMIZER)
         (scratch / STATE).write_text(json.dumps(state, indent=1) + "\n", "utf-8")
         for path in (*scratch.iterdir(), scratch):
-            _flush(path)
+            flush(path)
         shutil.rmtree(final, ignore_errors=True)
         scratch.rename(final)
-        _flush(folder)
+        flush(final.parent)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
-    for path in folder.glob("step-*"):
+    for path in final.parent.glob("step-*"):
         if path != final:
             shutil.rmtree(path)
-    return final
 
 
 def last_checkpoint(folder: Path) -> Path | None:
@@ -86,28 +102,76 @@ def last_checkpoint(folder: Path) -> Path | None:
 
 
 def load_checkpoint(
-    path: Path, model: nn.Module, optimizer: Optimizer, identity: Mapping[str, Any]
+    path: Path,
+    model: nn.Module,
+    optimizer: Optimizer,
+    identity: Mapping[str, Any],
+    world: World = ALONE,
 ) -> Progress:
-    """Put model, optimizer and random generators into the state of the checkpoint at `path`.
+    """Put model and optimizer into the state of the checkpoint at `path`; return how far it came.
 
+    Called by every process; rank 0 reads.
     Raises UserError when it is of other settings or data, or damaged.
     """
-    try:
-        state = json.loads((path / STATE).read_text("utf-8"))
-        check_identity(state["identity"], identity, path)
-        load_model(model, path / MODEL)
-        _restore_optimizer(model, optimizer, load_file(path / OPTIMIZER))
-        _restore_random(load_file(path / RANDOM))
-        return Progress(
-            step=state["step"],
-            cursor=Cursor(**state["cursor"]),
-            seconds=state["seconds"],
-            scores={int(step): values for step, values in state["scores"].items()},
-        )
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise UserError(
-            f"the checkpoint {path} is damaged ({error}); delete it to start over"
-        ) from error
+    weights: Tensors = {}
+    moments: Tensors = {}
+    progress = Progress()
+    with world.together():
+        if world.leads:
+            try:
+                state = json.loads((path / STATE).read_text("utf-8"))
+                check_identity(state["identity"], identity, path)
+                progress = Progress(
+                    step=state["step"],
+                    cursor=Cursor(**state["cursor"]),
+                    seconds=state["seconds"],
+                    scores={int(step): values for step, values in state["scores"].items()},
+                    scale=LossScale(**state["scale"]),
+                )
+                weights, moments = read_tensors(path / MODEL), read_tensors(path / OPTIMIZER)
+                _compare(weights, model)
+            except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
+                raise UserError(
+                    f"the checkpoint {path} is damaged ({error}); delete it to start over"
+                ) from error
+    put_weights(model, weights, world)
+    _put_moments(model, optimizer, moments, world)
+    found: Progress = world.broadcast(progress)
+    return found
+
+
+def _compare(weights: Mapping[str, Tensor], model: nn.Module) -> None:
+    wanted = {name: tuple(value.shape) for name, value in _saved(model).items()}
+    found = {name: tuple(value.shape) for name, value in weights.items()}
+    for name in sorted({*wanted, *found}):
+        if wanted.get(name) != found.get(name):
+            raise ValueError(f"{name} has shape {found.get(name)}, not {wanted.get(name)}")
+
+
+def seed_step(seed: int, step: int, rank: int) -> None:
+    """Make what is drawn at random in a step, such as dropout, follow from these numbers alone."""
+    base = subkeys(np.array([seed % 2**64], np.uint64), step)
+    torch.manual_seed(int(subkeys(base, rank)[0]))
+
+
+def whole_weights(model: nn.Module, world: World = ALONE) -> Tensors:
+    """Return the weights by name, whole and on the CPU, to rank 0; every process calls it.
+
+    Weights that are tied are there once. Other processes get names with empty tensors.
+    """
+    return {name: _whole(value, world) for name, value in _saved(model).items()}
+
+
+def put_weights(model: nn.Module, weights: Mapping[str, Tensor], world: World = ALONE) -> None:
+    """Set the weights to those that rank 0 gives, as `whole_weights` returns them."""
+    with torch.no_grad():
+        for name, value in _saved(model).items():
+            value.copy_(_spread(weights.get(name), value, world))
+
+
+def read_tensors(path: Path) -> Tensors:
+    """Return the tensors of a file, in memory: the file may be deleted."""
+    return {name: value.clone() for name, value in load_file(path).items()}
 
 
 def check_identity(found: Mapping[str, Any], wanted: Mapping[str, Any], where: Path) -> None:
@@ -121,44 +185,55 @@ def check_identity(found: Mapping[str, Any], wanted: Mapping[str, Any], where: P
             )
 
 
-def _optimizer_tensors(model: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:
-    tensors = {}
-    for name, parameter in model.named_parameters():
-        for key, value in optimizer.state.get(parameter, {}).items():
-            tensors[f"{name}/{key}"] = torch.as_tensor(value).contiguous()
-    return tensors
+def _saved(model: nn.Module) -> Tensors:
+    """Return the weights that are saved, by name, as this process holds them."""
+    persistent = model.state_dict().keys()  # under all names of a tied one
+    named = (*model.named_parameters(), *model.named_buffers())  # under one
+    return {name: value for name, value in named if name in persistent}
 
 
-def _restore_optimizer(
-    model: nn.Module, optimizer: Optimizer, tensors: Mapping[str, Tensor]
+def _whole_moments(model: nn.Module, optimizer: Optimizer, world: World) -> Tensors:
+    return {
+        f"{name}/{key}": _whole(torch.as_tensor(value), world)
+        for name, parameter in model.named_parameters()
+        for key, value in optimizer.state.get(parameter, {}).items()
+    }
+
+
+def _put_moments(
+    model: nn.Module, optimizer: Optimizer, moments: Mapping[str, Tensor], world: World
 ) -> None:
-    names = {parameter: name for name, parameter in model.named_parameters()}
-    states: dict[str, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
+    parameters = dict(model.named_parameters())
+    states: dict[Tensor, Tensors] = {}
+    for key in world.broadcast(list(moments)):
         name, _, part = key.rpartition("/")
-        # A copy: what was loaded is a map of a file that will be deleted.
-        states.setdefault(name, {})[part] = value.clone()
+        mine = parameters[name]
+        like = torch.empty(()) if part == "step" else mine
+        states.setdefault(mine, {})[part] = _spread(moments.get(key), like, world)
     data = optimizer.state_dict()
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    data["state"] = {i: states[names[p]] for i, p in enumerate(parameters) if names[p] in states}
+    listed = [p for group in optimizer.param_groups for p in group["params"]]
+    data["state"] = {i: states[p] for i, p in enumerate(listed) if p in states}
     optimizer.load_state_dict(data)
 
 
-def _random_state() -> dict[str, Tensor]:
-    states = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        states |= {f"cuda{i}": s for i, s in enumerate(torch.cuda.get_rng_state_all())}
-    return states
+def _whole(value: Tensor, world: World) -> Tensor:
+    full = value.full_tensor() if isinstance(value, DTensor) else value
+    return full.detach().cpu().contiguous() if world.leads else torch.empty(0)
 
 
-def _restore_random(states: Mapping[str, Tensor]) -> None:
-    torch.set_rng_state(states["cpu"])
-    for number in range(torch.cuda.device_count()):
-        if f"cuda{number}" in states:
-            torch.cuda.set_rng_state(states[f"cuda{number}"], number)
+def _spread(whole: Tensor | None, like: Tensor, world: World) -> Tensor:
+    """Return what rank 0 holds as `whole`, placed over the processes as `like` is."""
+    held = torch.empty(like.shape, dtype=like.dtype) if whole is None else whole
+    held = held.to(like.device)
+    if isinstance(like, DTensor):
+        return distribute_tensor(held, like.device_mesh, like.placements)
+    if world.size > 1:
+        distributed.broadcast(held, src=0)
+    return held
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Have the system write a file or folder to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

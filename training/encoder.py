@@ -154,26 +154,26 @@ class TransformerEncoder(Encoder):
 
 
 def open_encoder(config: TrainConfig, tokenizer: Tokenizer | None = None) -> Encoder:
-    """Return the encoder a run starts from: `config.model`, with weights drawn after `seed`.
+    """Return the encoder a run starts from: `--model`, with weights drawn after `seed`.
 
     tokenizer: for `static::DIM`, the one trained from the data.
     Raises UserError when there is no such model or tokenizer, or DIM is no number.
     """
     torch.manual_seed(config.seed)
-    if config.is_static:
-        name, dimension = static_parts(config.model)
+    if config.encoder.is_static:
+        name, dimension = static_parts(config.encoder.model)
         if tokenizer is None:
             tokenizer = open_tokenizer(name)
-        return StaticEncoder(tokenizer, dimension, config.max_length)
+        return StaticEncoder(tokenizer, dimension, config.encoder.max_length)
     from transformers import AutoModel, AutoTokenizer
 
     try:
         # float32 weights, whatever was saved: AdamW's small steps vanish in bfloat16.
-        model = AutoModel.from_pretrained(config.model, use_safetensors=True).float()
-        pieces = AutoTokenizer.from_pretrained(config.model)
+        model = AutoModel.from_pretrained(config.encoder.model, use_safetensors=True).float()
+        pieces = AutoTokenizer.from_pretrained(config.encoder.model)
     except (OSError, ValueError) as error:
-        raise UserError(_no_model(config.model, error)) from error
-    return TransformerEncoder(model, pieces, config.pooling, config.max_length)
+        raise UserError(_no_model(config.encoder.model, error)) from error
+    return TransformerEncoder(model, pieces, config.encoder.pooling, config.encoder.max_length)
 
 
 def static_parts(model: str) -> tuple[str, int]:

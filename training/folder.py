@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
 from pairsmith.schemas import Dataset, UserError
 from pairsmith.training.card import model_card
 from pairsmith.training.checkpoint import (
     Progress,
+    Tensors,
     check_identity,
+    flush,
     last_checkpoint,
     native_errors,
 )
@@ -23,7 +26,7 @@ from pairsmith.training.loader import RowGroup
 from pairsmith.training.telemetry import LOG, say
 from pairsmith.training.tokenizer import train_tokenizer
 
-RUN, TOKENIZER, CHECKPOINTS = "run.json", "tokenizer.json", "checkpoints"
+RUN, TOKENIZER, CHECKPOINTS, BEST = "run.json", "tokenizer.json", "checkpoints", "best"
 
 
 def open_folder(output: Path, identity: Mapping[str, Any]) -> Path:
@@ -57,12 +60,42 @@ def data_tokenizer(config: TrainConfig, groups: Sequence[RowGroup], folder: Path
     """Return the tokenizer trained from the data; it is kept in `folder` for resumption."""
     path = folder / TOKENIZER
     if not path.is_file():
-        say(f"training a tokenizer of {config.vocabulary:,} subwords")
+        say(f"training a tokenizer of {config.encoder.vocabulary:,} subwords")
         scratch = folder / f"{TOKENIZER}.tmp"
         with native_errors(scratch):
-            train_tokenizer(groups, config.vocabulary, config.seed).save(str(scratch))
+            train_tokenizer(groups, config.encoder.vocabulary, config.seed).save(str(scratch))
         scratch.rename(path)
     return Tokenizer.from_file(str(path))
+
+
+def save_best(folder: Path, step: int, weights: Tensors) -> None:
+    """Keep the weights of the best evaluation so far; `forget_others` removes those before."""
+    final = best_weights(folder, step)
+    final.parent.mkdir(exist_ok=True)
+    scratch = final.with_suffix(".tmp")
+    try:
+        with native_errors(scratch):
+            save_file(weights, scratch)
+        flush(scratch)
+        scratch.rename(final)
+    except BaseException:
+        scratch.unlink(missing_ok=True)
+        raise
+
+
+def best_weights(folder: Path, step: int) -> Path:
+    """Return where the weights of step `step` are kept, while they are the best."""
+    return folder / BEST / f"step-{step:08d}.safetensors"
+
+
+def forget_others(folder: Path, step: int) -> None:
+    """Remove kept weights but those of `step`.
+
+    Only once the checkpoint knows of it: a run that is killed before needs the older ones.
+    """
+    for path in (folder / BEST).glob("*"):
+        if path != best_weights(folder, step):
+            path.unlink()
 
 
 def publish(
@@ -71,10 +104,11 @@ def publish(
     encoder: Encoder,
     datasets: Sequence[Dataset],
     progress: Progress,
+    weights_of: int,
 ) -> None:
     """Make the model folder, with its card, log, curves and settings: whole, or not at all.
 
-    folder: of the unfinished run; it is removed.
+    folder: of the unfinished run; it is removed. weights_of: the step that the weights are of.
     """
     model = folder / "model"
     shutil.rmtree(model, ignore_errors=True)
@@ -83,6 +117,7 @@ def publish(
     scores = progress.scores
     training = {
         "steps": progress.step,
+        "weights of step": weights_of,
         "pairs in the data": sum(dataset.rows for dataset in datasets),
         "epochs begun": progress.cursor.epoch + (progress.cursor.position > 0),
         "seconds": round(progress.seconds, 1),

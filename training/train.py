@@ -1,30 +1,51 @@
 """The training loop: shards -> batches -> loss -> encoder, and back again after a kill."""
 
 import math
-import os
+import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
-from torch.optim import AdamW, Optimizer
+from tokenizers import Tokenizer
+from torch import Tensor
+from torch.optim import Optimizer
 
-from pairsmith.schemas import UserError, open_dataset
+from pairsmith.schemas import Dataset, UserError, open_dataset
 from pairsmith.training.checkpoint import (
     Progress,
     last_checkpoint,
     load_checkpoint,
+    put_weights,
+    read_tensors,
     save_checkpoint,
+    seed_step,
+    whole_weights,
 )
-from pairsmith.training.collate import Batch, collate
+from pairsmith.training.collate import Batch, Features, collate
 from pairsmith.training.config import TrainConfig
+from pairsmith.training.distributed import (
+    World,
+    global_identities,
+    global_rows,
+    open_world,
+    shared_encode,
+    spread,
+)
 from pairsmith.training.encoder import Encoder, open_encoder, static_parts
 from pairsmith.training.evaluation import Tasks, evaluate
-from pairsmith.training.folder import CHECKPOINTS, data_tokenizer, open_folder, publish
+from pairsmith.training.folder import (
+    CHECKPOINTS,
+    best_weights,
+    data_tokenizer,
+    forget_others,
+    open_folder,
+    publish,
+    save_best,
+)
 from pairsmith.training.loader import (
     IDENTITY,
     NEGATIVES,
@@ -37,7 +58,12 @@ from pairsmith.training.loader import (
     stream,
 )
 from pairsmith.training.loss import false_negatives, info_nce
-from pairsmith.training.telemetry import Journal, Meter, Step, say, scores_line
+from pairsmith.training.optimizer import finish_gradients, make_optimizer
+from pairsmith.training.precision import FIRST_SCALE, LossScale, computing, resolve
+from pairsmith.training.reports import Reports
+from pairsmith.training.schedule import best_step, drops, learning_rate, since_best
+from pairsmith.training.stopping import Stop, Terminated, stop_signals
+from pairsmith.training.telemetry import Step, say
 
 
 @dataclass
@@ -45,94 +71,135 @@ class Run:
     """What the loop works on."""
 
     config: TrainConfig
+    world: World
     steps: int
     identity: Mapping[str, Any]
     """Settings and data digests that must be equal on resumption."""
     tasks: Tasks
-    encoder: Encoder
-    optimizer: Optimizer
-    progress: Progress
+    datasets: Sequence[Dataset]
+    groups: Sequence[RowGroup]
     folder: Path
     """Of the unfinished run."""
+    tokenizer: Tokenizer | None
+    """Where it was trained from the data."""
+    encoder: Encoder
+    forward: Callable[[Features], Tensor]
+    """The encoder as it is called in training, over all processes."""
+    optimizer: Optimizer
+    progress: Progress
 
 
 def train(config: TrainConfig) -> dict[int, dict[str, float]]:
     """Train, save a sentence-transformers folder at `config.output`, return scores by step.
 
-    Goes on with an unfinished run of the same settings and data. On a CPU, and with the same
-    number of threads, the losses are those of an undisturbed run.
-    Raises UserError for everything the user can put right; OSError when the disk is full. Whatever
-    is raised, `config.output` is either absent or whole.
+    Goes on with an unfinished run of the same settings and data, on any number of processes. On a
+    CPU, and with the same number of threads and processes, the losses are those of an undisturbed
+    run. Raises UserError for everything the user can put right; OSError when the disk is full.
+    Whatever is raised, `config.output` is either absent or whole. On SIGTERM and Ctrl-C, the step
+    is finished and a checkpoint saved before SystemExit(143) or KeyboardInterrupt is raised.
     """
     config = config.resolved()
-    if config.output.exists():
-        raise UserError(f"{config.output} exists; choose another --output or remove it")
-    device = open_device(config)
-    tasks = Tasks(config.sts, config.intent, config.retrieval, config.split)
-    tasks.check()
-    datasets = [open_dataset(path, checksums=config.checksums) for path in config.data]
-    groups = row_groups(datasets)
-    rows = sum(group.rows for group in groups)
-    if rows < 2:
-        names = ", ".join(map(str, config.data))
-        raise UserError(f"{names}: {rows} pairs are too few to train on; build more")
-    steps = config.steps or config.epochs * batches_per_epoch(rows, config.batch_size)
+    with open_world(config.running) as world:
+        run = open_run(config, world)
+        progress = run.progress
+        batches = prefetch(make_batches(run.groups, progress.cursor, config, run.encoder, world))
+        reports = Reports(
+            *(run.folder, world, progress.step, run.steps), tensorboard=config.running.tensorboard
+        )
+        # Processes of torchrun are told to stop while one of them still says why: not at once.
+        signals = stop_signals(restore=world.size == 1)
+        with signals as stop, closing(batches), reports:
+            loop(run, batches, reports, stop)
+        finish(run)
+    return run.progress.scores
+
+
+def open_run(config: TrainConfig, world: World) -> Run:
+    """Return the run, new or at its last checkpoint.
+
+    Nothing is written before all that can be wrong has been looked at. Raises UserError.
+    """
+    evaluation = config.evaluation
+    tasks = Tasks(evaluation.sts, evaluation.intent, evaluation.retrieval, evaluation.split)
+    with world.together():
+        if world.leads and config.output.exists():
+            raise UserError(f"{config.output} exists; choose another --output or remove it")
+        tasks.check()
+        datasets = [open_dataset(path, checksums=config.stream.checksums) for path in config.data]
+        groups = row_groups(datasets)
+        rows = sum(group.rows for group in groups)
+        if rows < 2:
+            names = ", ".join(map(str, config.data))
+            raise UserError(f"{names}: {rows} pairs are too few to train on; build more")
+        from_data = config.encoder.is_static and not static_parts(config.encoder.model)[0]
+        opened = None if from_data else open_encoder(config)
+    steps = config.steps or config.epochs * batches_per_epoch(rows, config.stream.batch_size)
     identity = {**config.fingerprint(), "data": [d.manifest.digest for d in datasets]}
+    first = world.broadcast(identity)
+    with world.together():
+        if identity != first:
+            raise UserError(f"rank {world.rank} has not the data or settings of rank 0")
+        folder, tokenizer, checkpoint = Path(), None, None
+        if world.leads:
+            folder = open_folder(config.output, identity)
+            tokenizer = data_tokenizer(config, groups, folder) if from_data else None
+            checkpoint = last_checkpoint(folder / CHECKPOINTS)
+    folder, checkpoint = world.broadcast((folder, checkpoint))
+    if from_data:
+        written = world.broadcast(tokenizer and tokenizer.to_str())
+        tokenizer = Tokenizer.from_str(written)
+    encoder = opened or open_encoder(config, tokenizer)
+    forward = spread(encoder, world, config.running.parallel)
+    optimizer, progress = make_optimizer(encoder, config.optimizer), Progress()
+    if config.running.precision == "fp16":
+        progress.scale = LossScale(FIRST_SCALE)
+    if checkpoint:
+        progress = load_checkpoint(checkpoint, encoder, optimizer, identity, world)
+        if world.leads:
+            say(f"going on after step {progress.step} of {steps}")
+    return Run(
+        *(config, world, steps, identity, tasks, datasets, groups, folder, tokenizer),
+        *(encoder, forward, optimizer, progress),
+    )
 
-    # Only here is anything written, once all that can be wrong has been looked at.
-    encoder = None if trains_tokenizer(config) else open_encoder(config)
-    folder = open_folder(config.output, identity)
-    if encoder is None:
-        encoder = open_encoder(config, data_tokenizer(config, groups, folder))
-    encoder = encoder.to(device)
-    optimizer, progress = make_optimizer(encoder, config), Progress()
-    if checkpoint := last_checkpoint(folder / CHECKPOINTS):
-        progress = load_checkpoint(checkpoint, encoder, optimizer, identity)
-        say(f"going on after step {progress.step} of {steps}")
-    run = Run(config, steps, identity, tasks, encoder, optimizer, progress, folder)
-    batches = prefetch(make_batches(groups, progress.cursor, config, encoder))
-    journal = Journal(folder, progress.step, tensorboard=config.tensorboard)
-    with closing(batches), closing(journal), Meter(steps, progress.step) as meter:
-        loop(run, batches, journal, meter)
-    publish(folder, config, encoder, datasets, progress)
-    return progress.scores
 
-
-def loop(run: Run, batches: Iterator[Batch], journal: Journal, meter: Meter) -> None:
+def loop(run: Run, batches: Iterator[Batch], reports: Reports, stop: Stop) -> None:
     """Take the steps that are left.
 
-    Raises UserError when the loss or the gradient is no finite number; the weights are then those
-    of the step before, and the last checkpoint is whole.
+    Raises UserError when the loss or the gradient is no finite number; the last checkpoint is then
+    whole. Raises KeyboardInterrupt or Terminated when a signal asked for it, after a checkpoint.
     """
-    config, encoder, progress = run.config, run.encoder, run.progress
-    device = next(encoder.parameters()).device
-    bf16 = device.type == "cuda" if config.bf16 is None else config.bf16
-    evaluate_every = config.evaluate_every or math.ceil(run.steps / 5)
+    config, world, progress = run.config, run.world, run.progress
+    precision = resolve(config.running.precision, world.device)
+    evaluate_every = config.evaluation.evaluate_every or math.ceil(run.steps / 5)
     if progress.step == 0:
-        score(run, journal, meter)
-    encoder.train()
-    while progress.step < run.steps:
+        score(run, reports)
+    run.encoder.train()
+    while not finished(run):
         started = time.monotonic()
-        batch = next(batches).to(device)
-        rate = learning_rate(progress.step, run.steps, config.learning_rate, config.warmup)
+        with world.together():
+            batch = next(batches).to(world.device)
+        seed_step(config.seed, progress.step, world.rank)
+        rate = current_rate(run)
         for group in run.optimizer.param_groups:
             group["lr"] = rate
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            vectors = encoder(batch.features)
-        anchors, candidates = vectors[: batch.rows], vectors[batch.rows :]
-        masked = false_negatives(batch.identities)
-        loss = info_nce(anchors, candidates, masked, batch.weight, config.temperature)
+        with computing(precision, world.device):
+            vectors = run.forward(batch.features)
+        loss = contrast(vectors, batch, config, world)
         run.optimizer.zero_grad()
-        loss.backward()
-        norm = clip_gradients(encoder, config.clip)
+        # The mean of the processes' gradients is that of the whole batch: each has its own rows'.
+        (loss * world.size * progress.scale.scale).backward()
+        norm = finish_gradients(run.encoder, config.optimizer.clip, progress.scale.scale)
         value = loss.item()
-        if not (math.isfinite(norm) and math.isfinite(value)):
-            raise UserError(
-                f"step {progress.step + 1} has loss {value} and gradient norm {norm}: delete "
-                f"{run.folder} and train with a --learning-rate below {config.learning_rate}; the "
-                f"checkpoint before is whole"
-            )
-        run.optimizer.step()
+        if math.isfinite(value) and not math.isfinite(norm) and precision == "fp16":
+            progress.scale.overflowed()
+            norm = 0.0  # that of the step which is taken
+        elif not (math.isfinite(value) and math.isfinite(norm)):
+            raise not_finite(run, value, norm)
+        else:
+            run.optimizer.step()
+            if precision == "fp16":
+                progress.scale.held()
         progress.step += 1
         progress.cursor = batch.cursor
         seconds = time.monotonic() - started
@@ -148,91 +215,164 @@ def loop(run: Run, batches: Iterator[Batch], journal: Journal, meter: Meter) -> 
             learning_rate=rate,
             seconds=seconds,
         )
-        journal.step(line)
-        meter.step(line)
-        last = progress.step == run.steps
-        if last or progress.step % evaluate_every == 0:
-            score(run, journal, meter)
-        if last or progress.step % config.checkpoint_every == 0:
-            checkpoints = run.folder / CHECKPOINTS
-            save_checkpoint(checkpoints, encoder, run.optimizer, progress, run.identity)
+        reports.step(line)
+        if progress.step == run.steps or progress.step % evaluate_every == 0:
+            score(run, reports)
+        signalled = int(world.most(stop.signal))
+        if finished(run) or signalled or progress.step % config.running.checkpoint_every == 0:
+            keep(run)
+        if signalled and not finished(run):
+            leave(run, signalled)
 
 
-def score(run: Run, journal: Journal, meter: Meter) -> None:
-    """Evaluate the encoder as it is, and keep the scores."""
+def contrast(vectors: Tensor, batch: Batch, config: TrainConfig, world: World) -> Tensor:
+    """Return the loss of the whole batch, of which this process has computed `vectors`."""
+    counts = (batch.rows, batch.rows, len(batch.identities.owner))
+    parts = [global_rows(part, world) for part in vectors.split(counts)]
+    masked = false_negatives(global_identities(batch.identities, world))
+    weight = global_rows(batch.weight, world)
+    anchors, positives, negatives = parts
+    candidates = vectors[batch.rows :] if world.size == 1 else torch.cat([positives, negatives])
+    return info_nce(anchors, candidates, masked, weight, config.loss.temperature)
+
+
+def score(run: Run, reports: Reports) -> None:
+    """Evaluate the encoder as it is, and keep the scores, and the weights if they are the best.
+
+    Raises UserError when the evaluation to watch is not among them.
+    """
+    watched, step = run.config.evaluation.stop_on, run.progress.step
+    scores: dict[str, float] = {}
     if run.tasks:
-        scores = evaluate(run.encoder.encode, run.tasks)
-        run.progress.scores[run.progress.step] = scores
-        journal.scores(run.progress.step, scores)
-        meter.say(scores_line(run.progress.step, scores))
+        # All see the same numbers, so that all stop at the same step.
+        scores = run.world.broadcast(evaluate(shared_encode(run.encoder, run.world), run.tasks))
+        run.progress.scores[step] = scores
+        reports.scores(step, scores)
+    if watched and watched not in scores:
+        have = ", ".join(scores) or "none; give --sts, --intent or --retrieval"
+        raise UserError(f"--stop-on {watched} is not among the evaluations, which are: {have}")
+    if keeps_best(run) and best_step(run.progress.scores, watched) == step:
+        weights = whole_weights(run.encoder, run.world)
+        with run.world.together():
+            if run.world.leads:
+                save_best(run.folder, step, weights)
 
 
-def learning_rate(step: int, steps: int, highest: float, warmup: float) -> float:
-    """Return the rate of step `step` (from 0) of `steps`: a linear rise, then a cosine to 0.
-
-    SGDR's half period without restarts (Loshchilov and Hutter, arXiv 1608.03983).
-    """
-    rising = math.ceil(warmup * steps)
-    if step < rising:
-        return highest * (step + 1) / rising
-    return highest * 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
+def keep(run: Run) -> None:
+    """Save a checkpoint."""
+    folder = run.folder / CHECKPOINTS
+    save_checkpoint(folder, run.encoder, run.optimizer, run.progress, run.identity, run.world)
+    if run.world.leads and keeps_best(run):
+        best = best_step(run.progress.scores, run.config.evaluation.stop_on)
+        forget_others(run.folder, best or 0)
 
 
-def make_optimizer(encoder: Encoder, config: TrainConfig) -> Optimizer:
-    """Return AdamW (arXiv 1711.05101); biases and norms are not decayed."""
-    matrices = [p for p in encoder.parameters() if p.ndim > 1]
-    vectors = [p for p in encoder.parameters() if p.ndim <= 1]
-    groups: list[dict[str, Any]]
-    groups = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
-    used = [group for group in groups if group["params"]]
-    return AdamW(used, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+def finished(run: Run) -> bool:
+    """Tell whether all steps are taken, or the watched evaluation has long not got better."""
+    evaluation, progress = run.config.evaluation, run.progress
+    if progress.step >= run.steps:
+        return True
+    stale = since_best(progress.scores, evaluation.stop_on) if evaluation.stop_on else 0
+    return 0 < evaluation.patience <= stale
 
 
-def clip_gradients(encoder: Encoder, longest: float) -> float:
-    """Scale gradients down to norm `longest` where they are longer (not if 0); return the norm."""
-    gradients = [p.grad for p in encoder.parameters() if p.grad is not None]
-    norm = nn.utils.get_total_norm(gradients)
-    value = norm.item()
-    if 0 < longest < value and math.isfinite(value):
-        nn.utils.clip_grads_with_norm_(encoder.parameters(), longest, norm)
-    return value
+def finish(run: Run) -> None:
+    """Make the model folder of the run's result."""
+    step, world = run.progress.step, run.world
+    weights = None
+    if keeps_best(run):
+        step = best_step(run.progress.scores, run.config.evaluation.stop_on) or 0
+    elif world.size > 1 and run.config.running.parallel == "fsdp":
+        weights = whole_weights(run.encoder, world)
+    with world.together():
+        if world.leads:
+            encoder = run.encoder
+            if keeps_best(run):
+                weights = read_tensors(best_weights(run.folder, step))
+            if weights is not None:  # into an encoder that is not spread over processes
+                encoder = open_encoder(run.config, run.tokenizer)
+                put_weights(encoder, weights)
+            publish(run.folder, run.config, encoder, run.datasets, run.progress, step)
 
 
-def open_device(config: TrainConfig) -> torch.device:
-    """Return the device to train on; on a CPU, set the number of threads.
-
-    Raises UserError when there is no such device.
-    """
-    name = config.device
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"--device {name} is not there; try --device cpu") from error
-    if device.type == "cpu":
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        torch.set_num_threads(config.threads or max(1, (cores or 1) - 1))
-    return device
+def keeps_best(run: Run) -> bool:
+    """Tell whether the result is what had the best evaluation."""
+    return bool(run.config.evaluation.stop_on) and run.config.evaluation.keep == "best"
 
 
-def trains_tokenizer(config: TrainConfig) -> bool:
-    """Tell whether the tokenizer comes from the data."""
-    return config.is_static and not static_parts(config.model)[0]
+def current_rate(run: Run) -> float:
+    """Return the learning rate of the next step."""
+    config, progress = run.config, run.progress
+    watched = config.evaluation.stop_on
+    values = [scores[watched] for scores in progress.scores.values() if watched in scores]
+    dropped = drops(values, config.schedule.drop_patience)
+    highest = config.optimizer.learning_rate
+    return learning_rate(progress.step, run.steps, highest, config.schedule, dropped)
+
+
+def leave(run: Run, number: int) -> None:
+    """Raise what ends the process after signal `number`; rank 0 tells how to go on."""
+    name = signal.Signals(number).name
+    line = (
+        f"stopped by {name} after step {run.progress.step} of {run.steps}; the same command goes "
+        "on from there"
+    )
+    if number == signal.SIGINT and run.world.leads:
+        raise KeyboardInterrupt(line)
+    if run.world.leads:
+        say(line)
+    raise Terminated
+
+
+def not_finite(run: Run, value: float, norm: float) -> BaseException:
+    """Return the error of a step without a finite loss; the ids of its pairs are in a file."""
+    config, step = run.config, run.progress.step + 1
+    if not run.world.leads:
+        return SystemExit(2)
+    pairs = read_batches(run.groups, run.progress.cursor, config, ("pair_id",))
+    ids = next(pairs)[0]["pair_id"].to_pylist()
+    file = run.folder / f"pairs-of-step-{step}.txt"
+    file.write_text("\n".join(ids) + "\n", "utf-8")
+    return UserError(
+        f"step {step} has loss {value} and gradient norm {norm}, on the pairs {ids[0]} to "
+        f"{ids[-1]}, all listed in {file}; the checkpoint before is whole: look at these pairs, or "
+        f"delete {run.folder} and train with a --learning-rate below "
+        f"{config.optimizer.learning_rate}"
+    )
 
 
 def make_batches(
-    groups: Sequence[RowGroup], cursor: Cursor, config: TrainConfig, encoder: Encoder
+    groups: Sequence[RowGroup],
+    cursor: Cursor,
+    config: TrainConfig,
+    encoder: Encoder,
+    world: World,
 ) -> Iterator[Batch]:
-    """Yield batches from the cursor on, without end."""
-    pairs = stream(
+    """Yield this process's shares of the batches from the cursor on, without end."""
+    negatives = config.stream.negatives
+    columns = TEXTS + IDENTITY + (NEGATIVES if negatives else ())
+    for pairs, after in read_batches(groups, cursor, config, columns):
+        start, rows = world.share(pairs.num_rows)
+        # Without a row of its own, a process computes on another's, for nothing: all must compute.
+        mine = pairs.slice(start, rows) if rows else pairs.slice(0, 1)
+        batch = collate(mine, after, encoder.tokenise, negatives)
+        yield batch if rows else _emptied(batch)
+
+
+def read_batches(
+    groups: Sequence[RowGroup], cursor: Cursor, config: TrainConfig, columns: Sequence[str]
+) -> Iterator[tuple[Any, Cursor]]:
+    """Yield columns of the batches from the cursor on, each with the cursor after it."""
+    return stream(
         groups,
         cursor,
         seed=config.seed,
-        batch_size=config.batch_size,
-        window=config.window,
-        columns=TEXTS + IDENTITY + (NEGATIVES if config.negatives else ()),
+        batch_size=config.stream.batch_size,
+        window=config.stream.window,
+        columns=columns,
     )
-    for batch, after in pairs:
-        yield collate(batch, after, encoder.tokenise, config.negatives)
+
+
+def _emptied(batch: Batch) -> Batch:
+    identities = {name: value[:0] for name, value in vars(batch.identities).items()}
+    return replace(batch, identities=type(batch.identities)(**identities), weight=batch.weight[:0])

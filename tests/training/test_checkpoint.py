@@ -1,4 +1,4 @@
-"""Checkpoints bring back weights, optimizer and random numbers, and are whole or not there."""
+"""Checkpoints bring back weights, optimizer and progress, and are whole or not there."""
 
 import errno
 from pathlib import Path
@@ -14,8 +14,10 @@ from pairsmith.training.checkpoint import (
     last_checkpoint,
     load_checkpoint,
     save_checkpoint,
+    seed_step,
 )
 from pairsmith.training.loader import Cursor
+from pairsmith.training.precision import LossScale
 
 IDENTITY: dict[str, Any] = {"seed": 1, "data": ["abc"], "temperature": 0.05}
 
@@ -28,7 +30,8 @@ def network(seed: int) -> tuple[nn.Module, torch.optim.Optimizer]:
 
 def steps(model: nn.Module, optimizer: torch.optim.Optimizer, count: int) -> list[float]:
     losses = []
-    for _ in range(count):
+    for number in range(count):
+        seed_step(1, number, 0)
         loss = model(torch.randn(16, 4)).square().mean()
         optimizer.zero_grad()
         loss.backward()
@@ -40,7 +43,7 @@ def steps(model: nn.Module, optimizer: torch.optim.Optimizer, count: int) -> lis
 def test_what_comes_after_is_what_would_have_come(tmp_path: Path) -> None:
     model, optimizer = network(1)
     steps(model, optimizer, 5)
-    progress = Progress(5, Cursor(1, 40), 2.5, {0: {"sts": 0.5}})
+    progress = Progress(5, Cursor(1, 40), 2.5, {0: {"sts": 0.5}}, LossScale(512.0, 3, 1))
     save_checkpoint(tmp_path, model, optimizer, progress, IDENTITY)
     expected = steps(model, optimizer, 5)
 
@@ -57,7 +60,7 @@ def test_only_the_newest_stays_and_nothing_is_pickled(tmp_path: Path) -> None:
         steps(model, optimizer, 1)
         save_checkpoint(tmp_path, model, optimizer, Progress(step), IDENTITY)
     names = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
-    parts = ("model.safetensors", "optimizer.safetensors", "random.safetensors", "state.json")
+    parts = ("model.safetensors", "optimizer.safetensors", "state.json")
     assert names == {f"step-00000011/{part}" for part in parts}
 
 

@@ -10,7 +10,7 @@ import torch
 from tokenizers import Tokenizer
 
 from pairsmith.schemas import UserError
-from pairsmith.training.config import TrainConfig
+from pairsmith.training.config import make_config
 from pairsmith.training.encoder import Encoder, StaticEncoder, open_encoder
 from tests.training.pair_folders import sentences
 
@@ -18,7 +18,7 @@ TEXTS = [*sentences(40), "a", "the moon the moon the moon", "Éa SHIP!", "unhear
 
 
 def encoder(model: object, **options: object) -> Encoder:
-    config = TrainConfig(data=(Path("x"),), output=Path("y"), model=str(model), **options)  # type: ignore[arg-type]
+    config = make_config((Path("x"),), Path("y"), model=str(model), **options)
     return open_encoder(config.resolved())
 
 

@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +14,19 @@ import pytest
 import torch
 
 from pairsmith.schemas import UserError
-from pairsmith.training.config import TrainConfig
+from pairsmith.training.config import TrainConfig, make_config
+from pairsmith.training.settings import change
 from pairsmith.training.telemetry import LOG
-from pairsmith.training.train import learning_rate, train
+from pairsmith.training.train import train
 from tests.training.pair_folders import paired_sentences, write_dataset
 
 
 @pytest.fixture
 def config(tmp_path: Path, dataset: Path, tokenizer_file: Path) -> TrainConfig:
     """Return a short run of a small static encoder."""
-    return TrainConfig(
-        data=(dataset,),
-        output=tmp_path / "model",
+    return make_config(
+        (dataset,),
+        tmp_path / "model",
         model=f"static:{tokenizer_file}:16",
         batch_size=64,
         steps=20,
@@ -66,7 +66,7 @@ def test_the_loss_falls_and_the_saved_model_scores_as_reported(
     from pairsmith.training.evaluation import sts
     from pairsmith.training.saved import open_saved
 
-    scores = train(replace(config, epochs=4, steps=0, sts=(sts_file,)))
+    scores = train(change(config, epochs=4, steps=0, sts=(sts_file,)))
     losses = [line["loss"] for line in log(config.output)]
     assert len(losses) == 40  # 4 epochs of 600 pairs
     assert np.mean(losses[-5:]) < np.mean(losses[:5]) / 2
@@ -84,22 +84,22 @@ def test_a_bert_learns_with_hard_negatives_and_bfloat16(
         for row in paired_sentences(300)
     ]
     data = write_dataset(tmp_path / "hard", rows)
-    changed = replace(config, data=(data,), model=str(bert), batch_size=32, steps=40)
-    train(replace(changed, learning_rate=0.003, bf16=True))
+    changed = change(config, data=(data,), model=str(bert), batch_size=32, steps=40)
+    train(change(changed, learning_rate=0.003, bf16=True))
     losses = [line["loss"] for line in log(config.output)]
     assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 1
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_trains_in_bfloat16_unless_told_otherwise(config: TrainConfig, bert: Path) -> None:
-    train(replace(config, model=str(bert), device="cuda", learning_rate=0.003))
+    train(change(config, model=str(bert), device="cuda", learning_rate=0.003))
     losses = [line["loss"] for line in log(config.output)]
     assert losses[-1] < losses[0]
 
 
 def test_equal_commands_give_equal_models(config: TrainConfig) -> None:
-    again = replace(config, output=config.output.with_name("again"))
-    other = replace(config, output=config.output.with_name("other"), seed=18)
+    again = change(config, output=config.output.with_name("again"))
+    other = change(config, output=config.output.with_name("other"), seed=18)
     for each in (config, again, other):
         train(each)
     assert weights(again.output) == weights(config.output)
@@ -110,7 +110,7 @@ def test_equal_commands_give_equal_models(config: TrainConfig) -> None:
 
 
 def test_a_tokenizer_is_trained_where_none_is_given(config: TrainConfig) -> None:
-    train(replace(config, model="static::8", vocabulary=120))
+    train(change(config, model="static::8", vocabulary=120))
     tokenizer = json.loads((config.output / "0_StaticEmbedding" / "tokenizer.json").read_text())
     assert 100 < len(tokenizer["model"]["vocab"]) <= 120
 
@@ -118,7 +118,7 @@ def test_a_tokenizer_is_trained_where_none_is_given(config: TrainConfig) -> None
 def test_the_folder_tells_how_it_was_made(
     config: TrainConfig, dataset: Path, sts_file: Path
 ) -> None:
-    scores = train(replace(config, sts=(sts_file,)))
+    scores = train(change(config, sts=(sts_file,)))
     assert sorted(path.name for path in config.output.iterdir()) == [
         "0_StaticEmbedding",
         "1_Normalize",
@@ -146,7 +146,7 @@ def test_the_folder_tells_how_it_was_made(
 def test_tensorboard_shows_every_loss_and_score(config: TrainConfig, sts_file: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    scores = train(replace(config, tensorboard=True, sts=(sts_file,)))
+    scores = train(change(config, tensorboard=True, sts=(sts_file,)))
     events = EventAccumulator(str(config.output / "logs"))
     events.Reload()
     shown = [(event.step, event.value) for event in events.Scalars("train/loss")]
@@ -158,7 +158,7 @@ def test_tensorboard_shows_every_loss_and_score(config: TrainConfig, sts_file: P
 def test_a_loss_that_is_no_number_stops_the_run_and_spares_the_checkpoint(
     config: TrainConfig, bert: Path
 ) -> None:
-    wild = replace(config, model=str(bert), learning_rate=1e30, warmup=0, checkpoint_every=1)
+    wild = change(config, model=str(bert), learning_rate=1e30, warmup=0, checkpoint_every=1)
     with pytest.raises(UserError, match=r"has loss .* --learning-rate below 1e\+30") as caught:
         train(wild)
     assert "\n" not in str(caught.value)
@@ -168,15 +168,15 @@ def test_a_loss_that_is_no_number_stops_the_run_and_spares_the_checkpoint(
 def test_a_run_goes_on_only_with_its_own_settings_and_data(
     tmp_path: Path, config: TrainConfig
 ) -> None:
-    often = replace(config, checkpoint_every=1, steps=300)  # time enough to be interrupted in
+    often = change(config, checkpoint_every=1, steps=300)  # time enough to be interrupted in
     interrupt_after(5, often)
     with pytest.raises(UserError, match=r"batch_size 64, not 32"):
-        train(replace(often, batch_size=32))
+        train(change(often, batch_size=32))
     other = write_dataset(tmp_path / "other", paired_sentences(600, seed=9))
     with pytest.raises(UserError, match=r"a run with data \["):
-        train(replace(often, data=(other,)))
+        train(change(often, data=(other,)))
     assert log(tmp_path / "model.unfinished")[4]["step"] == 5
-    train(replace(often, checkpoint_every=7))
+    train(change(often, checkpoint_every=7))
     assert [line["step"] for line in log(config.output)] == list(range(1, 301))
 
 
@@ -189,24 +189,14 @@ def test_a_foreign_folder_is_not_touched(config: TrainConfig) -> None:
     assert [path.name for path in foreign.iterdir()] == ["thesis.txt"]
 
 
-def test_the_learning_rate_rises_then_falls_as_a_cosine() -> None:
-    rates = [learning_rate(step, 100, 2.0, 0.1) for step in range(100)]
-    assert rates[:10] == pytest.approx([0.2 * (i + 1) for i in range(10)])
-    assert rates[10] == 2
-    assert rates[55] == pytest.approx(1)
-    assert rates[99] == pytest.approx(1 - math.cos(math.pi / 90), abs=1e-9)
-    assert learning_rate(0, 1, 2.0, 0.1) == 2
-    assert learning_rate(0, 10, 2.0, 0.0) == 2
-
-
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("changed", "message"),
     [
         ({"batch_size": 1}, "--batch-size 1 is too small; give at least 2"),
         ({"epochs": 0}, "--epochs 0 is too small"),
         ({"temperature": 0.0}, r"--temperature 0\.0 must be above 0"),
         ({"learning_rate": math.nan}, "--learning-rate nan must be above 0"),
-        ({"warmup": 1.5}, "give 0 to 1"),
+        ({"warmup": 1.5}, r"--warmup 1\.5 is too large; give at most 1"),
         ({"clip": -1.0}, r"--clip -1\.0 is too small"),
         ({"data": ()}, "no dataset given"),
         ({"device": "cuda:99"}, "--device cuda:99 is not there"),
@@ -214,8 +204,8 @@ def test_the_learning_rate_rises_then_falls_as_a_cosine() -> None:
     ],
 )
 def test_settings_that_cannot_work_are_refused(
-    config: TrainConfig, change: dict[str, Any], message: str
+    config: TrainConfig, changed: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
-        train(replace(config, **change))
+        train(change(config, **changed))
     assert not list(config.output.parent.iterdir())

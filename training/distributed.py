@@ -1,0 +1,235 @@
+"""One run over several processes: who computes which rows, and how all of them stop together.
+
+Started by torchrun, which sets RANK, WORLD_SIZE and the rest. Every process is handed its share of
+the same global batch, so that the number of processes changes nothing but the time.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.fsdp import fully_shard
+from torch.nn.parallel import DistributedDataParallel
+
+from pairsmith.schemas import UserError
+from pairsmith.training.collate import Features, Identities
+from pairsmith.training.config import RunningConfig
+from pairsmith.training.encoder import Encoder
+from pairsmith.training.evaluation import Encode
+
+TIMEOUT = timedelta(minutes=30)
+"""How long a process waits for another: longer than rank 0 takes to write what all wait for."""
+_GONE = re.compile(r"closed by peer|reset by peer|Broken pipe|NCCL|[Tt]imed out")
+
+
+@dataclass(frozen=True)
+class World:
+    """The processes of a run, seen from one of them; by default it is alone."""
+
+    rank: int = 0
+    size: int = 1
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    @property
+    def leads(self) -> bool:
+        """Tell whether this process writes the files and talks to the user."""
+        return self.rank == 0
+
+    def share(self, rows: int) -> tuple[int, int]:
+        """Return the first row and the number of rows, of a batch of `rows`, that are its own.
+
+        Shares are contiguous and differ by at most one row; they may be empty.
+        """
+        least, more = divmod(rows, self.size)
+        return self.rank * least + min(self.rank, more), least + (self.rank < more)
+
+    def sum(self, *values: float) -> list[float]:
+        """Return the sums of `values` over all processes."""
+        if self.size == 1:
+            return list(values)
+        tensor = torch.tensor(values, dtype=torch.float64)
+        dist.all_reduce(tensor)
+        return list(tensor.tolist())
+
+    def most(self, value: float) -> float:
+        """Return the largest `value` of all processes."""
+        if self.size == 1:
+            return value
+        tensor = torch.tensor(value, dtype=torch.float64)
+        dist.all_reduce(tensor, dist.ReduceOp.MAX)
+        return tensor.item()
+
+    def broadcast(self, data: Any) -> Any:
+        """Return what rank 0 has as `data`, on every process."""
+        if self.size == 1:
+            return data
+        held = [data]
+        dist.broadcast_object_list(held, src=0)
+        return held[0]
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """When the body fails on one process, stop all of them: one tells why.
+
+        The body must not wait for other processes. Raises its error on the first process that
+        failed, SystemExit on the others.
+        """
+        failure: Exception | None = None
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001  raised again below, once all know of it
+            failure = error
+        first = self.size - int(self.most(self.size - self.rank if failure else 0))
+        if failure and self.rank == first:
+            raise failure
+        if first < self.size:
+            raise SystemExit(2)
+
+
+ALONE = World()
+
+
+@contextmanager
+def open_world(config: RunningConfig) -> Iterator[World]:
+    """Join the processes that torchrun started, if it did; then leave them.
+
+    Raises UserError when there is no such device, or when another process ends before its time.
+    """
+    rank, size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    local, beside = (
+        int(os.environ.get(f"LOCAL_{k}", v)) for k, v in (("RANK", 0), ("WORLD_SIZE", 1))
+    )
+    world = World(rank, size, open_device(config, local, beside))
+    if size == 1:
+        yield world
+        return
+    backend = "cpu:gloo,cuda:nccl" if world.device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, timeout=TIMEOUT)
+    try:
+        yield world
+    except RuntimeError as error:
+        if not _GONE.search(str(error)):
+            raise
+        raise UserError(
+            f"another process of the run has ended, so rank {rank} stops too; start it again, and "
+            "it goes on from the last checkpoint"
+        ) from error
+    finally:
+        # After a failure the other side may be gone already.
+        with suppress(RuntimeError):
+            dist.destroy_process_group()
+
+
+def open_device(config: RunningConfig, local: int = 0, beside: int = 1) -> torch.device:
+    """Return the device of process `local` of the `beside` on this machine; on a CPU, set threads.
+
+    Raises UserError when there is no such device.
+    """
+    name = config.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and beside > 1:
+        name = f"cuda:{local}"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"--device {name} is not there; try --device cpu") from error
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    else:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        torch.set_num_threads(config.threads or max(1, ((cores or 1) - 1) // beside))
+    return device
+
+
+def spread(encoder: Encoder, world: World, parallel: str) -> Callable[[Features], Tensor]:
+    """Return what to call in place of `encoder` in training, its weights now on `world.device`.
+
+    Afterwards each process's gradients are the mean over all. fsdp: the weights of `encoder`
+    are sharded in place, block by block (FSDP2).
+    """
+    encoder.to(world.device)
+    freeze_unreached(encoder, world.device)
+    if world.size == 1:
+        return encoder
+    if parallel == "fsdp":
+        for blocks in [m for m in encoder.modules() if isinstance(m, nn.ModuleList)]:
+            for block in blocks:
+                fully_shard(block)
+        fully_shard(encoder)
+        return encoder
+    # Gradients lie in the buckets that are sent, so none is held twice.
+    return DistributedDataParallel(encoder, gradient_as_bucket_view=True)
+
+
+def freeze_unreached(encoder: Encoder, device: torch.device) -> None:
+    """Freeze the parameters that no vector depends on, such as a pooler that is not used.
+
+    They have no gradient anyway; processes would wait for it.
+    """
+    training = encoder.training
+    encoder.eval()
+    features = {name: value.to(device) for name, value in encoder.tokenise(["text"]).items()}
+    encoder(features).sum().backward()
+    for parameter in encoder.parameters():
+        if parameter.grad is None:
+            parameter.requires_grad_(False)
+        parameter.grad = None
+    encoder.train(training)
+
+
+def shared_encode(encoder: Encoder, world: World) -> Encode:
+    """Return an `encode` that every process calls with the same texts and that shares the work."""
+    if world.size == 1:
+        return encoder.encode
+
+    def encode(texts: list[str]) -> npt.NDArray[np.float32]:
+        mine = texts[world.rank :: world.size]
+        # Of equal length everywhere: a sharded encoder waits for all at every batch.
+        mine += texts[:1] * (-(-len(texts) // world.size) - len(mine))
+        vectors = torch.from_numpy(encoder.encode(mine))
+        parts = [torch.empty_like(vectors) for _ in range(world.size)]
+        dist.all_gather(parts, vectors)
+        result: npt.NDArray[np.float32] = torch.stack(parts, dim=1).flatten(0, 1).numpy()
+        return result[: len(texts)]
+
+    return encode
+
+
+def global_rows(rows: Tensor, world: World) -> Tensor:
+    """Return the rows of all processes, in the order of ranks; only the own ones have a gradient.
+
+    rows: shape (n, …), n may differ between processes, and be 0.
+    """
+    if world.size == 1:
+        return rows
+    count = torch.tensor([len(rows)], device=rows.device)
+    counts = [torch.empty_like(count) for _ in range(world.size)]
+    dist.all_gather(counts, count)
+    most = max(int(c) for c in counts)
+    padded = rows.new_zeros(most, *rows.shape[1:])
+    padded[: len(rows)] = rows.detach()
+    parts = [torch.empty_like(padded) for _ in range(world.size)]
+    dist.all_gather(parts, padded)
+    whole = [part[: int(c)] for part, c in zip(parts, counts, strict=True)]
+    whole[world.rank] = rows
+    return torch.cat(whole)
+
+
+def global_identities(mine: Identities, world: World) -> Identities:
+    """Return the identities of the rows and hard negatives of all processes, as `global_rows`."""
+    if world.size == 1:
+        return mine
+    counts = [int(value) for value in global_rows(torch.tensor([len(mine.group)]), world)]
+    shifted = replace(mine, owner=mine.owner + sum(counts[: world.rank]))
+    return Identities(**{name: global_rows(value, world) for name, value in vars(shifted).items()})

@@ -1,0 +1,125 @@
+"""What can be told of all settings of a run from their types alone: bounds, and what they decide.
+
+Settings are frozen dataclasses, one inside the other; names are unique over all of them, so that
+each is a flag of its own. A field says more about itself by marks in its `Annotated` type.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from pairsmith.schemas import UserError
+
+Config = TypeVar("Config")
+
+
+@dataclass(frozen=True)
+class Free:
+    """Mark of what may change between a run's start and its resumption, or a group of such."""
+
+
+@dataclass(frozen=True)
+class AtLeast:
+    """Mark of a number's lower bound, itself allowed."""
+
+    bound: float
+
+
+@dataclass(frozen=True)
+class AtMost:
+    """Mark of a number's upper bound, itself allowed."""
+
+    bound: float
+
+
+@dataclass(frozen=True)
+class Above:
+    """Mark of a number's lower bound, itself not allowed."""
+
+    bound: float
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One leaf of the settings."""
+
+    name: str
+    value: Any
+    marks: tuple[Any, ...]
+
+    @property
+    def free(self) -> bool:
+        """Tell whether it may change between a run's start and its resumption."""
+        return Free() in self.marks
+
+
+def settings(config: Any, inherited: tuple[Any, ...] = ()) -> Iterator[Setting]:
+    """Yield every setting in `config` and the dataclasses that it holds, in their order."""
+    hints = get_type_hints(type(config), include_extras=True)
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        marks = (*inherited, *getattr(hints[field.name], "__metadata__", ()))
+        if dataclasses.is_dataclass(value):
+            yield from settings(value, marks)
+        else:
+            yield Setting(field.name, value, marks)
+
+
+def groups(config: Any) -> Iterator[Any]:
+    """Yield the dataclasses that `config` holds, and theirs."""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            yield value
+            yield from groups(value)
+
+
+def change(config: Config, **values: Any) -> Config:
+    """Return `config` with settings replaced by name, in whichever dataclass they stand.
+
+    Raises TypeError for a name that is none.
+    """
+    own = {name: value for name, value in values.items() if hasattr(config, name)}
+    rest = {name: value for name, value in values.items() if name not in own}
+    for field in dataclasses.fields(config):  # type: ignore[arg-type]
+        inner = own.get(field.name, getattr(config, field.name))
+        if not dataclasses.is_dataclass(inner):
+            continue
+        names = {setting.name for setting in settings(inner)}
+        mine = {name: rest.pop(name) for name in names & rest.keys()}
+        if mine:
+            own[field.name] = change(inner, **mine)
+    if rest:
+        raise TypeError(f"no setting {', '.join(rest)}")
+    return dataclasses.replace(config, **own)  # type: ignore[type-var]
+
+
+def check(config: Any) -> None:
+    """Raise UserError for a value out of bounds, or that the `check` of a group refuses."""
+    for setting in settings(config):
+        name, value = flag(setting.name), setting.value
+        for mark in setting.marks if value is not None else ():
+            # Written so that nan is refused too.
+            if isinstance(mark, AtLeast) and not value >= mark.bound:
+                raise UserError(f"{name} {value} is too small; give at least {mark.bound:g}")
+            if isinstance(mark, AtMost) and not value <= mark.bound:
+                raise UserError(f"{name} {value} is too large; give at most {mark.bound:g}")
+            if isinstance(mark, Above) and not value > mark.bound:
+                raise UserError(f"{name} {value} must be above {mark.bound:g}")
+    for group in groups(config):
+        if hasattr(group, "check"):
+            group.check()
+
+
+def plain(value: Any) -> Any:
+    """Return a setting's value as JSON data, folders by their names only."""
+    if isinstance(value, Path):
+        return value.name
+    return [plain(v) for v in value] if isinstance(value, tuple) else value
+
+
+def flag(name: str) -> str:
+    """Return the command line's spelling of a setting."""
+    return "--" + name.replace("_", "-")

@@ -1,0 +1,51 @@
+"""SIGTERM and Ctrl-C: the step is finished, a checkpoint is written, and the run can go on."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+
+class Terminated(SystemExit):
+    """Leaves the process as SIGTERM asks, with exit code 143."""
+
+    def __init__(self) -> None:
+        super().__init__(128 + signal.SIGTERM)
+
+
+@dataclass
+class Stop:
+    """Which signal has asked to stop, if one has."""
+
+    signal: int = 0
+
+
+@contextmanager
+def stop_signals(*, restore: bool) -> Iterator[Stop]:
+    """Note SIGTERM and SIGINT instead of dying; a second one of a kind acts at once.
+
+    restore: put the former handlers back afterwards. Signals are for the main thread; in another
+    one nothing is noted.
+    """
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    noted = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in noted}
+
+    def note(number: int, frame: FrameType | None) -> None:
+        stop.signal = number
+        default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+        signal.signal(number, default)
+
+    for number in noted:
+        signal.signal(number, note)
+    try:
+        yield stop
+    finally:
+        if restore:
+            for number, handler in before.items():
+                signal.signal(number, handler)
