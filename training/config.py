@@ -122,7 +122,7 @@ class RunningConfig:
     precision: Precision = "auto"
     """Compute in float32, bfloat16 or float16 with a scaled loss; auto: bf16 on a GPU that has it,
     else fp32."""
-    bf16: Annotated[bool | None, tyro.conf.Suppress] = None
+    bf16: bool | None = None
     """Older spelling of --precision: True is bf16, False is fp32."""
     parallel: Annotated[Literal["ddp", "fsdp"], Free()] = "ddp"
     """Under torchrun, each process holds all weights (ddp) or its shard of them (fsdp)."""

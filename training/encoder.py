@@ -47,7 +47,8 @@ class Encoder(nn.Module, ABC):
         vectors = np.empty((len(texts), self.dimension), np.float32)
         training = self.training
         self.eval()
-        with torch.inference_mode():
+        # Not in inference mode: the weights that FSDP gathers there could not be trained on.
+        with torch.no_grad():
             for start in range(0, len(order), batch_size):
                 rows = order[start : start + batch_size]
                 features = self.tokenise([texts[i] for i in rows])

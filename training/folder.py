@@ -118,6 +118,7 @@ def publish(
     training = {
         "steps": progress.step,
         "weights of step": weights_of,
+        "steps skipped": progress.scale.skipped,
         "pairs in the data": sum(dataset.rows for dataset in datasets),
         "epochs begun": progress.cursor.epoch + (progress.cursor.position > 0),
         "seconds": round(progress.seconds, 1),

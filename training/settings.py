@@ -81,18 +81,19 @@ def change(config: Config, **values: Any) -> Config:
 
     Raises TypeError for a name that is none.
     """
-    own = {name: value for name, value in values.items() if hasattr(config, name)}
-    rest = {name: value for name, value in values.items() if name not in own}
+    own: dict[str, Any] = {}
     for field in dataclasses.fields(config):  # type: ignore[arg-type]
-        inner = own.get(field.name, getattr(config, field.name))
-        if not dataclasses.is_dataclass(inner):
-            continue
-        names = {setting.name for setting in settings(inner)}
-        mine = {name: rest.pop(name) for name in names & rest.keys()}
-        if mine:
-            own[field.name] = change(inner, **mine)
-    if rest:
-        raise TypeError(f"no setting {', '.join(rest)}")
+        name, inner = field.name, getattr(config, field.name)
+        # A group may be called like a setting in it, and is meant where a group is given.
+        group = dataclasses.is_dataclass(inner)
+        if name in values and dataclasses.is_dataclass(values[name]) == group:
+            own[name] = inner = values.pop(name)
+        if group:
+            names = {setting.name for setting in settings(inner)} & values.keys()
+            if names:
+                own[name] = change(inner, **{each: values.pop(each) for each in names})
+    if values:
+        raise TypeError(f"no setting {', '.join(values)}")
     return dataclasses.replace(config, **own)  # type: ignore[type-var]
 
 

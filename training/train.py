@@ -139,6 +139,7 @@ def open_run(config: TrainConfig, world: World) -> Run:
     with world.together():
         if identity != first:
             raise UserError(f"rank {world.rank} has not the data or settings of rank 0")
+    with world.together():
         folder, tokenizer, checkpoint = Path(), None, None
         if world.leads:
             folder = open_folder(config.output, identity)
@@ -227,12 +228,14 @@ def loop(run: Run, batches: Iterator[Batch], reports: Reports, stop: Stop) -> No
 
 def contrast(vectors: Tensor, batch: Batch, config: TrainConfig, world: World) -> Tensor:
     """Return the loss of the whole batch, of which this process has computed `vectors`."""
-    counts = (batch.rows, batch.rows, len(batch.identities.owner))
-    parts = [global_rows(part, world) for part in vectors.split(counts)]
+    rows, negatives = batch.rows, len(batch.identities.owner)  # both may be 0
+    anchors, candidates = vectors[:rows], vectors[rows : 2 * rows + negatives]
+    if world.size > 1:
+        anchors = global_rows(anchors, world)
+        parts = (candidates[:rows], candidates[rows:])
+        candidates = torch.cat([global_rows(part, world) for part in parts])
     masked = false_negatives(global_identities(batch.identities, world))
     weight = global_rows(batch.weight, world)
-    anchors, positives, negatives = parts
-    candidates = vectors[batch.rows :] if world.size == 1 else torch.cat([positives, negatives])
     return info_nce(anchors, candidates, masked, weight, config.loss.temperature)
 
 

@@ -1,0 +1,158 @@
+"""Settings: one flag each, given on the command line or by a function; what decides weights."""
+
+import dataclasses
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+
+from pairsmith.commands.main import main
+from pairsmith.commands.train import parse
+from pairsmith.schemas import UserError
+from pairsmith.training.config import TrainConfig, make_config
+from pairsmith.training.schedule import ScheduleConfig
+from pairsmith.training.settings import change, flag, settings
+
+CONFIG = TrainConfig((Path("pairs"),), Path("model"))
+
+
+def test_every_setting_is_one_flag_with_an_explanation() -> None:
+    names = [setting.name for setting in settings(CONFIG)]
+    assert max(Counter(names).values()) == 1
+    command = [str(Path(sys.executable).with_name("pairsmith")), "train", "--help"]
+    narrow = os.environ | {"COLUMNS": "80"}
+    text = subprocess.run(command, capture_output=True, text=True, env=narrow, check=True).stdout
+    for name in set(names) - {"data"}:
+        (line,) = re.findall(rf"^│ {flag(name)}[ ,].*(?:\n│  .*)*", text, re.MULTILINE)
+        words = re.sub(r"[│\n ]+", " ", line)
+        assert re.search(r"[a-z].* \((default: .*|required)\)", words), line
+    for group in ("encoder", "stream", "loss", "optimizer", "schedule", "evaluation", "running"):
+        assert f"{group} options" in text
+
+
+def test_flags_reach_their_settings() -> None:
+    flags = "a b --output out --batch-size 32 --model m --temperature 0.1 --learning-rate 0.5"
+    more = "--warmup 0 --sts x.csv y.csv --threads 2 --no-checksums --epochs 3"
+    config = parse(f"{flags} {more}".split())
+    assert config == make_config(
+        (Path("a"), Path("b")),
+        Path("out"),
+        batch_size=32,
+        model="m",
+        temperature=0.1,
+        learning_rate=0.5,
+        warmup=0.0,
+        sts=(Path("x.csv"), Path("y.csv")),
+        threads=2,
+        checksums=False,
+        epochs=3,
+    )
+
+
+RECIPES = """
+from pathlib import Path
+from pairsmith.training.config import LossConfig, TrainConfig
+
+def small():
+    return TrainConfig((Path("pairs"),), Path("model"), steps=7, loss=LossConfig(temperature=0.1))
+
+def broken():
+    return 1 / 0
+
+def other():
+    return 5
+"""
+
+
+def test_a_function_gives_settings_and_flags_go_before_them(tmp_path: Path) -> None:
+    file = tmp_path / "my_runs.py"
+    file.write_text(RECIPES)
+    given = parse(["--config", f"{file}:small"])
+    assert given == make_config((Path("pairs"),), Path("model"), steps=7, temperature=0.1)
+    changed = parse([f"--config={file}:small", "others", "--steps", "9", "--seed", "2"])
+    assert changed == change(given, data=(Path("others"),), steps=9, seed=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("small", "names no function; give FILE.py:FUNCTION"),
+        ("nowhere.py:small", "no file nowhere.py"),
+        ("FILE:absent", "has no function 'absent'"),
+        ("FILE:broken", "ZeroDivisionError: division by zero"),
+        ("FILE:other", "returned a int, not a TrainConfig"),
+        ("no_such_module:f", "No module named 'no_such_module'"),
+    ],
+)
+def test_a_function_that_gives_no_settings_is_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, message: str
+) -> None:
+    file = tmp_path / "my_runs.py"
+    file.write_text(RECIPES)
+    assert main(["train", "--config", name.replace("FILE", str(file))]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+
+
+def test_what_may_change_on_resumption_is_not_in_the_fingerprint() -> None:
+    found = CONFIG.fingerprint()
+    free: dict[str, Any] = {
+        **{"data": (Path("x"),), "output": Path("y"), "device": "cuda", "threads": 3},
+        **{"sts": (Path("s"),), "split": "test", "checkpoint_every": 1, "tensorboard": False},
+        **{"checksums": False, "parallel": "fsdp", "evaluate_every": 4},
+    }
+    assert change(CONFIG, **free).fingerprint() == found
+    for name, value in {"temperature": 1.0, "seed": 1, "schedule": "wsd", "model": "m"}.items():
+        assert change(CONFIG, **{name: value}).fingerprint()[name] == value
+        assert found[name] != value
+    watching = change(CONFIG, stop_on="sts/a/spearman", evaluate_every=3)
+    assert watching.fingerprint() != change(watching, evaluate_every=4).fingerprint()
+
+
+def test_settings_are_changed_by_name_in_any_group() -> None:
+    changed = change(CONFIG, schedule="linear", warmup=0.5, steps=3)
+    assert changed.schedule == ScheduleConfig(schedule="linear", warmup=0.5)
+    assert changed.steps == 3
+    whole = change(CONFIG, schedule=ScheduleConfig(decay=0.1), warmup=0.2)
+    assert whole.schedule == ScheduleConfig(warmup=0.2, decay=0.1)
+    with pytest.raises(TypeError, match="no setting temprature"):
+        change(CONFIG, temprature=1)
+
+
+def test_an_older_flag_still_works() -> None:
+    def precision(*flags: str) -> str:
+        config = parse(["d", "--output", "o", *flags]).resolved()
+        assert config.running.bf16 is None
+        return config.running.precision
+
+    assert precision("--bf16", "True") == "bf16"
+    assert precision("--bf16", "False", "--precision", "fp32") == "fp32"
+    with pytest.raises(UserError, match="--bf16 True contradicts --precision fp16"):
+        precision("--bf16", "True", "--precision", "fp16")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"schedule": "plateau"}, "--schedule plateau watches an evaluation"),
+        ({"schedule": "wsd", "warmup": 0.5, "decay": 0.6}, "more than all steps"),
+        ({"window": 0}, "--window 0 is too small; give at least 1"),
+        ({"drop": 0.0}, r"--drop 0\.0 must be above 0"),
+        ({"patience": -1}, "--patience -1 is too small"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        change(CONFIG, **changed).resolved()
+
+
+def test_every_group_is_frozen_and_has_a_docstring() -> None:
+    for name, kind in get_type_hints(TrainConfig).items():
+        if dataclasses.is_dataclass(kind):
+            assert kind.__doc__, name
+            assert kind.__dataclass_params__.frozen, name  # type: ignore[attr-defined]

@@ -1,0 +1,240 @@
+"""A run over several processes is the run of one; when one of them fails, all of them end."""
+
+import json
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.numpy import load_file
+
+from pairsmith.training.checkpoint import last_checkpoint
+from tests.training.pair_folders import paired_sentences, write_dataset
+from tests.training.ranks import LIMIT, finish, once, run, start
+
+STEPS = 16
+BATCH = 46  # 600 pairs leave a last batch of 2: the third of three ranks has no row of it
+
+
+@pytest.fixture(scope="module")
+def calm_bert(tmp_path_factory: pytest.TempPathFactory, bert: Path) -> Path:
+    """Return the tiny BERT without dropout, which differs between numbers of processes."""
+    folder = tmp_path_factory.mktemp("calm") / "bert"
+    shutil.copytree(bert, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def arguments(
+    data: Path, model: Path | str, output: Path, *more: str, steps: int = STEPS
+) -> list[str]:
+    return [
+        *(str(data), "--model", str(model), "--output", str(output), "--steps", str(steps)),
+        *("--batch-size", str(BATCH), "--checkpoint-every", "3", "--threads", "1"),
+        *("--learning-rate", "0.003", "--no-tensorboard", *more),
+    ]
+
+
+def log(output: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (output / "log.jsonl").read_text().split("\n")[:-1]]
+
+
+def assert_equal_runs(found: Path, expected: Path) -> None:
+    lines, others = log(found), log(expected)
+    assert [line["step"] for line in lines] == list(range(1, STEPS + 1))
+    for line, other in zip(lines, others, strict=True):
+        assert (line["epoch"], line["position"]) == (other["epoch"], other["position"])
+        assert line["loss"] == pytest.approx(other["loss"], rel=1e-4, abs=1e-6)
+        assert line["gradient_norm"] == pytest.approx(other["gradient_norm"], rel=1e-3)
+    for path in expected.rglob("*.safetensors"):
+        mine = load_file(found / path.relative_to(expected))
+        for name, value in load_file(path).items():
+            assert mine[name] == pytest.approx(value, abs=1e-4), name
+
+
+@pytest.fixture(scope="module")
+def alone(
+    tmp_path_factory: pytest.TempPathFactory, dataset: Path, calm_bert: Path, sts_file: Path
+) -> Path:
+    """Return the model that one process trains."""
+    folder = tmp_path_factory.mktemp("alone")
+    argv = arguments(dataset, calm_bert, folder / "model", "--sts", str(sts_file))
+    (ended,) = run(1, argv, folder)
+    assert ended.code == 0, ended.said
+    return folder / "model"
+
+
+@pytest.mark.parametrize(("size", "parallel"), [(2, "ddp"), (3, "ddp"), (2, "fsdp"), (3, "fsdp")])
+def test_two_and_three_processes_do_what_one_does(
+    tmp_path: Path,
+    dataset: Path,
+    calm_bert: Path,
+    sts_file: Path,
+    alone: Path,
+    size: int,
+    parallel: str,
+) -> None:
+    output = tmp_path / "model"
+    more = ("--sts", str(sts_file), "--parallel", parallel)
+    ended = run(size, arguments(dataset, calm_bert, output, *more), tmp_path)
+    assert [rank.code for rank in ended] == [0] * size, ended
+    assert_equal_runs(output, alone)
+    scores = json.loads((output / "training.json").read_text())["scores"]
+    for step, expected in json.loads((alone / "training.json").read_text())["scores"].items():
+        assert scores[step] == pytest.approx(expected, abs=1e-3)
+    assert [rank.said for rank in ended[1:]] == [""] * (size - 1)
+
+
+def test_a_tokenizer_from_the_data_is_the_same_on_all_processes(
+    tmp_path: Path, dataset: Path
+) -> None:
+    models = []
+    for size in (1, 2):
+        models.append(tmp_path / f"model{size}")
+        argv = arguments(dataset, "static::8", models[-1], "--vocabulary", "150")
+        ended = run(size, argv, tmp_path)
+        assert [rank.code for rank in ended] == [0] * size, ended
+    assert_equal_runs(models[1], models[0])
+    one, two = (next(model.rglob("tokenizer.json")).read_bytes() for model in models)
+    assert one == two
+
+
+def test_a_run_goes_on_with_any_other_number_of_processes(
+    tmp_path: Path, dataset: Path, calm_bert: Path, alone: Path
+) -> None:
+    output, file = tmp_path / "model", tmp_path / "model.unfinished" / "log.jsonl"
+
+    def changed() -> int:
+        return file.stat().st_mtime_ns if file.is_file() else 0
+
+    def begun() -> bool:
+        return changed() > before and file.read_text().count("\n") > done
+
+    done = 0
+    for size, parallel, stop in [
+        (2, "fsdp", signal.SIGTERM),
+        (1, "ddp", signal.SIGTERM),
+        (3, "fsdp", signal.SIGKILL),
+        (2, "ddp", signal.SIGTERM),
+    ]:
+        argv = arguments(dataset, calm_bert, output, "--parallel", parallel)
+        before = changed()
+        processes = start([argv] * size, tmp_path)
+        once(begun, processes)
+        for process in processes:
+            assert process.pid is not None
+            os.kill(process.pid, stop)
+        ended = finish(processes, tmp_path)
+        code = 143 if stop == signal.SIGTERM else -9
+        assert [rank.code for rank in ended] == [code] * size, ended
+        checkpoint = last_checkpoint(tmp_path / "model.unfinished" / "checkpoints")
+        done = int(checkpoint.name.partition("-")[2]) if checkpoint else 0
+        if code == 143:
+            (line,) = [line for line in ended[0].said.splitlines() if "stopped" in line]
+            assert line.startswith(f"stopped by SIGTERM after step {done} of {STEPS}; the same")
+            assert all(rank.said == "" for rank in ended[1:])
+    assert done < STEPS
+    (last,) = run(1, arguments(dataset, calm_bert, output), tmp_path)
+    assert last.code == 0, last.said
+    assert_equal_runs(output, alone)
+
+
+def test_torchrun_ends_when_a_process_is_killed_and_the_checkpoint_is_whole(
+    tmp_path: Path, dataset: Path, calm_bert: Path
+) -> None:
+    output = tmp_path / "model"
+    argv = arguments(dataset, calm_bert, output, steps=100_000)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command = [*torchrun, "--nproc-per-node", "2", "-m", "pairsmith.commands.main", "train", *argv]
+    checkpoints = tmp_path / "model.unfinished" / "checkpoints"
+    with (tmp_path / "said").open("w") as said:
+        process = subprocess.Popen(command, stdout=said, stderr=said)
+        try:
+            deadline = time.monotonic() + LIMIT
+            while not last_checkpoint(checkpoints):
+                assert process.poll() is None, (tmp_path / "said").read_text()
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+            os.kill(int(children[1]), signal.SIGKILL)
+            assert process.wait(LIMIT) != 0
+        finally:
+            process.kill()
+    text = (tmp_path / "said").read_text()
+    assert "another process of the run has ended" in text
+    assert not output.exists()
+    checkpoint = last_checkpoint(checkpoints)
+    assert checkpoint is not None
+    step = int(checkpoint.name.partition("-")[2])
+    processes = start([argv], tmp_path)
+    once(lambda: len(log(tmp_path / "model.unfinished")) > step + 3, processes)
+    for each in processes:
+        each.terminate()
+    (ended,) = finish(processes, tmp_path)
+    assert f"going on after step {step}" in ended.said
+    assert ended.code == 143
+
+
+def test_what_one_process_cannot_read_ends_all_with_one_line(
+    tmp_path: Path, dataset: Path, calm_bert: Path
+) -> None:
+    damaged = tmp_path / "damaged"
+    shutil.copytree(dataset, damaged)
+    for shard in (damaged / "shards").iterdir():  # of the right size, so that it is opened
+        data = shard.read_bytes()
+        shard.write_bytes(data[:4] + bytes(len(data) // 2) + data[4 + len(data) // 2 :])
+    output = tmp_path / "model"
+    argv = [arguments(d, calm_bert, output, "--no-checksums") for d in (dataset, damaged)]
+    ended = finish(start(argv, tmp_path), tmp_path)
+    assert [rank.code for rank in ended] == [2, 2], ended
+    assert ended[0].said == ""
+    (line,) = ended[1].said.splitlines()
+    assert "cannot be read any more" in line
+
+
+def test_processes_with_other_data_are_refused_before_anything_is_written(
+    tmp_path: Path, dataset: Path, calm_bert: Path
+) -> None:
+    other = write_dataset(tmp_path / "other", paired_sentences(600, seed=9))
+    output = tmp_path / "model"
+    argv = [arguments(d, calm_bert, output) for d in (dataset, other)]
+    ended = finish(start(argv, tmp_path), tmp_path)
+    assert [rank.code for rank in ended] == [2, 2], ended
+    assert "".join(rank.said for rank in ended).strip() == (
+        "pairsmith train: rank 1 has not the data or settings of rank 0"
+    )
+    assert not list(tmp_path.glob("model*"))
+
+
+def test_a_full_disk_ends_all_with_one_line(
+    tmp_path: Path, small_disk: Path, dataset: Path, calm_bert: Path
+) -> None:
+    (small_disk / "filler").write_bytes(bytes(900_000))
+    argv = arguments(dataset, calm_bert, small_disk / "model")
+    ended = run(2, argv, tmp_path)
+    assert [rank.code for rank in ended] == [2, 2], ended
+    (line,) = ended[0].said.splitlines()
+    assert "No space left on device" in line
+    assert ended[1].said == ""
+
+
+def test_every_process_has_its_part_of_every_batch() -> None:
+    import numpy as np
+
+    from pairsmith.training.distributed import World
+
+    for rows in range(40):
+        for size in range(1, 9):
+            shares = [World(rank, size).share(rows) for rank in range(size)]
+            expected = np.array_split(np.arange(rows), size)
+            for (first, count), part in zip(shares, expected, strict=True):
+                assert list(range(first, first + count)) == list(part)
+    assert math.isclose(World().most(3.5), 3.5)
