@@ -3,13 +3,13 @@
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import tyro
 
 from pairsmith.schemas import UserError
+from pairsmith.training.encoders.config import EncoderConfig, Pooling
 
-STATIC = "static:"
 _PLACES = ("data", "output", "device", "threads", "sts", "split", "intent", "retrieval")
 _HABITS = ("checksums", "tensorboard", "evaluate_every", "checkpoint_every")
 _COUNTS = ("steps", "negatives", "seed", "max_length", "evaluate_every", "threads")
@@ -44,10 +44,10 @@ class TrainConfig:
     """Decoupled weight decay of AdamW, on matrices only."""
     clip: float = 1.0
     """Gradients of a longer norm are scaled down to this; 0: never."""
-    pooling: Literal["mean", "cls"] = "mean"
-    """How a BERT-type model's token vectors become one: their mean, or the first one."""
+    pooling: Pooling = "auto"
+    """How a transformer's token vectors become one; auto: as its folder says, or its kind."""
     max_length: int = 0
-    """Tokens read of each text; 0: all for static, else 128."""
+    """Tokens read of each text; 0: as its folder says, else all for static, 128 for others."""
     vocabulary: int = 30_000
     """Subwords of the tokenizer, where one is trained."""
     seed: int = 17
@@ -80,7 +80,17 @@ class TrainConfig:
     @property
     def is_static(self) -> bool:
         """Tell whether the model is a static embedding."""
-        return self.model.startswith(STATIC)
+        return self.encoder.is_static
+
+    @property
+    def encoder(self) -> EncoderConfig:
+        """Return the settings of the encoder."""
+        return EncoderConfig(
+            model=self.model,
+            pooling=self.pooling,
+            max_length=self.max_length,
+            vocabulary=self.vocabulary,
+        )
 
     def resolved(self) -> "TrainConfig":
         """Return the config with every default that depends on the model filled in, checked.
@@ -92,7 +102,6 @@ class TrainConfig:
             self,
             batch_size=self.batch_size or (1024 if static else 64),
             learning_rate=self.learning_rate or (0.003 if static else 3e-5),
-            max_length=self.max_length or (0 if static else 128),
         )
         config._check()
         return config
@@ -108,10 +117,7 @@ class TrainConfig:
     def as_data(self) -> dict[str, Any]:
         """Return all settings as JSON data, folders by their names only."""
         data = {key: _plain(value) for key, value in dataclasses.asdict(self).items()}
-        name = self.model.removeprefix(STATIC).rpartition(":")[0] if self.is_static else self.model
-        if name and Path(name).exists():
-            data["model"] = self.model.replace(name, Path(name).resolve().name, 1)
-        return data
+        return {**data, "model": self.encoder.model_name}
 
     def _check(self) -> None:
         least = dict.fromkeys(_COUNTS + _SIZES, 0) | {"batch_size": 2, "vocabulary": 100}

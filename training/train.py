@@ -22,7 +22,8 @@ from pairsmith.training.checkpoint import (
 )
 from pairsmith.training.collate import Batch, collate
 from pairsmith.training.config import TrainConfig
-from pairsmith.training.encoder import Encoder, open_encoder, static_parts
+from pairsmith.training.encoders.encoder import Encoder
+from pairsmith.training.encoders.opening import open_encoder
 from pairsmith.training.evaluation import Tasks, evaluate
 from pairsmith.training.folder import CHECKPOINTS, data_tokenizer, open_folder, publish
 from pairsmith.training.loader import (
@@ -80,10 +81,12 @@ def train(config: TrainConfig) -> dict[int, dict[str, float]]:
     identity = {**config.fingerprint(), "data": [d.manifest.digest for d in datasets]}
 
     # Only here is anything written, once all that can be wrong has been looked at.
-    encoder = None if trains_tokenizer(config) else open_encoder(config)
+    fresh = config.encoder.trains_tokenizer
+    encoder = None if fresh else open_encoder(config.encoder, config.seed)
     folder = open_folder(config.output, identity)
     if encoder is None:
-        encoder = open_encoder(config, data_tokenizer(config, groups, folder))
+        tokenizer = data_tokenizer(config, groups, folder)
+        encoder = open_encoder(config.encoder, config.seed, tokenizer)
     encoder = encoder.to(device)
     optimizer, progress = make_optimizer(encoder, config), Progress()
     if checkpoint := last_checkpoint(folder / CHECKPOINTS):
@@ -215,11 +218,6 @@ def open_device(config: TrainConfig) -> torch.device:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         torch.set_num_threads(config.threads or max(1, (cores or 1) - 1))
     return device
-
-
-def trains_tokenizer(config: TrainConfig) -> bool:
-    """Tell whether the tokenizer comes from the data."""
-    return config.is_static and not static_parts(config.model)[0]
 
 
 def make_batches(
