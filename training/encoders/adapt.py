@@ -11,7 +11,7 @@ from pairsmith.training.encoders.config import EncoderConfig
 from pairsmith.training.encoders.encoder import Dense, Encoder, projection_head
 from pairsmith.training.encoders.transformer import TransformerEncoder, layers
 
-_DROPOUT = re.compile(r"(?!classifier)(?!.*layer_?drop).*(dropout|pdrop)")
+_DROPOUT = re.compile(r"(?!classifier)(?!.*layer_?drop).*(dropout|pdrop).*")
 
 
 def adapt(encoder: Encoder, config: EncoderConfig) -> None:
