@@ -1,6 +1,7 @@
 """What of an encoder is trained and how: dropout, frozen parts, LoRA, new layers, compilation."""
 
 import re
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,11 +25,11 @@ def adapt(encoder: Encoder, config: EncoderConfig) -> None:
         encoder.dimension = config.dense
     freeze(encoder, config)
     if isinstance(encoder, TransformerEncoder):
-        if config.gradient_checkpointing:
-            _checkpoint(encoder, config)
         if config.lora:
             encoder.model = with_lora(encoder.model, config)
             encoder.merge = config.lora_merge
+        if config.gradient_checkpointing:
+            _checkpoint(encoder, config)
         if config.compile:
             encoder.model.compile(dynamic=True)
     if config.projection:
@@ -100,24 +101,28 @@ def with_lora(model: Any, config: EncoderConfig) -> Any:
         if any(module is found for found in linear.values())
         and (not wanted or name.rpartition(".")[2] in wanted)
     ]
-    return peft.get_peft_model(
-        model,
-        peft.LoraConfig(
-            task_type="FEATURE_EXTRACTION",
-            r=config.lora,
-            lora_alpha=config.lora_alpha or 2 * config.lora,
-            lora_dropout=config.lora_dropout,
-            target_modules=chosen,
-            fan_in_fan_out=any(isinstance(module, Conv1D) for module in linear.values()),
-        ),
+    settings = peft.LoraConfig(
+        task_type="FEATURE_EXTRACTION",
+        r=config.lora,
+        lora_alpha=config.lora_alpha or 2 * config.lora,
+        lora_dropout=config.lora_dropout,
+        target_modules=chosen,
+        fan_in_fan_out=any(isinstance(module, Conv1D) for module in linear.values()),
     )
+    with warnings.catch_warnings():
+        # peft asks transformers for something by the name it had before.
+        warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)
+        return peft.get_peft_model(model, settings)
 
 
 def _checkpoint(encoder: TransformerEncoder, config: EncoderConfig) -> None:
     if not encoder.model.supports_gradient_checkpointing:
         raise UserError(f"--gradient-checkpointing: {config.model} does not know how; leave it out")
-    # Not re-entrant: the random state is replayed, frozen inputs and DDP do no harm.
-    encoder.model.gradient_checkpointing_enable({"use_reentrant": False})
+    # Not re-entrant: the random state is replayed, frozen inputs and DDP do no harm. The method has
+    # another name since transformers 5.
+    renamed = getattr(encoder.model, "activation_checkpointing_enable", None)
+    enable = renamed or encoder.model.gradient_checkpointing_enable
+    enable({"use_reentrant": False})
 
 
 def _embeddings(encoder: Encoder) -> Iterator[nn.Module]:
