@@ -1,8 +1,10 @@
 """What of an encoder is trained and how: dropout, frozen parts, LoRA, new layers, compilation."""
 
+import json
 import re
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from torch import nn
@@ -10,6 +12,7 @@ from torch import nn
 from pairsmith.schemas import UserError, require
 from pairsmith.training.encoders.config import EncoderConfig
 from pairsmith.training.encoders.encoder import Dense, Encoder, projection_head
+from pairsmith.training.encoders.sentence_folder import find_file
 from pairsmith.training.encoders.transformer import TransformerEncoder, layers
 
 _DROPOUT = re.compile(r"(?!classifier)(?!.*layer_?drop).*(dropout|pdrop).*")
@@ -109,10 +112,28 @@ def with_lora(model: Any, config: EncoderConfig) -> Any:
         target_modules=chosen,
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in linear.values()),
     )
-    with warnings.catch_warnings():
-        # peft asks transformers for something by the name it had before.
-        warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)
+    with _renamed():
         return peft.get_peft_model(model, settings)
+
+
+def adapter_base(name: str) -> str | None:
+    """Return the model that a folder or hub model is a LoRA adapter of; None: it is a whole model.
+
+    Raises UserError when the adapter is not in safetensors.
+    """
+    file = find_file(name, "adapter_config.json")
+    if file is None:
+        return None
+    if not find_file(name, "adapter_model.safetensors"):
+        raise UserError(f"{name} has no adapter_model.safetensors, and no other format is opened")
+    return str(json.loads(file.read_text("utf-8"))["base_model_name_or_path"])
+
+
+def merged(model: Any, adapter: str) -> Any:
+    """Return the model with the updates of an adapter added to its weights."""
+    peft = require("peft", "lora")
+    with _renamed():
+        return peft.PeftModel.from_pretrained(model, adapter).merge_and_unload()
 
 
 def _checkpoint(encoder: TransformerEncoder, config: EncoderConfig) -> None:
@@ -123,6 +144,14 @@ def _checkpoint(encoder: TransformerEncoder, config: EncoderConfig) -> None:
     renamed = getattr(encoder.model, "activation_checkpointing_enable", None)
     enable = renamed or encoder.model.gradient_checkpointing_enable
     enable({"use_reentrant": False})
+
+
+@contextmanager
+def _renamed() -> Iterator[None]:
+    """Keep back that peft asks transformers for something by the name it had before."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)
+        yield
 
 
 def _embeddings(encoder: Encoder) -> Iterator[nn.Module]:

@@ -8,7 +8,7 @@ from tokenizers import Tokenizer, normalizers
 from torch import nn
 
 from pairsmith.schemas import UserError
-from pairsmith.training.encoders.adapt import adapt, set_dropout
+from pairsmith.training.encoders.adapt import adapt, adapter_base, merged, set_dropout
 from pairsmith.training.encoders.config import EncoderConfig, Fresh, Pooling
 from pairsmith.training.encoders.encoder import Encoder
 from pairsmith.training.encoders.fresh import fresh_model
@@ -130,12 +130,10 @@ def _load_model(config: EncoderConfig, where: dict[str, Any]) -> Any:
     """Return the model in float32, whatever was saved: AdamW's small steps vanish in bfloat16."""
     from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding
 
-    if find_file(config.model, "adapter_config.json"):
-        raise UserError(
-            f"{config.model} is a LoRA adapter apart from its model; merge it first, or save with "
-            "--lora-merge"
-        )
-    settings = AutoConfig.from_pretrained(config.model, **where)
+    name, adapter = config.model, adapter_base(config.model)
+    if adapter:
+        name = adapter
+    settings = AutoConfig.from_pretrained(name, **where)
     set_dropout(settings, config)
     settings.use_cache = False
     kind: Any = AutoModel
@@ -150,9 +148,9 @@ def _load_model(config: EncoderConfig, where: dict[str, Any]) -> Any:
         kind = AutoModelForTextEncoding
     attention = {} if config.attention == "auto" else {"attn_implementation": config.attention}
     model = kind.from_pretrained(
-        config.model, config=settings, use_safetensors=True, **attention, **where
-    )
-    return model.float()
+        name, config=settings, use_safetensors=True, **attention, **where
+    ).float()
+    return merged(model, config.model) if adapter else model
 
 
 def is_decoder(settings: Any) -> bool:

@@ -34,16 +34,16 @@ def pool(states: Tensor, mask: Tensor, how: Pooling) -> Tensor:
     raise AssertionError(how)
 
 
-def pool_packed(states: Tensor, bounds: Tensor, how: Pooling) -> Tensor:
+def pool_packed(states: Tensor, bounds: Tensor, longest: int, how: Pooling) -> Tensor:
     """Return the same for texts that stand end to end.
 
     states: shape (total tokens, D); bounds: where each text begins and the last one ends, shape
-    (n + 1,).
+    (n + 1,); longest: tokens of the longest text.
     """
     lengths = (bounds[1:] - bounds[:-1]).long()
     index = torch.repeat_interleave(torch.arange(len(lengths), device=states.device), lengths)
     place = torch.arange(len(states), device=states.device) - bounds[:-1].long()[index]
-    padded = states.new_zeros(len(lengths), int(lengths.max()), states.shape[1])
+    padded = states.new_zeros(len(lengths), longest, states.shape[1])
     padded[index, place] = states
     mask = torch.zeros(padded.shape[:2], device=states.device, dtype=torch.int32)
     mask[index, place] = 1

@@ -27,8 +27,9 @@ class Subwords:
         tokenizer.no_padding()
         tokenizer.no_truncation()
         self.special = special
-        self._before, self._after = _template(tokenizer) if special else ([], [])
-        around = len(self._before) + len(self._after)
+        self.before, self.after = _template(tokenizer) if special else ([], [])
+        """Ids of the special tokens that come before and after each text."""
+        around = len(self.before) + len(self.after)
         if max_length and max_length <= around:
             raise UserError(
                 f"--max-length {max_length} leaves no room beside {around} special tokens; give at "
@@ -50,7 +51,7 @@ class Subwords:
         ids, lengths = self._columns(texts)
         if self.max_length:
             ids, lengths = _shorten(ids, lengths, self._room)
-        return _surround(ids, lengths, self._before, self._after)
+        return _surround(ids, lengths, self.before, self.after)
 
 
 def split(ids: Ids, lengths: Ids) -> list[Ids]:

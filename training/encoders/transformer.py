@@ -16,7 +16,7 @@ from pairsmith.training.encoders.sentence_folder import write_modules, write_poo
 from pairsmith.training.encoders.subwords import Subwords
 from pairsmith.training.wordpiece import Ids
 
-BOUNDS = "cu_seq_lens_q"
+BOUNDS, LONGEST = "cu_seq_lens", "max_length"
 
 
 class TransformerEncoder(Encoder):
@@ -63,12 +63,22 @@ class TransformerEncoder(Encoder):
         """Return the pooled last layer, float32; a text without tokens becomes 0.
 
         features: `input_ids` and `attention_mask`, shape (n, T), padded on either side; or texts
-        end to end, `input_ids` and `position_ids` of shape (1, total) and `cu_seq_lens_q` of shape
-        (n + 1,): where each text begins and the last one ends. All else goes to the model as it is.
+        end to end: `input_ids` and `position_ids`, shape (1, total); `cu_seq_lens`, int32, shape
+        (n + 1,): where each text begins and the last one ends; `max_length`, shape (), the tokens
+        of the longest. These need attention that keeps the texts apart. All else that there may
+        be goes to the model as it is.
         """
         if BOUNDS in features:
-            states = self.model(**features).last_hidden_state[0]
-            return pool_packed(states.float(), features[BOUNDS], self.pooling)
+            rest = {k: v for k, v in features.items() if k not in (BOUNDS, LONGEST)}
+            ends, longest = features[BOUNDS], int(features[LONGEST])
+            states = self.model(
+                **rest,
+                cu_seq_lens_q=ends,
+                cu_seq_lens_k=ends,
+                max_length_q=longest,
+                max_length_k=longest,
+            ).last_hidden_state
+            return pool_packed(states[0].float(), ends, longest, self.pooling)
         mask = features["attention_mask"]
         # Attention over nothing is not a number.
         seen = mask | (mask.sum(1, keepdim=True) == 0).to(mask.dtype)

@@ -190,10 +190,11 @@ def test_frozen_parts_do_not_move(families: dict[str, str], family: str) -> None
     everything, tables = moved("nothing"), moved("embeddings")
     assert any(word in name for name in everything for word in words)
     assert not any(word in name for name in tables for word in words)
-    assert any(".0." in name for name in tables)
     first = moved(1)
     assert first < tables
-    assert not any(f"{stem}.0." in n for n in first for stem in ("layer", "h", "block"))
+    stem = {"bert": "encoder.layer.0.", "gpt2": ".h.0.", "t5": ".block.0."}[family]
+    assert any(stem in name for name in tables)
+    assert not any(stem in name for name in first)
     assert {name.partition(".")[0] for name in moved("model")} == {"dense"}
 
 
@@ -232,17 +233,19 @@ def test_a_checkpoint_of_an_adapted_encoder_fits_a_new_one(
 
 @pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="needs a compiler")
 def test_a_compiled_encoder_gives_the_same_vectors_and_is_saved(tmp_path: Path, bert: Path) -> None:
-    plain = encoder(bert, dropout=0.0)
-    model = encoder(bert, dropout=0.0, compile=True)
-    np.testing.assert_allclose(model.encode(TEXTS), plain.encode(TEXTS), atol=1e-5)
-    for one in (model, plain):
-        one.train()(one.tokenise(TEXTS))[:, 0].sum().backward()
+    plain = encoder(bert, dropout=0.0).train()
+    model = encoder(bert, dropout=0.0, compile=True).train()
+    vectors, expected = (one(one.tokenise(TEXTS)) for one in (model, plain))
+    assert torch.allclose(vectors, expected, atol=1e-5)
+    vectors[:, 0].sum().backward()
+    expected[:, 0].sum().backward()
     gradients = dict(plain.named_parameters())
-    assert model.state_dict().keys() == plain.state_dict().keys()
     for name, weight in model.named_parameters():
         if weight.grad is not None:
             assert torch.allclose(weight.grad, gradients[name].grad, atol=1e-5)
-    assert_opens_with_equal_vectors(model, tmp_path / "saved")
+    assert model.state_dict().keys() == plain.state_dict().keys()
+    model.save(tmp_path / "saved")
+    np.testing.assert_allclose(sentence_vectors(tmp_path / "saved"), plain.encode(TEXTS), atol=1e-5)
 
 
 def test_lora_without_peft_names_the_extra(bert: Path) -> None:

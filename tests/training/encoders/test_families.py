@@ -189,7 +189,8 @@ def test_packed_texts_have_the_vectors_of_padded_ones(bert: Path) -> None:
         "input_ids": torch.tensor([[i for row in rows for i in row.tolist()]]),
         "position_ids": torch.cat([torch.arange(int(n)) for n in lengths])[None],
         "attention_mask": (owner[:, None] == owner)[None, None],
-        "cu_seq_lens_q": bounds.int(),
+        "cu_seq_lens": bounds.int(),
+        "max_length": lengths.max(),
     }
     with torch.inference_mode():
         np.testing.assert_allclose(model(packed).numpy(), model.encode(TEXTS), atol=1e-5)
