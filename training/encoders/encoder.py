@@ -25,9 +25,12 @@ class Encoder(nn.Module, ABC):
     dimension: int
     """Of the vectors that `encode` returns."""
     subwords: Subwords
+    prompts: dict[str, str]
+    """Of a sentence-transformers folder, by name: saved again, and otherwise not used."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.prompts = {}
         self.dense = nn.Sequential()
         self.head = nn.Sequential()
 

@@ -15,6 +15,7 @@ from pairsmith.training.encoders.fresh import fresh_model
 from pairsmith.training.encoders.sentence_folder import (
     SentenceFolder,
     find_file,
+    no_model,
     read_dense,
     read_sentence_folder,
     read_static,
@@ -64,7 +65,7 @@ def open_tokenizer(name: str) -> Tokenizer:
             return Tokenizer.from_file(str(path / "tokenizer.json"))
         return AutoTokenizer.from_pretrained(name, trust_remote_code=False).backend_tokenizer
     except Exception as error:  # tokenizers raises no narrower one
-        raise UserError(_no_model(name, error)) from error
+        raise UserError(no_model(name, error)) from error
 
 
 def _make(fresh: Fresh, config: EncoderConfig, tokenizer: Tokenizer) -> Encoder:
@@ -102,7 +103,7 @@ def _open_transformer(saved: SentenceFolder | None, config: EncoderConfig) -> En
         model = _load_model(config, where)
         pieces = AutoTokenizer.from_pretrained(config.model, **where)
     except (OSError, ValueError, ImportError) as error:
-        raise UserError(_no_model(config.model, error)) from error
+        raise UserError(no_model(config.model, error)) from error
     if not pieces.is_fast:
         raise UserError(f"{config.model} has no fast tokenizer; add a tokenizer.json to its folder")
     pooling = config.pooling
@@ -123,12 +124,14 @@ def _open_transformer(saved: SentenceFolder | None, config: EncoderConfig) -> En
     encoder = TransformerEncoder(model, pieces, pooling, longest)
     if saved:
         _put_behind(encoder, saved)
+        encoder.prompts = saved.prompts
     return encoder
 
 
 def _load_model(config: EncoderConfig, where: dict[str, Any]) -> Any:
     """Return the model in float32, whatever was saved: AdamW's small steps vanish in bfloat16."""
     from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding
+    from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING
 
     name, adapter = config.model, adapter_base(config.model)
     if adapter:
@@ -136,16 +139,14 @@ def _load_model(config: EncoderConfig, where: dict[str, Any]) -> Any:
     settings = AutoConfig.from_pretrained(name, **where)
     set_dropout(settings, config)
     settings.use_cache = False
-    kind: Any = AutoModel
-    if settings.is_encoder_decoder or settings.architectures == ["T5EncoderModel"]:
-        from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING
-
-        if type(settings) not in MODEL_FOR_TEXT_ENCODING_MAPPING:
-            raise UserError(
-                f"{config.model} is an encoder-decoder of type {settings.model_type}, whose "
-                "encoder pairsmith cannot take out; use a T5 or an encoder"
-            )
-        kind = AutoModelForTextEncoding
+    alone: Any = MODEL_FOR_TEXT_ENCODING_MAPPING.get(type(settings), None)
+    halved = alone is not None and alone.__name__.endswith("EncoderModel")
+    if settings.is_encoder_decoder and not halved:
+        raise UserError(
+            f"{config.model} is an encoder-decoder of type {settings.model_type}, whose encoder "
+            "pairsmith cannot take out; use a T5 or an encoder"
+        )
+    kind: Any = AutoModelForTextEncoding if halved else AutoModel
     attention = {} if config.attention == "auto" else {"attn_implementation": config.attention}
     model = kind.from_pretrained(
         name, config=settings, use_safetensors=True, **attention, **where
@@ -203,8 +204,3 @@ def _put_behind(encoder: Encoder, saved: SentenceFolder) -> None:
     for layer in read_dense(saved):
         encoder.dense.append(layer)
         encoder.dimension = layer.linear.out_features
-
-
-def _no_model(name: str, error: Exception) -> str:
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return f"cannot open {name} as a model, be it a folder here or a hub name: {reason}"

@@ -5,17 +5,16 @@ of that library open them with equal vectors; its own `save` writes names only v
 """
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from pairsmith.schemas import UserError
 from pairsmith.training.encoders.config import Pooling
-from pairsmith.training.encoders.encoder import Dense
+from pairsmith.training.encoders.encoder import Dense, Encoder
 
 _LEGACY: dict[str, Pooling] = {
     "pooling_mode_cls_token": "cls",
@@ -51,6 +50,8 @@ class SentenceFolder:
     """Whether texts are lower-cased whatever the tokenizer does."""
     dense: tuple[str, ...]
     """Where the layers behind the pooling stand, in their order."""
+    prompts: dict[str, str]
+    """What may be asked for by name to stand before texts; none does unless asked for."""
 
 
 def read_sentence_folder(name: str) -> SentenceFolder | None:
@@ -89,6 +90,7 @@ def read_sentence_folder(name: str) -> SentenceFolder | None:
         max_length=0 if longest > 1_000_000 else int(longest),
         lower_case=bool(text.get("do_lower_case")),
         dense=tuple(path for _, path in rest),
+        prompts=settings.get("prompts") or {},
     )
 
 
@@ -139,26 +141,31 @@ def read_weights(name: str, path: str) -> dict[str, Tensor]:
 
 
 def find_file(name: str, path: str) -> Path | None:
-    """Return a file of a folder here or of a hub model, if it has it."""
+    """Return a file of a folder here or of a hub model, if it has it.
+
+    Raises UserError when there is no such model, or the hub cannot be asked.
+    """
     if Path(name).is_dir():
         return found if (found := Path(name) / path).is_file() else None
     from transformers.utils.hub import cached_file
 
-    result = cached_file(
-        name,
-        path,
-        _raise_exceptions_for_missing_entries=False,
-        _raise_exceptions_for_connection_errors=False,
-    )
+    try:
+        result = cached_file(name, path, _raise_exceptions_for_missing_entries=False)
+    except OSError as error:
+        raise UserError(no_model(name, error)) from error
     return Path(result) if result else None
 
 
-def write_modules(
-    folder: Path, first: list[tuple[str, str]], dense: Iterable[nn.Module] = ()
-) -> None:
-    """Write modules.json: the modules named, with their folders; `dense`; Normalize."""
+def no_model(name: str, error: Exception) -> str:
+    """Return the line that says why a model cannot be opened."""
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return f"cannot open {name} as a model, be it a folder here or a hub name: {reason}"
+
+
+def write_modules(folder: Path, first: list[tuple[str, str]], encoder: Encoder) -> None:
+    """Write modules.json: the modules named, with their folders; Dense, if any; Normalize."""
     kinds = list(first)
-    for layer in dense:
+    for layer in encoder.dense:
         assert isinstance(layer, Dense)  # noqa: S101
         path = f"{len(kinds)}_Dense"
         kinds.append(("Dense", path))
@@ -182,7 +189,8 @@ def write_modules(
         kind = f"sentence_transformers.models.{kind}"
         listed.append({"idx": number, "name": str(number), "path": path, "type": kind})
     _write(folder / "modules.json", listed)
-    _write(folder / "config_sentence_transformers.json", {"similarity_fn_name": "cosine"})
+    settings = {"similarity_fn_name": "cosine", "prompts": encoder.prompts}
+    _write(folder / "config_sentence_transformers.json", settings)
 
 
 def write_pooling(folder: Path, max_length: int, pooling: Pooling, width: int) -> None:

@@ -55,7 +55,7 @@ class StaticEncoder(Encoder):
         weights = {"embedding.weight": self.embedding.weight.detach().float().cpu().contiguous()}
         save_file(weights, inner / "model.safetensors")
         self.subwords.tokenizer.save(str(inner / "tokenizer.json"))
-        write_modules(folder, [("StaticEmbedding", inner.name)], self.dense)
+        write_modules(folder, [("StaticEmbedding", inner.name)], self)
 
 
 def fresh_weight(ids: int, dimension: int) -> Tensor:

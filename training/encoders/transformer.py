@@ -99,7 +99,7 @@ class TransformerEncoder(Encoder):
         (folder / "README.md").unlink(missing_ok=True)  # of peft's, and empty
         self.tokenizer.save_pretrained(folder)
         write_pooling(folder, self.subwords.max_length, self.pooling, int(model.config.hidden_size))
-        write_modules(folder, [("Transformer", ""), ("Pooling", "1_Pooling")], self.dense)
+        write_modules(folder, [("Transformer", ""), ("Pooling", "1_Pooling")], self)
 
 
 def layers(model: nn.Module) -> nn.ModuleList:

@@ -94,6 +94,40 @@ def test_texts_are_lower_cased_where_the_folder_says_so(saved: Path, gpt2: Path)
     assert_opens_with_equal_vectors(mine, saved.with_name("again"))
 
 
+def test_prompts_by_name_are_kept(saved: Path, tmp_path: Path) -> None:
+    edit(saved / "config_sentence_transformers.json", prompts={"query": "q: "})
+    encoder(saved).save(tmp_path / "again")
+    theirs = SentenceTransformer(str(tmp_path / "again"), device="cpu")
+    assert theirs.prompts["query"] == "q: "
+
+
+def test_long_texts_are_cut_on_the_side_that_the_tokenizer_says(
+    saved: Path, tmp_path: Path
+) -> None:
+    edit(saved / "tokenizer_config.json", truncation_side="left")
+    mine = encoder(saved, max_length=4)
+    whole = encoder(saved).token_ids(TEXTS)
+    assert [row.tolist() for row in mine.token_ids(TEXTS)] == [row[-4:].tolist() for row in whole]
+    assert_opens_with_equal_vectors(mine, tmp_path / "again")
+
+
+@pytest.mark.parametrize("kind", ["MT5", "UMT5"])
+def test_an_encoder_that_was_taken_out_of_a_t5_is_opened(
+    tmp_path: Path, t5: Path, kind: str
+) -> None:
+    import transformers
+
+    shutil.copytree(t5, tmp_path / "model")
+    config = getattr(transformers, f"{kind}Config")(
+        vocab_size=150, d_model=16, d_kv=8, num_heads=2, d_ff=16, num_layers=1
+    )
+    model = getattr(transformers, f"{kind}EncoderModel")(config)
+    model.save_pretrained(tmp_path / "model")
+    mine = encoder(tmp_path / "model")
+    assert type(mine.model) is type(model)
+    assert_opens_with_equal_vectors(mine, tmp_path / "saved")
+
+
 def test_settings_given_come_before_those_of_the_folder(saved: Path) -> None:
     mine = encoder(saved, pooling="cls", max_length=5)
     assert isinstance(mine, TransformerEncoder)
