@@ -19,6 +19,7 @@ COMMANDS = {
     "verify": "check a dataset against its manifest",
     "train": "train a text encoder on one or more datasets",
     "evaluate": "score an encoder",
+    "export": "write an encoder as ONNX",
     "vocabulary": "train a sentencepiece model on a corpus",
 }
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from pairsmith.schemas import UserError
+from pairsmith.training.encoders.config import EncoderConfig
 from pairsmith.training.precision import Precision
 from pairsmith.training.schedule import ScheduleConfig
 from pairsmith.training.settings import (
@@ -22,8 +23,6 @@ from pairsmith.training.settings import (
     plain,
     settings,
 )
-
-STATIC = "static:"
 
 
 @dataclass(frozen=True)
@@ -39,33 +38,6 @@ class StreamConfig:
     """Row groups of 8,192 pairs that are shuffled together, and held in memory."""
     checksums: Annotated[bool, Free()] = True
     """Check every shard against its sha256 before the first step."""
-
-
-@dataclass(frozen=True)
-class EncoderConfig:
-    """What is trained."""
-
-    model: str = "static::256"
-    """What to train: a BERT-type model's folder or hub name, or static:TOKENIZER:DIM."""
-    pooling: Literal["mean", "cls"] = "mean"
-    """How a BERT-type model's token vectors become one: their mean, or the first one."""
-    max_length: Annotated[int, AtLeast(0)] = 0
-    """Tokens read of each text; 0: all for static, else 128."""
-    vocabulary: Annotated[int, AtLeast(100)] = 30_000
-    """Subwords of the tokenizer, where one is trained."""
-
-    @property
-    def is_static(self) -> bool:
-        """Tell whether the model is a static embedding."""
-        return self.model.startswith(STATIC)
-
-    @property
-    def model_name(self) -> str:
-        """Return `model`, but of a folder or file only its name: for records that are shared."""
-        name = self.model.removeprefix(STATIC).rpartition(":")[0] if self.is_static else self.model
-        if name and Path(name).exists():
-            return self.model.replace(name, Path(name).resolve().name, 1)
-        return self.model
 
 
 @dataclass(frozen=True)
@@ -171,7 +143,6 @@ class TrainConfig:
             self,
             batch_size=self.stream.batch_size or (1024 if static else 64),
             learning_rate=self.optimizer.learning_rate or (0.003 if static else 3e-5),
-            max_length=self.encoder.max_length or (0 if static else 128),
             precision=self._precision(),
             bf16=None,
         )

@@ -16,14 +16,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 from pairsmith.schemas import UserError
 from pairsmith.training.collate import Features, Identities
 from pairsmith.training.config import RunningConfig
-from pairsmith.training.encoder import Encoder
+from pairsmith.training.encoders.encoder import Encoder
 from pairsmith.training.evaluation import Encode
 
 TIMEOUT = timedelta(minutes=30)
@@ -163,9 +163,8 @@ def spread(encoder: Encoder, world: World, parallel: str) -> Callable[[Features]
     if world.size == 1:
         return encoder
     if parallel == "fsdp":
-        for blocks in [m for m in encoder.modules() if isinstance(m, nn.ModuleList)]:
-            for block in blocks:
-                fully_shard(block)
+        for block in encoder.blocks():
+            fully_shard(block)
         fully_shard(encoder)
         return encoder
     # Gradients lie in the buckets that are sent, so none is held twice.
@@ -178,7 +177,7 @@ def freeze_unreached(encoder: Encoder, device: torch.device) -> None:
     They have no gradient anyway; processes would wait for it.
     """
     training = encoder.training
-    encoder.eval()
+    encoder.train()  # the projection head is passed in training only
     features = {name: value.to(device) for name, value in encoder.tokenise(["text"]).items()}
     encoder(features).sum().backward()
     for parameter in encoder.parameters():

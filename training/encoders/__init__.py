@@ -1,0 +1,1 @@
+"""Texts -> unit vectors: what is trained, and how it is saved for others."""

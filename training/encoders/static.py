@@ -1,0 +1,63 @@
+"""Static embeddings: the mean of one vector for each subword. No attention, no order."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pairsmith.training.collate import Features
+from pairsmith.training.encoders.encoder import Encoder
+from pairsmith.training.encoders.sentence_folder import write_modules
+from pairsmith.training.encoders.subwords import Subwords
+from pairsmith.training.wordpiece import Ids
+
+
+class StaticEncoder(Encoder):
+    """The mean of one vector for each subword, at unit length."""
+
+    def __init__(
+        self, tokenizer: Tokenizer, weight: Tensor, max_length: int = 0, dropout: float = 0.0
+    ):
+        """Set up.
+
+        weight: a vector for each id of the tokenizer, shape (ids, dimension).
+        dropout: rate at which numbers of the mean become 0 while training: two masks make two views
+        of a text.
+        """
+        super().__init__()
+        self.subwords = Subwords(tokenizer, max_length, special=False)
+        self.dimension = weight.shape[1]
+        self.dropout = dropout
+        self.embedding = nn.EmbeddingBag.from_pretrained(weight, freeze=False, mode="mean")
+
+    def flat_features(self, ids: Ids, lengths: Ids) -> Features:
+        """Return `input_ids`, int64, all texts end to end, and `offsets`, where each begins."""
+        offsets = np.cumsum(lengths) - lengths
+        return {"input_ids": torch.from_numpy(ids), "offsets": torch.from_numpy(offsets)}
+
+    def pooled(self, features: Features) -> Tensor:
+        """Return the means; a text without tokens becomes 0."""
+        means = self.embedding(features["input_ids"], features["offsets"])
+        return functional.dropout(means, self.dropout, self.training)
+
+    def blocks(self) -> list[nn.Module]:
+        """Return nothing: there is one table only."""
+        return []
+
+    def save(self, folder: Path) -> None:
+        """Write the folder: a StaticEmbedding, then Dense, if any, and Normalize."""
+        inner = folder / "0_StaticEmbedding"
+        inner.mkdir(parents=True)
+        weights = {"embedding.weight": self.embedding.weight.detach().float().cpu().contiguous()}
+        save_file(weights, inner / "model.safetensors")
+        self.subwords.tokenizer.save(str(inner / "tokenizer.json"))
+        write_modules(folder, [("StaticEmbedding", inner.name)], self)
+
+
+def fresh_weight(ids: int, dimension: int) -> Tensor:
+    """Return a random table, so small that Adam's first steps turn the vectors, not nudge them."""
+    return torch.empty(ids, dimension).normal_(std=0.05)
