@@ -36,7 +36,7 @@ from pairsmith.training.loader import (
     row_groups,
     stream,
 )
-from pairsmith.training.loss import false_negatives, info_nce
+from pairsmith.training.losses import LossConfig, Objective
 from pairsmith.training.telemetry import Journal, Meter, Step, say, scores_line
 
 
@@ -111,6 +111,7 @@ def loop(run: Run, batches: Iterator[Batch], journal: Journal, meter: Meter) -> 
     if progress.step == 0:
         score(run, journal, meter)
     encoder.train()
+    objective = Objective(LossConfig(temperature=config.temperature))
     while progress.step < run.steps:
         started = time.monotonic()
         batch = next(batches).to(device)
@@ -119,9 +120,9 @@ def loop(run: Run, batches: Iterator[Batch], journal: Journal, meter: Meter) -> 
             group["lr"] = rate
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             vectors = encoder(batch.features)
-        anchors, candidates = vectors[: batch.rows], vectors[batch.rows :]
-        masked = false_negatives(batch.identities)
-        loss = info_nce(anchors, candidates, masked, batch.weight, config.temperature)
+        rows = batch.rows
+        parts = vectors[:rows], vectors[rows : 2 * rows], vectors[2 * rows :]
+        loss = objective(*parts, batch.identities, batch.weight).loss
         run.optimizer.zero_grad()
         loss.backward()
         norm = clip_gradients(encoder, config.clip)
