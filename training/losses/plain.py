@@ -188,5 +188,6 @@ def _cosent(cosines: Tensor, pairs: Pairs, temperature: Tensor) -> Tensor:
 
 
 def _mean(losses: Tensor, weight: Tensor) -> Tensor:
-    total = weight.sum().to(losses.dtype)
+    weight = weight.to(losses.dtype)
+    total = weight.sum()
     return (losses * weight).sum() / torch.where(total > 0, total, 1.0)
