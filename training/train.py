@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,22 +20,13 @@ from pairsmith.training.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from pairsmith.training.collate import Batch, collate
+from pairsmith.training.collate import Batch, collate, columns
 from pairsmith.training.config import TrainConfig
+from pairsmith.training.corpus import StreamConfig, open_order
 from pairsmith.training.encoder import Encoder, open_encoder, static_parts
 from pairsmith.training.evaluation import Tasks, evaluate
 from pairsmith.training.folder import CHECKPOINTS, data_tokenizer, open_folder, publish
-from pairsmith.training.loader import (
-    IDENTITY,
-    NEGATIVES,
-    TEXTS,
-    Cursor,
-    RowGroup,
-    batches_per_epoch,
-    prefetch,
-    row_groups,
-    stream,
-)
+from pairsmith.training.loader import Stream, stream
 from pairsmith.training.loss import false_negatives, info_nce
 from pairsmith.training.telemetry import Journal, Meter, Step, say, scores_line
 
@@ -71,26 +62,31 @@ def train(config: TrainConfig) -> dict[int, dict[str, float]]:
     tasks = Tasks(config.sts, config.intent, config.retrieval, config.split)
     tasks.check()
     datasets = [open_dataset(path, checksums=config.checksums) for path in config.data]
-    groups = row_groups(datasets)
-    rows = sum(group.rows for group in groups)
-    if rows < 2:
+    order = open_order(datasets, StreamConfig(window=config.window), config.batch_size, config.seed)
+    if order.rows < 2:
         names = ", ".join(map(str, config.data))
-        raise UserError(f"{names}: {rows} pairs are too few to train on; build more")
-    steps = config.steps or config.epochs * batches_per_epoch(rows, config.batch_size)
+        raise UserError(f"{names}: {order.rows} pairs are too few to train on; build more")
+    steps = config.steps or config.epochs * order.batches
     identity = {**config.fingerprint(), "data": [d.manifest.digest for d in datasets]}
 
     # Only here is anything written, once all that can be wrong has been looked at.
     encoder = None if trains_tokenizer(config) else open_encoder(config)
     folder = open_folder(config.output, identity)
     if encoder is None:
-        encoder = open_encoder(config, data_tokenizer(config, groups, folder))
+        encoder = open_encoder(config, data_tokenizer(config, order.groups, folder))
     encoder = encoder.to(device)
     optimizer, progress = make_optimizer(encoder, config), Progress()
     if checkpoint := last_checkpoint(folder / CHECKPOINTS):
         progress = load_checkpoint(checkpoint, encoder, optimizer, identity)
         say(f"going on after step {progress.step} of {steps}")
     run = Run(config, steps, identity, tasks, encoder, optimizer, progress, folder)
-    batches = prefetch(make_batches(groups, progress.cursor, config, encoder))
+    batches: Stream[Batch] = stream(
+        order,
+        progress.cursor,
+        lambda share: collate(share, encoder.tokenise, config.negatives),
+        columns=columns(config.negatives),
+        workers=1,
+    )
     journal = Journal(folder, progress.step, tensorboard=config.tensorboard)
     with closing(batches), closing(journal), Meter(steps, progress.step) as meter:
         loop(run, batches, journal, meter)
@@ -220,19 +216,3 @@ def open_device(config: TrainConfig) -> torch.device:
 def trains_tokenizer(config: TrainConfig) -> bool:
     """Tell whether the tokenizer comes from the data."""
     return config.is_static and not static_parts(config.model)[0]
-
-
-def make_batches(
-    groups: Sequence[RowGroup], cursor: Cursor, config: TrainConfig, encoder: Encoder
-) -> Iterator[Batch]:
-    """Yield batches from the cursor on, without end."""
-    pairs = stream(
-        groups,
-        cursor,
-        seed=config.seed,
-        batch_size=config.batch_size,
-        window=config.window,
-        columns=TEXTS + IDENTITY + (NEGATIVES if config.negatives else ()),
-    )
-    for batch, after in pairs:
-        yield collate(batch, after, encoder.tokenise, config.negatives)

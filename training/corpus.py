@@ -1,0 +1,103 @@
+"""From dataset folders and settings to the order of samples: what is checked before a run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from pairsmith.schemas import Dataset, UserError
+from pairsmith.training.lookahead import Ints
+from pairsmith.training.mix import shares
+from pairsmith.training.order import LEAST_BATCHES, Order, Source
+from pairsmith.training.row_groups import LocalShard, RowGroup, read, row_groups
+from pairsmith.training.weights import Weights, open_weights
+
+
+@dataclass(frozen=True)
+class StreamConfig:
+    """How pairs are read, mixed and weighed."""
+
+    window: int = 16
+    """Row groups of 8,192 pairs that are shuffled together, and held in memory."""
+    mix: tuple[float, ...] = ()
+    """A number for each dataset: how much of it there is in an epoch; none: all of each once."""
+    mix_by: Literal["passes", "share"] = "passes"
+    """What --mix counts: how often an epoch goes through a dataset, or its share of the epoch,
+    which then has as many pairs as all datasets together."""
+    batches: Literal["mixed", "single"] = "mixed"
+    """Whether a batch holds pairs of several datasets, or of a single one."""
+    weights: tuple[str, ...] = ()
+    """Factors of pairs' weights, such as kind:dropout=0.5, view:crop=2 or lang:zh=2; 0 leaves the
+    pairs out."""
+    weigh: str = ""
+    """PATH.py:FUNCTION that returns a factor for each row of a pyarrow.RecordBatch."""
+    look_ahead: bool = True
+    """Keep pairs of one document, or with a text in common, in different batches."""
+    workers: int = 2
+    """Threads that read and tokenise ahead of the steps; 0: none. Never changes a batch."""
+
+
+def open_order(
+    datasets: Sequence[Dataset], config: StreamConfig, batch_size: int, seed: int
+) -> Order:
+    """Return the order of samples in these datasets.
+
+    Footers are read; and where some weights may be 0 or a rule is given, the columns that decide
+    them, once, to know how many rows an epoch has.
+    Raises UserError when settings do not suit the data, or a shard cannot be read.
+    """
+    if config.window < 1:
+        raise UserError(f"--window {config.window} is too small; give at least 1")
+    if config.workers < 0:
+        raise UserError(f"--workers {config.workers} is too small; give at least 0")
+    mix = config.mix or (1.0,) * len(datasets)
+    if len(mix) != len(datasets):
+        raise UserError(f"--mix has {len(mix)} numbers for {len(datasets)} datasets; give one each")
+    if not all(0 <= number < float("inf") for number in mix) or not sum(mix):
+        raise UserError(f"--mix {' '.join(map(str, mix))}: numbers of at least 0, not all 0")
+    weights = open_weights(config.weights, config.weigh)
+    groups = [row_groups(shard_files(dataset)) for dataset in datasets]
+    kept = _kept(groups, weights)
+    rows = [int(counts.sum()) for counts in kept]
+    largest = max((group.rows for each in groups for group in each), default=0)
+    return Order(
+        sources=tuple(map(Source, groups, kept, shares(rows, mix, config.mix_by))),
+        seed=seed,
+        batch_size=batch_size,
+        window=max(config.window * largest // batch_size, LEAST_BATCHES),
+        weights=weights,
+        mixed=config.batches == "mixed",
+        look_ahead=config.look_ahead,
+    )
+
+
+def shard_files(dataset: Dataset) -> list[LocalShard]:
+    """Return the shards of a dataset, in manifest order."""
+    return [LocalShard(path) for path in dataset.shards]
+
+
+def _kept(groups: Sequence[Sequence[RowGroup]], weights: Weights) -> list[Ints]:
+    """Return how many rows of each row group have a weight above 0.
+
+    Raises UserError when a rule is about none of all rows: its value must be misspelt.
+    """
+    matched = np.zeros(len(weights.rules), np.int64)
+
+    def count(group: RowGroup) -> int:
+        if not weights.change and group.least_weight > 0:
+            return group.rows
+        table = read(group, weights.columns)
+        for i, rule in enumerate(weights.rules):
+            matched[i] += np.count_nonzero(rule.matches(table))
+        return int(np.count_nonzero(weights(table, group.shard)))
+
+    kept = [np.array([count(group) for group in each], np.int64) for each in groups]
+    for rule, found in zip(weights.rules, matched, strict=True):
+        if not found:
+            names = "/".join(rule.columns)
+            raise UserError(
+                f"--weights: no pair has {names} {rule.value or 'null'!r}; look at the kinds, "
+                "views and languages that the dataset's card lists"
+            )
+    return kept
