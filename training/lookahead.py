@@ -46,9 +46,9 @@ def deal(
     another of its batch before it: 0 of them wherever that is possible, but for a few texts that
     join many groups.
 
-    Rows are sorted by a random number of their group and dealt to the batches in turns, as cards
-    are, so a group of s rows has at most ceil(s / batches) in one. Rows that share a text with
-    another of their batch then change places with random ones that can take theirs.
+    Rows are sorted by a random number of their group, at random within it, and dealt to the batches
+    in turns, as cards are: a group of s rows has at most ceil(s / batches) in one. Rows that share
+    a text with another of their batch then change places with random ones that can take theirs.
     """
     count, batches = len(group), len(sizes)
     batch = np.empty(count, np.int64)
@@ -56,7 +56,10 @@ def deal(
         rows = shuffled(count, key)
         batch[rows] = np.repeat(np.arange(batches), sizes)
         return rows, conflicts(group, anchor, positive, batch)
-    rows = _ranked(subkeys(group ^ subkeys(key, 1), 0))
+    # The rows of a group in a random order too: where all have two, one of each kind, and batches
+    # are even, every other batch would be of one kind.
+    rows = shuffled(count, key)
+    rows = rows[_ranked(subkeys(group[rows] ^ subkeys(key, 1), 0))]
     batch[rows] = _turns(sizes, subkeys(key, 2))
     standing = conflicts(group, anchor, positive, batch)
     before = count

@@ -294,11 +294,11 @@ def spread(shards: Ints, seed: int, epoch: int, number: int) -> Ints:
     rank = np.arange(len(shard)) - np.repeat(np.cumsum(counts) - counts, counts)
     place = np.empty(len(shard), np.uint64)
     place[by_shard] = rank.astype(np.uint64) << np.uint64(32)
-    place += subkeys(
-        _key(seed, epoch, number) + np.arange(len(shard), dtype=np.uint64), 3
-    ) >> np.uint64(32)
+    numbers = np.arange(len(shard), dtype=np.uint64)
+    place += subkeys(_key(seed, epoch, number) + numbers, 3) >> np.uint64(32)
     return drawn[np.argsort(place // counts[shard].astype(np.uint64), kind="stable")]
 
 
 def _key(seed: int, epoch: int, number: int) -> Hashes:
-    return subkeys(subkeys(np.array([seed % 2**64], np.uint64), epoch), number)
+    start = np.array([seed % 2**64], np.uint64)
+    return subkeys(subkeys(start, epoch), number)

@@ -85,7 +85,7 @@ class Weights:
         assert self.function is not None  # noqa: S101
         name = getattr(self.function, "__name__", "the function")
         try:
-            rows = table.combine_chunks().to_batches()
+            rows = table.select(self.columns).combine_chunks().to_batches()
             made = np.concatenate([np.asarray(self.function(batch)) for batch in rows])
             made = made.astype(np.float32)
         except Exception as error:
