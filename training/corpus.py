@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from pairsmith.schemas import Dataset, UserError
+from pairsmith.schemas import Dataset, UserError, open_dataset
+from pairsmith.schemas.store import RemoteDataset, is_remote, open_remote_dataset
 from pairsmith.training.lookahead import Ints
 from pairsmith.training.mix import shares
 from pairsmith.training.order import LEAST_BATCHES, Order, Source
-from pairsmith.training.row_groups import LocalShard, RowGroup, read, row_groups
+from pairsmith.training.row_groups import LocalShard, RowGroup, Shard, read, row_groups
+from pairsmith.training.shard_cache import RemoteShard, ShardCache
 from pairsmith.training.weights import Weights, open_weights
 
 
@@ -36,10 +39,25 @@ class StreamConfig:
     """Keep pairs of one document, or with a text in common, in different batches."""
     workers: int = 2
     """Threads that read and tokenise ahead of the steps; 0: none. Never changes a batch."""
+    shard_cache: Path = Path("~/.cache/pairsmith/shards")
+    """Folder that keeps what was read from object stores; processes may share it."""
+    shard_cache_gb: float = 20.0
+    """Gigabytes kept there at most; what was used longest ago goes first."""
+
+
+def open_data(location: str | Path, *, checksums: bool = True) -> Dataset | RemoteDataset:
+    """Open the dataset in a folder or at a URL, after checking it against its manifest.
+
+    checksums: compare every shard's sha256; in an object store that reads all of it once.
+    Raises UserError when it is not there, or not as its manifest says.
+    """
+    if is_remote(str(location)):
+        return open_remote_dataset(str(location), checksums=checksums)
+    return open_dataset(str(location).removeprefix("file://"), checksums=checksums)
 
 
 def open_order(
-    datasets: Sequence[Dataset], config: StreamConfig, batch_size: int, seed: int
+    datasets: Sequence[Dataset | RemoteDataset], config: StreamConfig, batch_size: int, seed: int
 ) -> Order:
     """Return the order of samples in these datasets.
 
@@ -57,7 +75,7 @@ def open_order(
     if not all(0 <= number < float("inf") for number in mix) or not sum(mix):
         raise UserError(f"--mix {' '.join(map(str, mix))}: numbers of at least 0, not all 0")
     weights = open_weights(config.weights, config.weigh)
-    groups = [row_groups(shard_files(dataset)) for dataset in datasets]
+    groups = [row_groups(shard_files(dataset, config)) for dataset in datasets]
     kept = _kept(groups, weights)
     rows = [int(counts.sum()) for counts in kept]
     largest = max((group.rows for each in groups for group in each), default=0)
@@ -72,9 +90,14 @@ def open_order(
     )
 
 
-def shard_files(dataset: Dataset) -> list[LocalShard]:
+def shard_files(dataset: Dataset | RemoteDataset, config: StreamConfig) -> list[Shard]:
     """Return the shards of a dataset, in manifest order."""
-    return [LocalShard(path) for path in dataset.shards]
+    if isinstance(dataset, Dataset):
+        return [LocalShard(path) for path in dataset.shards]
+    folder = config.shard_cache.expanduser()
+    cache = ShardCache(folder, int(config.shard_cache_gb * 1e9))
+    store, listed = dataset.store, dataset.manifest.shards
+    return [RemoteShard(store, shard.path, shard.sha256, cache) for shard in listed]
 
 
 def _kept(groups: Sequence[Sequence[RowGroup]], weights: Weights) -> list[Ints]:

@@ -116,10 +116,10 @@ def interchanged() -> list[tuple[str, list[Leg]]]:
     """Return runs that are ended and taken up with other worlds and workers, 50 times and more."""
     random = Random(5)
     cases: list[tuple[str, list[Leg]]] = []
-    for number in range(30):
+    for number in range(18):
         legs = [
-            (random.randint(1, 24), random.choice([1, 2, 4]), random.randint(0, 4))
-            for _ in range(random.randint(2, 4))
+            (random.randint(1, 12), random.choice([1, 2, 4]), random.randint(0, 4))
+            for _ in range(4)
         ]
         cases.append((("mixed", "single")[number % 2], legs))
     assert sum(len(legs) - 1 for _, legs in cases) >= 50
@@ -142,7 +142,7 @@ def taken(tmp_path_factory: pytest.TempPathFactory, folders: list[Path]) -> list
 def test_any_worlds_and_workers_interchanged_give_the_undisturbed_run(
     folders: list[Path], taken: list[Any]
 ) -> None:
-    plain = {way: run(made(folders, way), Cursor(), 96, 0, 1, 0) for way in ("mixed", "single")}
+    plain = {way: run(made(folders, way), Cursor(), 48, 0, 1, 0) for way in ("mixed", "single")}
     for (way, legs), whole in zip(interchanged(), taken, strict=False):
         assert whole == plain[way][: sum(steps for steps, _, _ in legs)], (way, legs)
 
