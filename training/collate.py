@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 from torch import Tensor
-from xxhash import xxh3_64_hexdigest
 
 from pairsmith.schemas import group_ids, text_hashes
-from pairsmith.training.loader import Cursor
+from pairsmith.training.loader import Cursor, Share
+from pairsmith.training.row_groups import ABOUT, NEGATIVES, TARGETS, TEXTS
 
 Features = dict[str, Tensor]
 
@@ -40,14 +40,30 @@ class Identities:
 
 @dataclass(frozen=True)
 class Batch:
-    """One step's input. Texts stand in the order anchors, positives, hard negatives."""
+    """One step's input. Texts stand in the order anchors, positives, hard negatives.
+
+    Of a batch without rows `features` are of one text that is of no row.
+    """
 
     features: Features
     identities: Identities
     weight: Tensor
     """float32, shape (B,)."""
+    label: Tensor
+    """int64, shape (B,): hash of the row's label; 0: it has none."""
+    similarity: Tensor
+    """float32, shape (B,): what the pair gates measured; nan: nothing."""
+    about: pa.RecordBatch
+    """`pair_id`, `kind`, `anchor_view`, `positive_view`, `lang` and `dataset` (int32, a number) of
+    each row: for telemetry and error messages."""
+    source: int
+    """The dataset of the global batch; -1: several."""
+    global_rows: int
+    """Pairs of the global batch; this is one rank's share of them, maybe none."""
+    conflicts: int
+    """Rows of the global batch that share a group or a text with another before them."""
     digest: str
-    """Hash of the text hashes: equal for equal pairs in equal order."""
+    """Hash of the identities of the global batch: equal on all ranks."""
     cursor: Cursor
     """Where the next batch begins."""
 
@@ -60,40 +76,61 @@ class Batch:
         """Return the batch with its tensors on `device`."""
         if device.type == "cpu":
             return self
+        tensors = ("weight", "label", "similarity")
+        rest = {name: getattr(self, name).to(device) for name in tensors}
         moved = {k: v.to(device, non_blocking=True) for k, v in self.features.items()}
         identities = Identities(**{k: v.to(device) for k, v in vars(self.identities).items()})
-        return replace(self, features=moved, identities=identities, weight=self.weight.to(device))
+        return replace(self, features=moved, identities=identities, **rest)
 
 
-def collate(
-    pairs: pa.RecordBatch,
-    cursor: Cursor,
-    tokenise: Callable[[list[str]], Features],
-    negatives: int,
-) -> Batch:
-    """Return `pairs` as tensors, with the first `negatives` stored negatives of each row."""
+def columns(negatives: int) -> tuple[str, ...]:
+    """Return what `collate` needs of a row."""
+    return TEXTS + ABOUT + TARGETS + (NEGATIVES if negatives else ())
+
+
+def collate(share: Share, tokenise: Callable[[list[str]], Features], negatives: int) -> Batch:
+    """Return a share as tensors, with the first `negatives` stored negatives of each row."""
+    pairs = share.pairs
     texts, owner, sources = hard_negatives(pairs, negatives)
     hashes = text_hashes(texts) if len(texts) else np.empty(0, np.uint64)
     groups = np.zeros(len(texts), np.uint64)
     known = np.flatnonzero(sources.is_valid().to_numpy(zero_copy_only=False))
     if len(known):
         groups[known] = group_ids(sources.take(known))
-    anchor, positive = pairs["anchor_hash"].to_numpy(), pairs["positive_hash"].to_numpy()
     everything: list[str] = pairs["anchor"].to_pylist() + pairs["positive"].to_pylist()
+    everything += texts.to_pylist()
+    similarity = pc.cast(pairs["similarity"], pa.float32()).fill_null(float("nan"))
     return Batch(
-        features=tokenise(everything + texts.to_pylist()),
+        # A rank may have no row of an epoch's last batch. It computes on something, for nothing:
+        # others wait for the gradients of all its parameters.
+        features=tokenise(everything or ["."]),
         identities=Identities(
             group=_bits(pairs["group_id"].to_numpy()),
-            anchor=_bits(anchor),
-            positive=_bits(positive),
+            anchor=_bits(pairs["anchor_hash"].to_numpy()),
+            positive=_bits(pairs["positive_hash"].to_numpy()),
             negative=_bits(hashes),
             negative_group=_bits(groups),
             owner=torch.from_numpy(owner),
         ),
         weight=torch.tensor(pairs["weight"].to_numpy()),
-        digest=xxh3_64_hexdigest(anchor.tobytes() + positive.tobytes() + hashes.tobytes()),
-        cursor=cursor,
+        label=_bits(_labels(pairs["label"])),
+        similarity=torch.tensor(similarity.to_numpy()),
+        about=pairs.select([*ABOUT, "dataset"]),
+        source=share.source,
+        global_rows=share.global_rows,
+        conflicts=share.conflicts,
+        digest=share.digest,
+        cursor=share.cursor,
     )
+
+
+def _labels(labels: pa.Array) -> npt.NDArray[np.uint64]:
+    hashes = np.zeros(len(labels), np.uint64)
+    known = np.flatnonzero(labels.is_valid().to_numpy(zero_copy_only=False))
+    if len(known):
+        # A hash of the very string, as a document's is: labels differ where their letters do.
+        hashes[known] = np.maximum(group_ids(labels.take(known)), np.uint64(1))
+    return hashes
 
 
 def hard_negatives(

@@ -4,6 +4,7 @@
 said by marks in its type (`settings.py`); all else here is derived from them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,8 +12,9 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from pairsmith.schemas import UserError
+from pairsmith.training.corpus import StreamConfig
 from pairsmith.training.encoders.config import EncoderConfig
-from pairsmith.training.precision import Precision
+from pairsmith.training.losses.config import LossConfig
 from pairsmith.training.schedule import ScheduleConfig
 from pairsmith.training.settings import (
     Above,
@@ -24,28 +26,7 @@ from pairsmith.training.settings import (
     settings,
 )
 
-
-@dataclass(frozen=True)
-class StreamConfig:
-    """Which pairs meet in a batch."""
-
-    batch_size: Annotated[int, AtLeast(2)] = 0
-    """Pairs in a batch, over all processes, each contrasted with all others; 0: 1024 for static,
-    else 64."""
-    negatives: Annotated[int, AtLeast(0)] = 1
-    """How many of a pair's stored hard negatives to use, where it has any, hardest first."""
-    window: Annotated[int, AtLeast(1)] = 16
-    """Row groups of 8,192 pairs that are shuffled together, and held in memory."""
-    checksums: Annotated[bool, Free()] = True
-    """Check every shard against its sha256 before the first step."""
-
-
-@dataclass(frozen=True)
-class LossConfig:
-    """What is learned."""
-
-    temperature: Annotated[float, Above(0)] = 0.05
-    """Divides the similarities; a smaller one stresses the negatives that are hardest."""
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 @dataclass(frozen=True)
@@ -108,8 +89,9 @@ class RunningConfig:
 class TrainConfig:
     """How to train one text encoder. `resolved` fills in what depends on the kind of model."""
 
-    data: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="DATA…"), Free()]
-    """Dataset folders made by `pairsmith build`; several are shuffled together."""
+    data: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="DATA…"), Free()]
+    """Datasets made by `pairsmith build`: folders, or s3:// and gs:// addresses; several are
+    shuffled together."""
     output: Annotated[Path, Free()]
     """Folder to make for the trained model."""
     epochs: Annotated[int, AtLeast(1)] = 1
@@ -124,6 +106,11 @@ class TrainConfig:
     """Which pairs meet in a batch."""
     loss: LossConfig = field(default_factory=LossConfig)
     """What is learned."""
+    losses: Annotated[tuple[LossConfig, ...], tyro.conf.Suppress] = ()
+    """What is learned from each dataset, one for each, with --batches single; only in Python."""
+    chunk: Annotated[int, AtLeast(0)] = 0
+    """Texts encoded at a time, with gradients cached between the passes (GradCache): any batch size
+    in the memory of so many, at a third more time; 0: all at once."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     """How far each step goes: AdamW."""
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
@@ -149,6 +136,10 @@ class TrainConfig:
         check(config)
         if not config.data:
             raise UserError("no dataset given; name at least one folder made by `pairsmith build`")
+        if self.losses and (len(self.losses) != len(self.data) or self.stream.batches != "single"):
+            raise UserError("losses: give one for each dataset, and batches of single datasets")
+        for loss in self.losses:
+            loss.check()
         if config.schedule.schedule == "plateau" and not config.evaluation.stop_on:
             raise UserError("--schedule plateau watches an evaluation; name it, as --stop-on NAME")
         return config
@@ -168,6 +159,7 @@ class TrainConfig:
     def as_data(self) -> dict[str, Any]:
         """Return all settings as JSON data, folders by their names only."""
         data = {setting.name: plain(setting.value) for setting in settings(self)}
+        data["data"] = [location.rstrip("/").rpartition("/")[2] for location in self.data]
         return data | {"model": self.encoder.model_name}
 
     def _precision(self) -> Precision:
@@ -180,9 +172,9 @@ class TrainConfig:
         return meant
 
 
-def make_config(data: tuple[Path, ...], output: Path, **values: Any) -> TrainConfig:
+def make_config(data: Sequence[str | Path], output: Path, **values: Any) -> TrainConfig:
     """Return the settings of a run, each given by its name alone; all others at their defaults.
 
     Raises TypeError for a name that is none.
     """
-    return change(TrainConfig(data, output), **values)
+    return change(TrainConfig(tuple(map(str, data)), output), **values)

@@ -7,9 +7,10 @@ the same global batch, so that the number of processes changes nothing but the t
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,11 @@ from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 from pairsmith.schemas import UserError
-from pairsmith.training.collate import Features, Identities
+from pairsmith.training.collate import Features
 from pairsmith.training.config import RunningConfig
 from pairsmith.training.encoders.encoder import Encoder
 from pairsmith.training.evaluation import Encode
+from pairsmith.training.packing import in_micro_batches
 
 TIMEOUT = timedelta(minutes=30)
 """How long a process waits for another: longer than rank 0 takes to write what all wait for."""
@@ -67,6 +69,23 @@ class World:
         tensor = torch.tensor(value, dtype=torch.float64)
         dist.all_reduce(tensor, dist.ReduceOp.MAX)
         return tensor.item()
+
+    def mean(self, value: float) -> float:
+        """Return the mean of `value` over all processes."""
+        return self.sum(value)[0] / self.size
+
+    def gather(self, items: list[Any]) -> list[Any]:
+        """Return the items of all processes, in the order of ranks."""
+        if self.size == 1:
+            return items
+        everyone: list[list[Any]] = [[] for _ in range(self.size)]
+        dist.all_gather_object(everyone, items)
+        return [item for mine in everyone for item in mine]
+
+    @property
+    def group(self) -> dist.ProcessGroup | None:
+        """Return the group of all processes; None: this one is alone."""
+        return None if self.size == 1 else dist.group.WORLD
 
     def broadcast(self, data: Any) -> Any:
         """Return what rank 0 has as `data`, on every process."""
@@ -152,23 +171,40 @@ def open_device(config: RunningConfig, local: int = 0, beside: int = 1) -> torch
     return device
 
 
-def spread(encoder: Encoder, world: World, parallel: str) -> Callable[[Features], Tensor]:
+@dataclass(frozen=True)
+class Spread:
+    """An encoder as it is called in training, over all processes."""
+
+    forward: Callable[[Features], Tensor]
+    no_sync: Callable[[], AbstractContextManager[Any]] = nullcontext
+    """Within it, gradients are added up, and not yet averaged over processes."""
+
+    def __call__(self, features: Features) -> Tensor:
+        """Return unit vectors: shape (number of texts, dimension)."""
+        return self.forward(features)
+
+
+def spread(encoder: Encoder, world: World, parallel: str) -> Spread:
     """Return what to call in place of `encoder` in training, its weights now on `world.device`.
 
     Afterwards each process's gradients are the mean over all. fsdp: the weights of `encoder`
-    are sharded in place, block by block (FSDP2).
+    are sharded in place, block by block (FSDP2). On a CPU, a batch is computed in runs of texts of
+    like length; not with fsdp, where all processes must call equally often.
     """
     encoder.to(world.device)
     freeze_unreached(encoder, world.device)
+    sorted_runs = partial(in_micro_batches, encoder)
     if world.size == 1:
-        return encoder
+        return Spread(sorted_runs if world.device.type == "cpu" else encoder)
     if parallel == "fsdp":
         for block in encoder.blocks():
             fully_shard(block)
         fully_shard(encoder)
-        return encoder
-    # Gradients lie in the buckets that are sent, so none is held twice.
-    return DistributedDataParallel(encoder, gradient_as_bucket_view=True)
+        return Spread(encoder)
+    # Gradients lie in the buckets that are sent, so none is held twice. Buffers are never changed.
+    whole = DistributedDataParallel(encoder, gradient_as_bucket_view=True, broadcast_buffers=False)
+    sorted_runs = partial(in_micro_batches, whole)
+    return Spread(sorted_runs if world.device.type == "cpu" else whole, whole.no_sync)
 
 
 def freeze_unreached(encoder: Encoder, device: torch.device) -> None:
@@ -203,32 +239,3 @@ def shared_encode(encoder: Encoder, world: World) -> Encode:
         return result[: len(texts)]
 
     return encode
-
-
-def global_rows(rows: Tensor, world: World) -> Tensor:
-    """Return the rows of all processes, in the order of ranks; only the own ones have a gradient.
-
-    rows: shape (n, …), n may differ between processes, and be 0.
-    """
-    if world.size == 1:
-        return rows
-    count = torch.tensor([len(rows)], device=rows.device)
-    counts = [torch.empty_like(count) for _ in range(world.size)]
-    dist.all_gather(counts, count)
-    most = max(int(c) for c in counts)
-    padded = rows.new_zeros(most, *rows.shape[1:])
-    padded[: len(rows)] = rows.detach()
-    parts = [torch.empty_like(padded) for _ in range(world.size)]
-    dist.all_gather(parts, padded)
-    whole = [part[: int(c)] for part, c in zip(parts, counts, strict=True)]
-    whole[world.rank] = rows
-    return torch.cat(whole)
-
-
-def global_identities(mine: Identities, world: World) -> Identities:
-    """Return the identities of the rows and hard negatives of all processes, as `global_rows`."""
-    if world.size == 1:
-        return mine
-    counts = [int(value) for value in global_rows(torch.tensor([len(mine.group)]), world)]
-    shifted = replace(mine, owner=mine.owner + sum(counts[: world.rank]))
-    return Identities(**{name: global_rows(value, world) for name, value in vars(shifted).items()})

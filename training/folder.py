@@ -22,7 +22,7 @@ from pairsmith.training.checkpoint import (
 )
 from pairsmith.training.config import TrainConfig
 from pairsmith.training.encoders.encoder import Encoder
-from pairsmith.training.loader import RowGroup
+from pairsmith.training.row_groups import RowGroup
 from pairsmith.training.telemetry import LOG, say
 from pairsmith.training.tokenizer import train_tokenizer
 

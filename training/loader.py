@@ -1,189 +1,299 @@
-"""Shards -> record batches, in an order that depends on nothing but (seed, epoch, manifests).
+"""The stream: global batches in order, a rank's share of each, made ahead by threads.
 
-The row groups of all datasets are put in an order drawn for the epoch; each run of `window` of them
-is shuffled row by row. So one window is all that is ever held, and a cursor (epoch, position)
-finds its place without decoding what comes before its window.
+What is in a batch is settled by `order.py` alone; here is only when it is read and who does it.
 """
 
-import queue
-import threading
-from collections.abc import Generator, Iterable, Iterator, Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
+from xxhash import xxh3_64_hexdigest
 
-from pairsmith.schemas import Dataset, UserError, subkeys
+from pairsmith.schemas import UserError
+from pairsmith.training.lookahead import Ints
+from pairsmith.training.order import Cursor, Order, Window
+from pairsmith.training.row_groups import IDENTITY, TEXTS, RowGroup, read
+
+__all__ = ["Cursor", "Share", "Stream", "stream"]
 
 Item = TypeVar("Item")
-
-TEXTS = ("anchor", "positive")
-IDENTITY = ("group_id", "anchor_hash", "positive_hash", "weight")
-NEGATIVES = ("negatives", "negative_info.list.element.source_id")
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_END = object()
+_BLOCK = 4096
+"""Rows that are gathered at once where batches are smaller."""
 
 
 @dataclass(frozen=True)
-class Cursor:
-    """A place in the endless order of samples: `position` rows of `epoch` have been taken."""
+class Share:
+    """What one rank has of a global batch."""
 
-    epoch: int = 0
-    position: int = 0
-
-
-@dataclass(frozen=True)
-class RowGroup:
-    """One row group of one shard."""
-
-    path: Path
-    index: int
-    rows: int
-
-
-def row_groups(datasets: Sequence[Dataset]) -> tuple[RowGroup, ...]:
-    """Return the row groups of all shards, in manifest order; only footers are read."""
-    groups = []
-    for path in (path for dataset in datasets for path in dataset.shards):
-        with pq.ParquetFile(path) as file:
-            rows = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
-        groups += [RowGroup(path, i, count) for i, count in enumerate(rows) if count]
-    return tuple(groups)
+    pairs: pa.RecordBatch
+    """Its rows: the columns asked for, those that identify them, `weight` as it counts, and int32
+    `dataset`, `row_group` (numbers among the order's) and `row` (in the row group)."""
+    global_rows: int
+    """Rows of the batch over all ranks."""
+    source: int
+    """The dataset of the batch; -1: several."""
+    digest: str
+    """Hash of the identities of the global batch: equal on all ranks."""
+    conflicts: int
+    """Rows of the global batch that share a group or a text with another before them."""
+    cursor: Cursor
+    """Where the next batch begins."""
 
 
-def batches_per_epoch(rows: int, batch_size: int) -> int:
-    """Return how many batches `stream` makes of `rows` rows: a last batch of one row is dropped."""
-    return rows // batch_size + (rows % batch_size > 1)
+class Stream(Iterator[Item], Generic[Item]):
+    """An endless iterator over prepared shares; close it to end its threads."""
+
+    def __init__(self, items: Iterator["Future[Item]"], pool: "ThreadPoolExecutor | None"):
+        self._items = items
+        self._pool = pool
+        self.waited = 0.0
+        """Seconds in which the consumer had to wait for the next item."""
+
+    def __next__(self) -> Item:
+        """Return the next item, or raise what its preparation raised."""
+        start = time.monotonic()
+        try:
+            return next(self._items).result()
+        finally:
+            self.waited += time.monotonic() - start
+
+    def close(self) -> None:
+        """End the threads; what they have begun is finished and thrown away."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
 
 
 def stream(
-    groups: Sequence[RowGroup],
+    order: Order,
     cursor: Cursor,
+    prepare: Callable[[Share], Item],
     *,
-    seed: int,
-    batch_size: int,
-    window: int,
-    columns: Sequence[str] = TEXTS + IDENTITY,
-) -> Iterator[tuple[pa.RecordBatch, Cursor]]:
-    """Yield batches without end, each with the cursor after it.
+    columns: Sequence[str] = TEXTS,
+    rank: int = 0,
+    world: int = 1,
+    workers: int = 0,
+    ahead: int = 0,
+) -> Stream[Item]:
+    """Return this rank's share of every global batch from the cursor on, without end, prepared.
 
-    Batch k of an epoch holds rows [k * batch_size, (k + 1) * batch_size) of the epoch's order, so
-    every row comes once in an epoch. The last batch may be smaller; a single row left over is not
-    contrasted with anything and is passed over. Texts are large_string.
-    Raises UserError when a shard cannot be read any more.
+    Of a batch of B rows, rank r has rows `np.array_split(range(B), world)[r]`, maybe none. All
+    ranks get the same number of batches with the same cursors, whatever `world` and `workers`.
+    prepare: makes what is yielded of a share, such as `collate`; it is called in the threads.
+    workers: threads that read, gather and prepare; 0: all is done when the next item is asked for.
+    ahead: items made ahead; 0: two for each worker, and two more.
+    Raises UserError, in its turn, when a shard cannot be read any more.
     """
-    if sum(group.rows for group in groups) < 2:
-        raise UserError("the data has fewer than 2 pairs; build a larger dataset")
+    if order.rows < 2:
+        raise UserError("the data has fewer than 2 pairs of weight above 0; build a larger dataset")
+    pool = ThreadPoolExecutor(workers, "stream") if workers else None
+    reader = _Reader(order, columns, rank, world, pool)
+    depth = (ahead or 2 * workers + 2) if workers else 0
+    return Stream(_items(reader, cursor, prepare, depth), pool)
+
+
+def _items(
+    reader: "_Reader", cursor: Cursor, prepare: Callable[[Share], Item], depth: int
+) -> Iterator["Future[Item]"]:
+    """Yield results to come, in order, `depth` of them ahead of what is asked for."""
+    order = reader.order
+    epoch, number = order.find(cursor)
+    window = order.plan(epoch, number)
+    done = cursor.position - window.start if epoch == cursor.epoch else 0
+    opened = _Opened(reader, window, _first(window, done))
+    waiting: deque[Future[Item]] = deque()
     while True:
-        taken, pieces = cursor.position, _epoch(groups, cursor, seed, window, columns)
-        for batch in _rebatch(pieces, batch_size):
-            taken += batch.num_rows
-            yield batch, Cursor(cursor.epoch, taken)
-        cursor = Cursor(cursor.epoch + 1)
+        epoch, number = (epoch, number + 1) if number + 1 < order.windows else (epoch + 1, 0)
+        coming: Future[Window] | None = None
+        following: _Opened | None = None
+        opened.read(1.0)
+        for batch in range(opened.first, opened.window.batches):
+            waiting.append(reader.submit(opened.sharing(batch), prepare))
+            if coming is None and depth:
+                coming = reader.submit(order.plan, epoch, number)
+            if following is None and coming is not None and coming.done():
+                following = _Opened(reader, coming.result(), 0)
+            if following is not None:
+                following.read((batch + 1) / opened.window.batches)
+            while len(waiting) > depth:
+                yield waiting.popleft()
+        # A row group that two windows share is decoded once; all others are let go.
+        wanted = {(segment.source, segment.group) for segment in order.segments(epoch, number)}
+        for key in reader.shelf.keys() - wanted:
+            del reader.shelf[key]
+        if following is None:
+            window = coming.result() if coming is not None else order.plan(epoch, number)
+            following = _Opened(reader, window, 0)
+        opened = following
 
 
-def permutation(count: int, seed: int, epoch: int, number: int) -> npt.NDArray[np.int64]:
-    """Return a random order of `count` things: the ranks of splitmix64 values, on every machine."""
-    base = subkeys(subkeys(np.array([seed % 2**64], np.uint64), epoch), number)
-    keys = subkeys(base + np.arange(count, dtype=np.uint64) * _GOLDEN, 0)
-    return np.argsort(keys, kind="stable")
+def _first(window: Window, done: int) -> int:
+    """Return the batch before which `done` rows of the window come."""
+    if done == 0:
+        return 0
+    at = int(np.searchsorted(window.ends, done))
+    if window.ends[at] != done:
+        raise UserError("the cursor is not where a batch begins; it is of a run of other settings")
+    return at + 1
 
 
-def prefetch(items: Iterable[Item], depth: int = 4) -> Generator[Item, None, None]:
-    """Yield `items`, made up to `depth` ahead by one thread.
+class _Reader:
+    """What is read how: one process's part of the order."""
 
-    An exception of `items` is raised here in its turn. Closing the generator stops the thread.
-    """
-    ready: queue.Queue[object] = queue.Queue(depth)
-    stop = threading.Event()
+    def __init__(
+        self,
+        order: Order,
+        columns: Sequence[str],
+        rank: int,
+        world: int,
+        pool: ThreadPoolExecutor | None,
+    ):
+        self.order = order
+        self.columns = tuple(columns)
+        self.rank, self.world = rank, world
+        self.pool = pool
+        self.shelf: dict[tuple[int, int], Future[pa.Table]] = {}
+        """Row groups that lie partly in one window and partly in another."""
 
-    def put(thing: object) -> None:
-        while not stop.is_set():
-            try:
-                ready.put(thing, timeout=0.1)
-            except queue.Full:
-                continue
-            return
+    def submit(self, work: Callable[..., Item], *given: Any) -> "Future[Item]":
+        """Return the result to come; without threads, of work done at once.
 
-    def work() -> None:
+        Threads take work first come, first served, and work is submitted after all that it waits
+        for: that has been done or has a thread, so nothing waits for ever.
+        """
+        if self.pool is not None:
+            return self.pool.submit(work, *given)
+        done: Future[Item] = Future()
         try:
-            for item in items:
-                put(item)
-                if stop.is_set():
-                    return
-            put(_END)
-        except BaseException as error:  # noqa: BLE001  raised again by the consumer
-            put(_Failure(error))
+            done.set_result(work(*given))
+        except Exception as error:  # noqa: BLE001  raised again by whoever takes the result
+            done.set_exception(error)
+        return done
 
-    thread = threading.Thread(target=work, name="prefetch", daemon=True)
-    thread.start()
-    try:
-        while (item := ready.get()) is not _END:
-            if isinstance(item, _Failure):
-                raise item.error
-            yield item  # type: ignore[misc]
-    finally:
-        stop.set()
-        thread.join()
+    def own(self, rows: Ints) -> Ints:
+        """Return this rank's rows of a batch: those that np.array_split gives it."""
+        each, more = divmod(len(rows), self.world)
+        start = self.rank * each + min(self.rank, more)
+        return rows[start : start + each + (self.rank < more)]
 
 
-@dataclass(frozen=True)
-class _Failure:
-    error: BaseException
+class _Opened:
+    """A window whose texts are being read."""
+
+    def __init__(self, reader: _Reader, window: Window, first: int):
+        self.reader = reader
+        self.window = window
+        self.first = first
+        shares = [reader.own(window.members(i)) for i in range(first, window.batches)]
+        counts = np.bincount(window.segment, minlength=len(window.segments))
+        self._starts = np.cumsum(counts) - counts
+        self._counts = counts
+        # A window of which this rank has no row at all still needs the types of the columns.
+        needed = np.unique(window.segment[np.concatenate(shares)])
+        self._needed: list[int] = needed.tolist() or [0]
+        self._pieces: list[Future[pa.Table]] = []
+        self._table: Future[pa.RecordBatch] | None = None
+        self._block: Future[pa.RecordBatch] | None = None
+        self._block_end = first
+        self._block_start = 0
+        self._at = 0
+        self._shares = shares
+
+    def read(self, part: float) -> None:
+        """Have at least this part of the row groups read that are needed; 1: all, put together."""
+        while len(self._pieces) < part * len(self._needed):
+            self._pieces.append(self._piece(self._needed[len(self._pieces)]))
+        if part >= 1 and self._table is None:
+            self._table = self.reader.submit(_together, self._pieces)
+
+    def sharing(self, batch: int) -> "Callable[[Callable[[Share], Item]], Item]":
+        """Return what makes a batch's share and prepares it; batches must be asked for in turn."""
+        if batch >= self._block_end:
+            self._gather(batch)
+        block, start = self._block, self._block_start
+        own = self._shares[batch - self.first]
+        self._block_start += len(own)
+        window, order = self.window, self.reader.order
+        assert block is not None  # noqa: S101
+
+        def share(prepare: Callable[[Share], Item]) -> Item:
+            pairs = block.result().slice(start, len(own))
+            return prepare(_share(order, window, batch, own, pairs))
+
+        return share
+
+    def _piece(self, number: int) -> "Future[pa.Table]":
+        """Return the rows of a segment, to come."""
+        reader, segment = self.reader, self.window.segments[number]
+        source = reader.order.sources[segment.source]
+        start = self._starts[number]
+        places = self.window.place[start : start + self._counts[number]]
+        group = source.groups[segment.group]
+        if segment.last - segment.first == source.kept[segment.group]:
+            return reader.submit(_rows, group, reader.columns, places)
+        key = segment.source, segment.group
+        if key not in reader.shelf:
+            reader.shelf[key] = reader.submit(read, group, reader.columns)
+        return reader.submit(_chosen, reader.shelf[key], places)
+
+    def _gather(self, batch: int) -> None:
+        """Have the rows of so many batches gathered as are worth the call."""
+        end, rows = batch, 0
+        while end < self.window.batches and (end == batch or rows < _BLOCK):
+            rows += len(self._shares[end - self.first])
+            end += 1
+        own = np.concatenate(self._shares[batch - self.first : end - self.first])
+        segment = self.window.segment[own]
+        shift = np.zeros(len(self._counts), np.int64)
+        held = self._counts[self._needed]
+        shift[self._needed] = np.cumsum(held) - held
+        places = own - self._starts[segment] + shift[segment]
+        self._block = self.reader.submit(_taken, self._table, places)
+        self._block_end, self._block_start = end, 0
 
 
-def _epoch(
-    groups: Sequence[RowGroup], cursor: Cursor, seed: int, window: int, columns: Sequence[str]
-) -> Iterator[pa.Table]:
-    """Yield the rows of the epoch from the cursor on, one table for each window."""
-    order = [groups[i] for i in permutation(len(groups), seed, cursor.epoch, 0)]
-    skip = cursor.position
-    for number, start in enumerate(range(0, len(order), window)):
-        members = order[start : start + window]
-        rows = sum(group.rows for group in members)
-        if skip >= rows:
-            skip -= rows
-            continue
-        table = pa.concat_tables([_read(group, columns) for group in members]).combine_chunks()
-        yield table.take(permutation(rows, seed, cursor.epoch, number + 1)[skip:])
-        skip = 0
+def _rows(group: RowGroup, columns: Sequence[str], places: Ints) -> pa.Table:
+    return _select(read(group, columns), places)
 
 
-def _read(group: RowGroup, columns: Sequence[str]) -> pa.Table:
-    try:
-        with pq.ParquetFile(group.path) as file:
-            table = file.read_row_group(group.index, columns=list(columns))
-    except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{group.path} cannot be read any more ({error})") from error
-    # 64-bit offsets: the texts of a window may pass 2 GiB.
-    large = [pa.field(field.name, _large(field.type)) for field in table.schema]
-    return table.cast(pa.schema(large))
+def _chosen(table: "Future[pa.Table]", places: Ints) -> pa.Table:
+    return _select(table.result(), places)
 
 
-def _large(kind: pa.DataType) -> pa.DataType:
-    if pa.types.is_list(kind) and pa.types.is_string(kind.value_type):
-        return pa.large_list(pa.large_string())
-    return pa.large_string() if pa.types.is_string(kind) else kind
+def _select(table: pa.Table, places: Ints) -> pa.Table:
+    """Return rows of a table, without a copy where they are a run; `places` rise."""
+    if places[-1] - places[0] + 1 == len(places):
+        return table.slice(places[0], len(places))
+    return table.take(places)
 
 
-def _rebatch(tables: Iterable[pa.Table], size: int) -> Iterator[pa.RecordBatch]:
-    held: list[pa.Table] = []
-    rows = 0
-    for table in tables:
-        while rows + table.num_rows >= size:
-            piece, table = table.slice(0, size - rows), table.slice(size - rows)
-            yield _one([*held, piece])
-            held, rows = [], 0
-        if table.num_rows:
-            held.append(table)
-            rows += table.num_rows
-    if rows > 1:
-        yield _one(held)
+def _together(pieces: Sequence["Future[pa.Table]"]) -> pa.RecordBatch:
+    table = pa.concat_tables([piece.result() for piece in pieces]).unify_dictionaries()
+    return table.combine_chunks().to_batches()[0]
 
 
-def _one(tables: list[pa.Table]) -> pa.RecordBatch:
-    return pa.concat_tables(tables).combine_chunks().to_batches()[0]
+def _taken(table: "Future[pa.RecordBatch]", places: Ints) -> pa.RecordBatch:
+    return table.result().take(pa.array(places))
+
+
+def _share(order: Order, window: Window, batch: int, own: Ints, pairs: pa.RecordBatch) -> Share:
+    members = window.members(batch)
+    identity = [window.identity[name] for name in IDENTITY[:3]]
+    segments = np.array([(s.source, s.group) for s in window.segments], np.int32)
+    source, group = segments[window.segment[own]].T
+    columns = {name: window.identity[name][own] for name in IDENTITY}
+    columns |= {"dataset": source, "row_group": group, "row": window.place[own].astype(np.int32)}
+    for name, values in columns.items():
+        pairs = pairs.append_column(name, pa.array(values))
+    return Share(
+        pairs=pairs,
+        global_rows=len(members),
+        source=int(window.sources[batch]),
+        digest=xxh3_64_hexdigest(b"".join(column[members].tobytes() for column in identity)),
+        conflicts=int(window.conflicts[members].sum()),
+        cursor=window.after(batch),
+    )

@@ -2,13 +2,12 @@
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 
 from pairsmith.schemas import UserError
+from pairsmith.training.config import Precision
 
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
 FIRST_SCALE = 2.0**16
 PATIENCE = 2000
 """Steps without an overflow after which the scale is doubled."""

@@ -118,6 +118,8 @@ def plain(value: Any) -> Any:
     """Return a setting's value as JSON data, folders by their names only."""
     if isinstance(value, Path):
         return value.name
+    if dataclasses.is_dataclass(value):
+        return {setting.name: plain(setting.value) for setting in settings(value)}
     return [plain(v) for v in value] if isinstance(value, tuple) else value
 
 

@@ -1,11 +1,12 @@
 """A WordPiece tokenizer trained from the data, for static encoders that bring none."""
 
 from collections.abc import Iterator, Sequence
-from itertools import chain, takewhile
+from itertools import chain
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-from pairsmith.training.loader import TEXTS, Cursor, RowGroup, stream
+from pairsmith.training.order import permutation
+from pairsmith.training.row_groups import TEXTS, RowGroup, read
 
 SAMPLE_TEXTS = 1_000_000
 SAMPLE_CHARACTERS = 50_000_000
@@ -16,8 +17,8 @@ def train_tokenizer(groups: Sequence[RowGroup], vocabulary: int, seed: int) -> T
     """Return a WordPiece tokenizer of at most `vocabulary` subwords learned from the pairs.
 
     Texts are lower-cased, accents removed, CJK characters split, as BERT's uncased tokenizer does.
-    The sample is the anchors and positives of the first epoch, in the epoch's order, until
-    `SAMPLE_TEXTS` texts or `SAMPLE_CHARACTERS` characters: equal data and seed, equal tokenizer.
+    The sample is the anchors and positives of row groups in a random order, until `SAMPLE_TEXTS`
+    texts or `SAMPLE_CHARACTERS` characters: equal data and seed, equal tokenizer.
     """
     empty = _with_vocabulary({})
     inner = _inner_characters(empty, _sample(groups, seed))
@@ -57,11 +58,10 @@ def _inner_characters(tokenizer: Tokenizer, texts: Iterator[list[str]]) -> list[
 
 
 def _sample(groups: Sequence[RowGroup], seed: int) -> Iterator[list[str]]:
-    pieces = stream(groups, Cursor(), seed=seed, batch_size=4096, window=1, columns=TEXTS)
-    first_epoch = takewhile(lambda piece: piece[1].epoch == 0, pieces)
     texts = characters = 0
-    for batch, _ in first_epoch:
-        lines = list(chain.from_iterable(batch[name].to_pylist() for name in TEXTS))
+    for number in permutation(len(groups), seed, 0, 0):
+        table = read(groups[number], TEXTS)
+        lines = list(chain.from_iterable(table[name].to_pylist() for name in TEXTS))
         yield lines
         texts += len(lines)
         characters += sum(map(len, lines))

@@ -3,18 +3,19 @@
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from tokenizers import Tokenizer
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from pairsmith.schemas import Dataset, UserError, open_dataset
+from pairsmith.schemas import Dataset, UserError
+from pairsmith.schemas.store import RemoteDataset
 from pairsmith.training.checkpoint import (
     Progress,
     last_checkpoint,
@@ -25,16 +26,10 @@ from pairsmith.training.checkpoint import (
     seed_step,
     whole_weights,
 )
-from pairsmith.training.collate import Batch, Features, collate
-from pairsmith.training.config import TrainConfig
-from pairsmith.training.distributed import (
-    World,
-    global_identities,
-    global_rows,
-    open_world,
-    shared_encode,
-    spread,
-)
+from pairsmith.training.collate import Batch, collate, columns
+from pairsmith.training.config import Precision, TrainConfig
+from pairsmith.training.corpus import open_data, open_order
+from pairsmith.training.distributed import Spread, World, open_world, shared_encode, spread
 from pairsmith.training.encoders.encoder import Encoder
 from pairsmith.training.encoders.opening import open_encoder
 from pairsmith.training.evaluation import Tasks, evaluate
@@ -47,19 +42,12 @@ from pairsmith.training.folder import (
     publish,
     save_best,
 )
-from pairsmith.training.loader import (
-    IDENTITY,
-    NEGATIVES,
-    TEXTS,
-    Cursor,
-    RowGroup,
-    batches_per_epoch,
-    prefetch,
-    row_groups,
-    stream,
-)
-from pairsmith.training.loss import false_negatives, info_nce
+from pairsmith.training.loader import Stream, stream
+from pairsmith.training.losses.cache import cached_step
+from pairsmith.training.losses.objective import Objective, Outcome
+from pairsmith.training.order import Order
 from pairsmith.training.optimizer import finish_gradients, make_optimizer
+from pairsmith.training.packing import Features, in_chunks
 from pairsmith.training.precision import FIRST_SCALE, LossScale, computing, resolve
 from pairsmith.training.reports import Reports
 from pairsmith.training.schedule import best_step, drops, learning_rate, since_best
@@ -77,17 +65,24 @@ class Run:
     identity: Mapping[str, Any]
     """Settings and data digests that must be equal on resumption."""
     tasks: Tasks
-    datasets: Sequence[Dataset]
-    groups: Sequence[RowGroup]
+    datasets: Sequence[Dataset | RemoteDataset]
+    order: Order
     folder: Path
     """Of the unfinished run."""
     tokenizer: Tokenizer | None
     """Where it was trained from the data."""
     encoder: Encoder
-    forward: Callable[[Features], Tensor]
+    forward: Spread
     """The encoder as it is called in training, over all processes."""
+    objectives: nn.ModuleList
+    """What is learned: of all batches, or of those of each dataset."""
     optimizer: Optimizer
     progress: Progress
+
+    @property
+    def learner(self) -> nn.Module:
+        """Return all that is trained."""
+        return nn.ModuleDict({"encoder": self.encoder, "objectives": self.objectives})
 
 
 def train(config: TrainConfig) -> dict[int, dict[str, float]]:
@@ -103,7 +98,7 @@ def train(config: TrainConfig) -> dict[int, dict[str, float]]:
     with open_world(config.running) as world:
         run = open_run(config, world)
         progress = run.progress
-        batches = prefetch(make_batches(run.groups, progress.cursor, config, run.encoder, world))
+        batches = open_stream(run)
         reports = Reports(
             *(run.folder, world, progress.step, run.steps), tensorboard=config.running.tensorboard
         )
@@ -126,15 +121,14 @@ def open_run(config: TrainConfig, world: World) -> Run:
         if world.leads and config.output.exists():
             raise UserError(f"{config.output} exists; choose another --output or remove it")
         tasks.check()
-        datasets = [open_dataset(path, checksums=config.stream.checksums) for path in config.data]
-        groups = row_groups(datasets)
-        rows = sum(group.rows for group in groups)
-        if rows < 2:
-            names = ", ".join(map(str, config.data))
-            raise UserError(f"{names}: {rows} pairs are too few to train on; build more")
+        datasets = [open_data(name, checksums=config.stream.checksums) for name in config.data]
+        order = open_order(datasets, config.stream, config.stream.batch_size, config.seed)
+        if order.rows < 2:
+            names = ", ".join(config.data)
+            raise UserError(f"{names}: {order.rows} pairs are too few to train on; build more")
         from_data = config.encoder.trains_tokenizer
         opened = None if from_data else open_encoder(config.encoder, config.seed)
-    steps = config.steps or config.epochs * batches_per_epoch(rows, config.stream.batch_size)
+    steps = config.steps or config.epochs * order.batches
     identity = {**config.fingerprint(), "data": [d.manifest.digest for d in datasets]}
     first = world.broadcast(identity)
     with world.together():
@@ -144,7 +138,7 @@ def open_run(config: TrainConfig, world: World) -> Run:
         folder, tokenizer, checkpoint = Path(), None, None
         if world.leads:
             folder = open_folder(config.output, identity)
-            tokenizer = data_tokenizer(config, groups, folder) if from_data else None
+            tokenizer = data_tokenizer(config, order.groups, folder) if from_data else None
             checkpoint = last_checkpoint(folder / CHECKPOINTS)
     folder, checkpoint = world.broadcast((folder, checkpoint))
     if from_data:
@@ -152,16 +146,18 @@ def open_run(config: TrainConfig, world: World) -> Run:
         tokenizer = Tokenizer.from_str(written)
     encoder = opened or open_encoder(config.encoder, config.seed, tokenizer)
     forward = spread(encoder, world, config.running.parallel)
-    optimizer, progress = make_optimizer(encoder, config.optimizer), Progress()
+    objectives = nn.ModuleList(map(Objective, config.losses or (config.loss,))).to(world.device)
+    learner = nn.ModuleDict({"encoder": encoder, "objectives": objectives})
+    optimizer, progress = make_optimizer(learner, config.optimizer), Progress()
     if config.running.precision == "fp16":
         progress.scale = LossScale(FIRST_SCALE)
     if checkpoint:
-        progress = load_checkpoint(checkpoint, encoder, optimizer, identity, world)
+        progress = load_checkpoint(checkpoint, learner, optimizer, identity, world)
         if world.leads:
             say(f"going on after step {progress.step} of {steps}")
     return Run(
-        *(config, world, steps, identity, tasks, datasets, groups, folder, tokenizer),
-        *(encoder, forward, optimizer, progress),
+        *(config, world, steps, identity, tasks, datasets, order, folder, tokenizer),
+        *(encoder, forward, objectives, optimizer, progress),
     )
 
 
@@ -185,19 +181,15 @@ def loop(run: Run, batches: Iterator[Batch], reports: Reports, stop: Stop) -> No
         rate = current_rate(run)
         for group in run.optimizer.param_groups:
             group["lr"] = rate
-        with computing(precision, world.device):
-            vectors = run.forward(batch.features)
-        loss = contrast(vectors, batch, config, world)
         run.optimizer.zero_grad()
-        # The mean of the processes' gradients is that of the whole batch: each has its own rows'.
-        (loss * world.size * progress.scale.scale).backward()
-        norm = finish_gradients(run.encoder, config.optimizer.clip, progress.scale.scale)
-        value = loss.item()
+        outcome = backward(run, batch, precision)
+        norm = finish_gradients(run.learner, config.optimizer.clip, progress.scale.scale)
+        value = world.mean(outcome.loss.item())
         if math.isfinite(value) and not math.isfinite(norm) and precision == "fp16":
             progress.scale.overflowed()
             norm = 0.0  # that of the step which is taken
         elif not (math.isfinite(value) and math.isfinite(norm)):
-            raise not_finite(run, value, norm)
+            raise not_finite(run, batch, value, norm)
         else:
             run.optimizer.step()
             if precision == "fp16":
@@ -210,7 +202,7 @@ def loop(run: Run, batches: Iterator[Batch], reports: Reports, stop: Stop) -> No
             step=progress.step,
             epoch=batch.cursor.epoch,
             position=batch.cursor.position,
-            rows=batch.rows,
+            rows=batch.global_rows,
             batch=batch.digest,
             loss=value,
             gradient_norm=norm,
@@ -227,17 +219,33 @@ def loop(run: Run, batches: Iterator[Batch], reports: Reports, stop: Stop) -> No
             leave(run, signalled)
 
 
-def contrast(vectors: Tensor, batch: Batch, config: TrainConfig, world: World) -> Tensor:
-    """Return the loss of the whole batch, of which this process has computed `vectors`."""
-    rows, negatives = batch.rows, len(batch.identities.owner)  # both may be 0
-    anchors, candidates = vectors[:rows], vectors[rows : 2 * rows + negatives]
-    if world.size > 1:
-        anchors = global_rows(anchors, world)
-        parts = (candidates[:rows], candidates[rows:])
-        candidates = torch.cat([global_rows(part, world) for part in parts])
-    masked = false_negatives(global_identities(batch.identities, world))
-    weight = global_rows(batch.weight, world)
-    return info_nce(anchors, candidates, masked, weight, config.loss.temperature)
+def backward(run: Run, batch: Batch, precision: Precision) -> Outcome:
+    """Add the gradient of the whole batch's loss to the parameters; return the loss."""
+    config, scale = run.config, run.progress.scale.scale
+    rows, texts = batch.rows, 2 * batch.rows + len(batch.identities.owner)
+    objective = run.objectives[batch.source if config.losses else 0]
+
+    def encode(features: Features) -> Tensor:
+        with computing(precision, run.world.device):
+            return run.forward(features)
+
+    def contrast(vectors: Tensor) -> Outcome:
+        parts = vectors[:texts].split((rows, rows, texts - 2 * rows))
+        told = (batch.identities, batch.weight, batch.label, batch.similarity)
+        outcome: Outcome = objective(*parts, *told, run.world.group)
+        return outcome
+
+    def go_back(loss: Tensor) -> None:
+        (loss * scale).backward()
+
+    if not config.chunk:
+        outcome = contrast(encode(batch.features))
+        go_back(outcome.loss)
+        return outcome
+    count = math.ceil(run.world.most(max(1, texts)) / config.chunk)
+    chunks = in_chunks(batch.features, max(1, texts), count)
+    no_sync = run.forward.no_sync
+    return cached_step(encode, chunks, contrast, no_sync=no_sync, backward=go_back)
 
 
 def score(run: Run, reports: Reports) -> None:
@@ -265,7 +273,7 @@ def score(run: Run, reports: Reports) -> None:
 def keep(run: Run) -> None:
     """Save a checkpoint."""
     folder = run.folder / CHECKPOINTS
-    save_checkpoint(folder, run.encoder, run.optimizer, run.progress, run.identity, run.world)
+    save_checkpoint(folder, run.learner, run.optimizer, run.progress, run.identity, run.world)
     if run.world.leads and keeps_best(run):
         best = best_step(run.progress.scores, run.config.evaluation.stop_on)
         forget_others(run.folder, best or 0)
@@ -328,13 +336,12 @@ def leave(run: Run, number: int) -> None:
     raise Terminated
 
 
-def not_finite(run: Run, value: float, norm: float) -> BaseException:
+def not_finite(run: Run, batch: Batch, value: float, norm: float) -> BaseException:
     """Return the error of a step without a finite loss; the ids of its pairs are in a file."""
     config, step = run.config, run.progress.step + 1
+    ids = run.world.gather(batch.about["pair_id"].to_pylist())
     if not run.world.leads:
         return SystemExit(2)
-    pairs = read_batches(run.groups, run.progress.cursor, config, ("pair_id",))
-    ids = next(pairs)[0]["pair_id"].to_pylist()
     file = run.folder / f"pairs-of-step-{step}.txt"
     file.write_text("\n".join(ids) + "\n", "utf-8")
     return UserError(
@@ -345,38 +352,15 @@ def not_finite(run: Run, value: float, norm: float) -> BaseException:
     )
 
 
-def make_batches(
-    groups: Sequence[RowGroup],
-    cursor: Cursor,
-    config: TrainConfig,
-    encoder: Encoder,
-    world: World,
-) -> Iterator[Batch]:
-    """Yield this process's shares of the batches from the cursor on, without end."""
-    negatives = config.stream.negatives
-    columns = TEXTS + IDENTITY + (NEGATIVES if negatives else ())
-    for pairs, after in read_batches(groups, cursor, config, columns):
-        start, rows = world.share(pairs.num_rows)
-        # Without a row of its own, a process computes on another's, for nothing: all must compute.
-        mine = pairs.slice(start, rows) if rows else pairs.slice(0, 1)
-        batch = collate(mine, after, encoder.tokenise, negatives)
-        yield batch if rows else _emptied(batch)
-
-
-def read_batches(
-    groups: Sequence[RowGroup], cursor: Cursor, config: TrainConfig, columns: Sequence[str]
-) -> Iterator[tuple[Any, Cursor]]:
-    """Yield columns of the batches from the cursor on, each with the cursor after it."""
+def open_stream(run: Run) -> Stream[Batch]:
+    """Return this process's shares of the batches from where the run is, without end."""
+    config, world = run.config.stream, run.world
     return stream(
-        groups,
-        cursor,
-        seed=config.seed,
-        batch_size=config.stream.batch_size,
-        window=config.stream.window,
-        columns=columns,
+        run.order,
+        run.progress.cursor,
+        lambda share: collate(share, run.encoder.tokenise, config.negatives),
+        columns=columns(config.negatives),
+        rank=world.rank,
+        world=world.size,
+        workers=config.workers,
     )
-
-
-def _emptied(batch: Batch) -> Batch:
-    identities = {name: value[:0] for name, value in vars(batch.identities).items()}
-    return replace(batch, identities=type(batch.identities)(**identities), weight=batch.weight[:0])

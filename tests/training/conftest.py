@@ -11,7 +11,8 @@ import torch
 from tokenizers import Tokenizer
 
 from pairsmith.schemas import open_dataset
-from pairsmith.training.loader import row_groups
+from pairsmith.training.corpus import StreamConfig, shard_files
+from pairsmith.training.row_groups import row_groups
 from pairsmith.training.tokenizer import train_tokenizer
 from tests.training.pair_folders import paired_sentences, write_dataset
 
@@ -27,7 +28,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tokenizer_file(tmp_path_factory: pytest.TempPathFactory, dataset: Path) -> Path:
     """Return a tokenizer.json of 150 subwords."""
     path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
-    groups = row_groups([open_dataset(dataset)])
+    groups = row_groups(shard_files(open_dataset(dataset), StreamConfig()))
     train_tokenizer(groups, 150, seed=1).save(str(path))
     return path
 

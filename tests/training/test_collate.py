@@ -1,14 +1,16 @@
 """Pairs become tensors: texts in order, negatives with their rows, identities as bits."""
 
+import math
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 import torch
 
 from pairsmith.schemas import group_ids, text_hashes
 from pairsmith.training.collate import Batch, Features, collate
-from pairsmith.training.loader import Cursor
+from pairsmith.training.loader import Cursor, Share
 from tests.training.pair_folders import pairs
 
 ROWS: list[dict[str, Any]] = [
@@ -27,8 +29,21 @@ def collated(rows: list[dict[str, Any]], negatives: int) -> tuple[Batch, list[st
         seen.extend(texts)
         return {"input_ids": torch.zeros(len(texts))}
 
-    table = pairs(rows).combine_chunks().to_batches()[0]
-    return collate(table, Cursor(1, 2), tokenise, negatives), seen
+    return collate(share(rows), tokenise, negatives), seen
+
+
+def share(rows: list[dict[str, Any]]) -> Share:
+    schema = pairs(ROWS).schema
+    table = pairs(rows).combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], schema)]
+    numbers = pa.array(np.zeros(len(rows), np.int32))
+    return Share(
+        pairs=table[0].append_column("dataset", numbers),
+        global_rows=7,
+        source=0,
+        digest="d",
+        conflicts=1,
+        cursor=Cursor(1, 2),
+    )
 
 
 def bits(values: Any) -> list[int]:
@@ -61,8 +76,28 @@ def test_identities_are_the_hashes_of_the_dataset() -> None:
     assert ids.negative_group.tolist() == bits([known[0], 0, known[1], 0])
 
 
-def test_equal_batches_have_equal_digests_and_others_not() -> None:
-    digest = collated(ROWS, 1)[0].digest
-    assert collated(ROWS, 1)[0].digest == digest
-    assert collated(ROWS[::-1], 1)[0].digest != digest
-    assert collated(ROWS, 2)[0].digest != digest
+def test_labels_and_similarities_come_where_a_row_has_them() -> None:
+    rows = [{**ROWS[0], "label": "x", "similarity": 0.25}, ROWS[1], {**ROWS[2], "label": "X"}]
+    batch, _ = collated(rows, 0)
+    assert batch.label[1] == 0
+    assert len({0, *batch.label.tolist()}) == 3
+    again, _ = collated([{**ROWS[1], "label": "x"}], 0)
+    assert again.label[0] == batch.label[0]
+    assert batch.similarity.tolist() == pytest.approx([0.25, math.nan, math.nan], nan_ok=True)
+    assert batch.similarity.dtype == torch.float32
+
+
+def test_a_batch_tells_what_its_rows_are() -> None:
+    batch, _ = collated(ROWS, 0)
+    names = ["pair_id", "kind", "anchor_view", "positive_view", "lang", "dataset"]
+    assert batch.about.schema.names == names
+    assert batch.about["pair_id"].to_pylist() == pairs(ROWS)["pair_id"].to_pylist()
+    assert (batch.global_rows, batch.source, batch.digest, batch.conflicts) == (7, 0, "d", 1)
+
+
+def test_a_share_without_rows_becomes_a_batch_without_rows() -> None:
+    batch, _ = collated([], 2)
+    assert batch.rows == 0
+    assert {len(value) for value in vars(batch.identities).values()} == {0}
+    assert batch.features["input_ids"].shape == (0,)
+    assert batch.about.num_rows == len(batch.label) == len(batch.similarity) == 0

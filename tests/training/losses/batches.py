@@ -9,7 +9,8 @@ from torch.nn import functional
 
 from pairsmith.schemas import UserError
 from pairsmith.training.collate import Identities
-from pairsmith.training.losses import LossConfig, Objective, Outcome
+from pairsmith.training.losses.config import LossConfig
+from pairsmith.training.losses.objective import Objective, Outcome
 from pairsmith.training.losses.plain import Pairs, plain_loss
 
 LOSSES = ("infonce", "ntxent", "symmetric", "supcon", "triplet", "cosine", "cosent")

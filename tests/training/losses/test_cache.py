@@ -5,7 +5,10 @@ import torch
 from torch import Tensor, nn
 
 from pairsmith.schemas import UserError
-from pairsmith.training.losses import LossConfig, Objective, Outcome, cached_step, verify
+from pairsmith.training.losses.cache import cached_step
+from pairsmith.training.losses.config import LossConfig
+from pairsmith.training.losses.objective import Objective, Outcome
+from pairsmith.training.losses.verify import verify
 from tests.training.losses.batches import error, made
 
 PAIRS = made(17)

@@ -8,7 +8,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pairsmith.schemas import UserError
-from pairsmith.training.losses import LossConfig, Objective
+from pairsmith.training.losses.config import LossConfig
+from pairsmith.training.losses.objective import Objective
 from pairsmith.training.losses.plain import Pairs, false_negatives
 from tests.training.losses.batches import LOSSES, error, fast, made, plainly, settings, vectors
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from pairsmith.training.losses import LossConfig, alignment, uniformity
+from pairsmith.training.losses.config import LossConfig
+from pairsmith.training.losses.geometry import alignment, uniformity
 from pairsmith.training.losses.plain import Pairs, false_negatives, plain_loss
 from tests.training.losses.batches import made
 

@@ -14,7 +14,10 @@ from torch.distributed import ProcessGroup
 from torch.nn.parallel import DistributedDataParallel
 
 from pairsmith.training.collate import Identities
-from pairsmith.training.losses import LossConfig, Objective, Outcome, cached_step, verify
+from pairsmith.training.losses.cache import cached_step
+from pairsmith.training.losses.config import LossConfig
+from pairsmith.training.losses.objective import Objective, Outcome
+from pairsmith.training.losses.verify import verify
 from pairsmith.training.losses.plain import Pairs
 from tests.training.losses.batches import error, made, plainly, settings, slope, vectors
 

@@ -1,0 +1,130 @@
+"""From dataset folders and settings to the order of samples: what is checked before a run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+
+from pairsmith.schemas import Dataset, UserError, open_dataset
+from pairsmith.schemas.store import RemoteDataset, is_remote, open_remote_dataset
+from pairsmith.training.lookahead import Ints
+from pairsmith.training.mix import shares
+from pairsmith.training.order import LEAST_BATCHES, Order, Source
+from pairsmith.training.row_groups import LocalShard, RowGroup, Shard, read, row_groups
+from pairsmith.training.settings import Above, AtLeast, Free
+from pairsmith.training.shard_cache import RemoteShard, ShardCache
+from pairsmith.training.weights import Weights, open_weights
+
+
+@dataclass(frozen=True)
+class StreamConfig:
+    """Which pairs meet in a batch, how they are read, mixed and weighed."""
+
+    batch_size: Annotated[int, AtLeast(2)] = 0
+    """Pairs in a batch, over all processes, each contrasted with all others; 0: 1024 for static,
+    else 64."""
+    negatives: Annotated[int, AtLeast(0)] = 1
+    """How many of a pair's stored hard negatives to use, where it has any, hardest first."""
+    checksums: Annotated[bool, Free()] = True
+    """Check every shard against its sha256 before the first step."""
+    window: Annotated[int, AtLeast(1)] = 16
+    """Row groups of 8,192 pairs that are shuffled together, and held in memory."""
+    mix: tuple[float, ...] = ()
+    """A number for each dataset: how much of it there is in an epoch; none: all of each once."""
+    mix_by: Literal["passes", "share"] = "passes"
+    """What --mix counts: how often an epoch goes through a dataset, or its share of the epoch,
+    which then has as many pairs as all datasets together."""
+    batches: Literal["mixed", "single"] = "mixed"
+    """Whether a batch holds pairs of several datasets, or of a single one."""
+    weights: tuple[str, ...] = ()
+    """Factors of pairs' weights, such as kind:dropout=0.5, view:crop=2 or lang:zh=2; 0 leaves the
+    pairs out."""
+    weigh: str = ""
+    """PATH.py:FUNCTION that returns a factor for each row of a pyarrow.RecordBatch."""
+    look_ahead: bool = True
+    """Keep pairs of one document, or with a text in common, in different batches."""
+    workers: Annotated[int, AtLeast(0), Free()] = 2
+    """Threads that read and tokenise ahead of the steps; 0: none. Never changes a batch."""
+    shard_cache: Annotated[Path, Free()] = Path("~/.cache/pairsmith/shards")
+    """Folder that keeps what was read from object stores; processes may share it."""
+    shard_cache_gb: Annotated[float, Above(0), Free()] = 20.0
+    """Gigabytes kept there at most; what was used longest ago goes first."""
+
+
+def open_data(location: str | Path, *, checksums: bool = True) -> Dataset | RemoteDataset:
+    """Open the dataset in a folder or at a URL, after checking it against its manifest.
+
+    checksums: compare every shard's sha256; in an object store that reads all of it once.
+    Raises UserError when it is not there, or not as its manifest says.
+    """
+    if is_remote(str(location)):
+        return open_remote_dataset(str(location), checksums=checksums)
+    return open_dataset(str(location).removeprefix("file://"), checksums=checksums)
+
+
+def open_order(
+    datasets: Sequence[Dataset | RemoteDataset], config: StreamConfig, batch_size: int, seed: int
+) -> Order:
+    """Return the order of samples in these datasets.
+
+    Footers are read; and where some weights may be 0 or a rule is given, the columns that decide
+    them, once, to know how many rows an epoch has.
+    Raises UserError when settings do not suit the data, or a shard cannot be read.
+    """
+    mix = config.mix or (1.0,) * len(datasets)
+    if len(mix) != len(datasets):
+        raise UserError(f"--mix has {len(mix)} numbers for {len(datasets)} datasets; give one each")
+    if not all(0 <= number < float("inf") for number in mix) or not sum(mix):
+        raise UserError(f"--mix {' '.join(map(str, mix))}: numbers of at least 0, not all 0")
+    weights = open_weights(config.weights, config.weigh)
+    groups = [row_groups(shard_files(dataset, config)) for dataset in datasets]
+    kept = _kept(groups, weights)
+    rows = [int(counts.sum()) for counts in kept]
+    largest = max((group.rows for each in groups for group in each), default=0)
+    return Order(
+        sources=tuple(map(Source, groups, kept, shares(rows, mix, config.mix_by))),
+        seed=seed,
+        batch_size=batch_size,
+        window=max(config.window * largest // batch_size, LEAST_BATCHES),
+        weights=weights,
+        mixed=config.batches == "mixed",
+        look_ahead=config.look_ahead,
+    )
+
+
+def shard_files(dataset: Dataset | RemoteDataset, config: StreamConfig) -> list[Shard]:
+    """Return the shards of a dataset, in manifest order."""
+    if isinstance(dataset, Dataset):
+        return [LocalShard(path) for path in dataset.shards]
+    folder = config.shard_cache.expanduser()
+    cache = ShardCache(folder, int(config.shard_cache_gb * 1e9))
+    store, listed = dataset.store, dataset.manifest.shards
+    return [RemoteShard(store, shard.path, shard.sha256, cache) for shard in listed]
+
+
+def _kept(groups: Sequence[Sequence[RowGroup]], weights: Weights) -> list[Ints]:
+    """Return how many rows of each row group have a weight above 0.
+
+    Raises UserError when a rule is about none of all rows: its value must be misspelt.
+    """
+    matched = np.zeros(len(weights.rules), np.int64)
+
+    def count(group: RowGroup) -> int:
+        if not weights.change and group.least_weight > 0:
+            return group.rows
+        table = read(group, weights.columns)
+        for i, rule in enumerate(weights.rules):
+            matched[i] += np.count_nonzero(rule.matches(table))
+        return int(np.count_nonzero(weights(table, group.shard)))
+
+    kept = [np.array([count(group) for group in each], np.int64) for each in groups]
+    for rule, found in zip(weights.rules, matched, strict=True):
+        if not found:
+            names = "/".join(rule.columns)
+            raise UserError(
+                f"--weights: no pair has {names} {rule.value or 'null'!r}; look at the kinds, "
+                "views and languages that the dataset's card lists"
+            )
+    return kept

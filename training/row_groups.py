@@ -1,0 +1,111 @@
+"""The row groups of all shards: what there is to read, and the one place where it is read."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pairsmith.schemas import UserError
+
+TEXTS = ("anchor", "positive")
+IDENTITY = ("group_id", "anchor_hash", "positive_hash", "weight")
+NEGATIVES = ("negatives", "negative_info.list.element.source_id")
+ABOUT = ("pair_id", "kind", "anchor_view", "positive_view", "lang")
+TARGETS = ("label", "similarity")
+_FOOTERS_AT_ONCE = 16
+
+
+class Shard(Protocol):
+    """One Parquet file of pairs, wherever it lies."""
+
+    def open(self, row_group: int | None = None) -> pq.ParquetFile:
+        """Return the file, to be closed by the caller, for its footer or for one row group.
+
+        Raises UserError when it cannot be had.
+        """
+
+
+@dataclass(frozen=True)
+class LocalShard:
+    """A shard on a disk."""
+
+    path: Path
+
+    def open(self, row_group: int | None = None) -> pq.ParquetFile:
+        """Return the file, mapped into memory."""
+        del row_group
+        return pq.ParquetFile(self.path, memory_map=True)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """One row group of one shard."""
+
+    shard: Shard
+    index: int
+    rows: int
+    least_weight: float = float("nan")
+    """Of the column `weight`, by the footer; nan where that does not say."""
+
+
+def row_groups(shards: Sequence[Shard]) -> tuple[RowGroup, ...]:
+    """Return the row groups of the shards, in order; only footers are read, several at once.
+
+    Raises UserError when a shard cannot be read.
+    """
+    with ThreadPoolExecutor(min(_FOOTERS_AT_ONCE, len(shards) or 1), "footers") as pool:
+        return tuple(group for groups in pool.map(_footer, shards) for group in groups)
+
+
+def read(group: RowGroup, columns: Sequence[str]) -> pa.Table:
+    """Return columns of a row group, texts with 64-bit offsets.
+
+    The texts of a window may pass 2 GiB.
+    Raises UserError when the shard cannot be read any more.
+    """
+    try:
+        with group.shard.open(group.index) as file:
+            table = file.read_row_group(group.index, columns=list(columns), use_threads=False)
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"{group.shard} cannot be read any more ({error})") from error
+    large = [pa.field(field.name, _large(field.type)) for field in table.schema]
+    return table.cast(pa.schema(large))
+
+
+def _footer(shard: Shard) -> list[RowGroup]:
+    try:
+        with shard.open() as file:
+            metadata = file.metadata
+            return [
+                RowGroup(shard, i, metadata.row_group(i).num_rows, _least_weight(metadata, i))
+                for i in range(metadata.num_row_groups)
+                if metadata.row_group(i).num_rows
+            ]
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"{shard} cannot be read any more ({error})") from error
+
+
+def _least_weight(metadata: pq.FileMetaData, number: int) -> float:
+    group = metadata.row_group(number)
+    for i in range(group.num_columns):
+        column = group.column(i)
+        if (
+            column.path_in_schema == "weight"
+            and column.is_stats_set
+            and column.statistics.has_min_max
+        ):
+            return float(column.statistics.min)
+    return float("nan")
+
+
+def _large(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_list(kind) and pa.types.is_string(kind.value_type):
+        return pa.large_list(pa.large_string())
+    return pa.large_string() if pa.types.is_string(kind) else kind
