@@ -131,7 +131,8 @@ def packed_attention(
             raise UserError(f"its attention has a {name}")
     inside = _each_text if query.device.type == "cpu" else jagged
     given = {"dropout_p": dropout, "scale": scaling, "is_causal": causal}
-    given["enable_gqa"] = key.shape[1] != query.shape[1]
+    if (shared := query.shape[1] // key.shape[1]) > 1:  # queries that share a head of keys
+        key, value = (states.repeat_interleave(shared, 1) for states in (key, value))
     return inside(query, key, value, cu_seq_lens_q, max_length_q, given), None
 
 
@@ -141,7 +142,7 @@ def jagged(
     """Return attention through PyTorch's jagged tensors: one fused kernel on a GPU."""
 
     def lines(states: Tensor) -> Tensor:
-        rows = states[0].transpose(0, 1)
+        rows = states[0].transpose(0, 1).contiguous()  # which it mostly is: no kernel takes others
         return torch.nested.nested_tensor_from_jagged(
             rows, ends.long(), max_seqlen=longest
         ).transpose(1, 2)
