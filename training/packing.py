@@ -60,6 +60,14 @@ def padded(
     return features
 
 
+def bagged(texts: TokenIds) -> Features:
+    """Return what an embedding bag takes: `input_ids` end to end, `offsets` where each begins."""
+    return {
+        "input_ids": torch.from_numpy(texts.ids),
+        "offsets": torch.from_numpy(texts.starts),
+    }
+
+
 def micro_batches(lengths: Rows, call_tokens: float = CALL_TOKENS) -> list[Rows]:
     """Return rows of texts in runs of like length that cost least, each padded to its longest.
 

@@ -31,6 +31,8 @@ from pairsmith.training.token_cache import (
     TEXT_IDS,
     Part,
     TokenCache,
+    TokenConfig,
+    draws,
     id_width,
     made_of,
     open_tokens,
@@ -83,7 +85,7 @@ def token_cache(
     except UserError:
         name, root = tokenizer_digest(tokenizer), token_folder(dataset, tokenizer, folder)
     file = root / _TOKENIZER
-    put(file, tokenizer.to_str().encode())
+    _put(file, tokenizer.to_str().encode())
     job = _Job(dataset, root, name, id_width(tokenizer))
     if not workers:
         small = sum(shard.bytes for shard in dataset.manifest.shards) < _POOL_BYTES
@@ -100,6 +102,24 @@ def token_cache(
             job.write(shard, (table for _, table in made))
     job.finish()
     return open_tokens(dataset, tokenizer, folder)
+
+
+def tokens_to_read(
+    dataset: Dataset, tokenizer: Tokenizer, config: TokenConfig, epochs: float
+) -> TokenCache | None:
+    """Return the ids that a run of so many epochs reads, or None where it cuts texts itself.
+
+    Unless the config says yes or no, ids are read where they are, and made for more than one epoch.
+    Raises UserError when they cannot be made.
+    """
+    if config.token_cache is False:
+        return None
+    if config.token_cache is None and (epochs <= 1 or draws(tokenizer)):
+        try:
+            return open_tokens(dataset, tokenizer, config.token_folder)
+        except UserError:  # there are none, which is no mistake
+            return None
+    return token_cache(dataset, tokenizer, config.token_folder, workers=config.token_workers)
 
 
 @dataclass(frozen=True)
@@ -145,10 +165,7 @@ class _Job:
                 os.fsync(stream.fileno())
             temporary.replace(path)
         except OSError as error:
-            raise UserError(
-                f"cannot write {path}: {error.strerror or error}; make room or choose another "
-                "--token-folder"
-            ) from error
+            raise _no_room(path, error) from error
         finally:
             with suppress(OSError):
                 temporary.unlink()
@@ -161,7 +178,7 @@ class _Job:
                 raise UserError(f"{self._path(shard)} was removed; run the same command again")
             parts.append(asdict(part))
         data = {"format": FORMAT, "tokenizer": self.tokenizer, "width": self.width, "parts": parts}
-        put(self.root / MANIFEST, (json.dumps(data, indent=1) + "\n").encode())
+        _put(self.root / MANIFEST, (json.dumps(data, indent=1) + "\n").encode())
         for path in self.root.glob("*.parquet"):
             if path.name not in {part["path"] for part in parts}:
                 path.unlink(missing_ok=True)
@@ -185,6 +202,20 @@ class _Job:
                 return Part(path.name, source.sha256, file.metadata.num_rows, tokens, size)
         except (OSError, pa.ArrowException):
             return None
+
+
+def _put(path: Path, data: bytes) -> None:
+    try:
+        put(path, data)
+    except UserError as error:
+        raise _no_room(path, error.__cause__ or error) from error
+
+
+def _no_room(path: Path, error: BaseException) -> UserError:
+    return UserError(
+        f"cannot write {path}: {getattr(error, 'strerror', None) or error}; make room, choose "
+        "another --token-folder, or train with --no-token-cache"
+    )
 
 
 def _cores() -> int:

@@ -128,12 +128,16 @@ def tokenizer_digest(tokenizer: Tokenizer) -> str:
     data = json.loads(tokenizer.to_str())
     for name in ("padding", "truncation", "post_processor", "decoder"):
         data.pop(name, None)
-    drawn = [data["model"].get("dropout"), *(getattr(tokenizer.model, n, None) for n in _DRAWING)]
-    if any(drawn):
+    if draws(tokenizer):
         raise UserError("the tokenizer cuts texts at random; train with --no-token-cache")
     data |= {"version": [FORMAT, tokenizers.__version__]}
     data |= {"encode_special_tokens": tokenizer.encode_special_tokens}
     return digest(data)
+
+
+def draws(tokenizer: Tokenizer) -> bool:
+    """Tell whether the tokenizer cuts a text at random: BPE dropout, or unigram sampling."""
+    return any(getattr(tokenizer.model, name, None) for name in _DRAWING)
 
 
 def made_of(file: pq.ParquetFile, shard: str, tokenizer: str) -> bool:

@@ -148,6 +148,18 @@ def from_bytes(columns: Sequence[pa.Array], width: int) -> TokenIds:
     return TokenIds(np.concatenate(parts), np.concatenate(lengths))
 
 
+def ids_of_pairs(pairs: pa.RecordBatch, width: int, negatives: Ids | None = None) -> TokenIds:
+    """Return the ids of a batch's anchors, then its positives, then these of its negatives.
+
+    pairs: with the columns of `TokenCache.read`. negatives: which of all negatives, in row order;
+    None for none.
+    """
+    columns = [pairs["anchor_ids"], pairs["positive_ids"]]
+    if negatives is not None:
+        columns.append(pairs["negatives_ids"].flatten().take(pa.array(negatives)))
+    return from_bytes(columns, width)
+
+
 def to_bytes(texts: TokenIds, width: int) -> pa.LargeBinaryArray:
     """Return the ids of each text as little-endian bytes, `width` to an id: large_binary.
 

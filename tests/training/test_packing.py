@@ -38,6 +38,7 @@ from pairsmith.training.packed_attention import (
 from pairsmith.training.packing import (
     Features,
     TokenCount,
+    bagged,
     in_micro_batches,
     micro_batches,
     padded,
@@ -156,6 +157,16 @@ def test_features_without_a_mask_are_left_alone() -> None:
     features = {"input_ids": torch.arange(5), "offsets": torch.tensor([0, 2])}
     assert in_micro_batches(lambda given: given["input_ids"], features) is features["input_ids"]
     assert token_count(features, 64) == TokenCount(5, 5)
+
+
+def test_an_embedding_bag_takes_texts_end_to_end() -> None:
+    features = bagged(TokenIds(np.array([4, 5, 6]), np.array([2, 0, 1])))
+    weights = torch.arange(14.0).reshape(7, 2)
+    means = torch.nn.functional.embedding_bag(
+        features["input_ids"], weights, features["offsets"], mode="mean"
+    )
+    assert means.tolist() == [[9, 10], [0, 0], [12, 13]]
+    assert token_count(features) == TokenCount(3, 3)
 
 
 def test_padded_rows_are_those_of_transformers(bert: Path) -> None:

@@ -18,9 +18,16 @@ from tokenizers import Tokenizer, models, processors
 
 from pairsmith.schemas import Dataset, UserError, open_dataset, read_manifest, text_hashes
 from pairsmith.schemas.dataset import sha256_file
-from pairsmith.training.token_build import token_cache
-from pairsmith.training.token_cache import TokenCache, open_tokens, token_folder, tokenizer_digest
-from pairsmith.training.token_ids import from_bytes
+from pairsmith.training.collate import hard_negatives
+from pairsmith.training.token_build import token_cache, tokens_to_read
+from pairsmith.training.token_cache import (
+    TokenCache,
+    TokenConfig,
+    open_tokens,
+    token_folder,
+    tokenizer_digest,
+)
+from pairsmith.training.token_ids import from_bytes, ids_of_pairs
 from tests.training.pair_folders import paired_sentences, sentences, write_dataset
 
 
@@ -195,10 +202,49 @@ def test_a_full_disk_leaves_no_part(tmp_path: Path, small_disk: Path, tokenizer:
     texts = [" ".join(rng.choice(words, 2000)) for _ in range(600)]
     long = [{"anchor": text, "positive": text[::-1]} for text in texts]
     dataset = open_dataset(write_dataset(tmp_path / "d", long, row_group_rows=20))
-    with pytest.raises(UserError, match="make room or choose another --token-folder"):
+    with pytest.raises(UserError, match="make room, choose another --token-folder"):
         token_cache(dataset, tokenizer, small_disk)
     root = token_folder(dataset, tokenizer, small_disk)
     assert [path.name for path in root.iterdir()] == ["tokenizer.json"]
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(
+    pairs: Dataset, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="Not a directory; make room, choose another --token-f"):
+        token_cache(pairs, tokenizer, tmp_path / "file")
+
+
+def test_ids_are_made_for_several_epochs_and_read_where_they_are(
+    pairs: Dataset, tokenizer: Tokenizer
+) -> None:
+    assert tokens_to_read(pairs, tokenizer, TokenConfig(), 1) is None
+    assert tokens_to_read(pairs, tokenizer, TokenConfig(token_cache=False), 9) is None
+    assert tokens_to_read(pairs, Tokenizer(models.BPE(dropout=0.1)), TokenConfig(), 9) is None
+    made = tokens_to_read(pairs, tokenizer, TokenConfig(), 2)
+    assert made is not None
+    assert tokens_to_read(pairs, tokenizer, TokenConfig(), 1) == made
+    assert tokens_to_read(pairs, tokenizer, TokenConfig(token_cache=True), 1) == made
+
+
+def test_a_batch_of_ids_stands_in_the_order_of_its_texts(
+    pairs: Dataset, tokenizer: Tokenizer
+) -> None:
+    ids = token_cache(pairs, tokenizer).read(0, 0, negatives=True)
+    texts = pq.ParquetFile(pairs.shards[0]).read_row_group(0)
+    rows = pa.array([7, 2, 5])
+    columns = {name: t[name] for t in (texts, ids) for name in t.column_names}
+    batch = pa.table(columns).take(rows).combine_chunks().to_batches()[0]
+    negatives = hard_negatives(batch, 2)[0].to_pylist()
+    lists = batch["negatives"].to_pylist()
+    keep = np.array([rank < 2 for row in lists for rank in range(len(row))]).nonzero()[0]
+    expected = [*batch["anchor"].to_pylist(), *batch["positive"].to_pylist()]
+    expected += negatives
+    assert len(expected) > 6
+    found = ids_of_pairs(batch, 2, keep).lists()
+    assert found == [e.ids for e in tokenizer.encode_batch(expected, add_special_tokens=False)]
+    assert ids_of_pairs(batch, 2).lists() == found[:6]
 
 
 SCRIPT = """
@@ -206,7 +252,8 @@ import sys
 from pathlib import Path
 from tokenizers import Tokenizer
 from pairsmith.schemas import open_dataset
-from pairsmith.training.token_build import token_cache
+from pairsmith.training.collate import hard_negatives
+from pairsmith.training.token_build import token_cache, tokens_to_read
 
 if __name__ == "__main__":
     dataset, tokenizer, folder, workers = sys.argv[1:]
@@ -229,7 +276,7 @@ def test_a_killed_process_leaves_whole_parts_and_no_orphans(
     dataset = open_dataset(folder)
     root = token_folder(dataset, tokenizer, tmp_path / "ids")
     process = start(tmp_path, folder, tokenizer_file, tmp_path / "ids", 2)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not list(root.glob("*.parquet")) and time.monotonic() < deadline:
         time.sleep(0.005)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
@@ -246,7 +293,7 @@ def test_a_killed_process_leaves_whole_parts_and_no_orphans(
     check(dataset, cache, tokenizer)
     assert {name: (root / name).stat().st_mtime_ns for name in left} == left
     assert not old.exists()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while any(map(alive, workers)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(map(alive, workers))
@@ -265,7 +312,7 @@ def test_two_processes_at_once_make_one_whole_cache(
 ) -> None:
     folder = write_dataset(tmp_path / "d", rows(1000), shards=10, row_group_rows=50)
     both = [start(tmp_path, folder, tokenizer_file, tmp_path / "ids", 1) for _ in range(2)]
-    assert [process.wait(60) for process in both] == [0, 0]
+    assert [process.wait(240) for process in both] == [0, 0]
     dataset = open_dataset(folder)
     cache = open_tokens(dataset, tokenizer, tmp_path / "ids")
     check(dataset, cache, tokenizer)
