@@ -90,13 +90,7 @@ def token_cache(
     if not workers:
         small = sum(shard.bytes for shard in dataset.manifest.shards) < _POOL_BYTES
         workers = 1 if small else _cores()
-    special = tokenizer.encode_special_tokens
-    tasks = (
-        _Task(shard, str(path), group, str(file), special, job.width)
-        for shard in job.missing()
-        for path in [dataset.shards[shard]]
-        for group in range(_row_groups(path))
-    )
+    tasks = job.tasks(str(file), tokenizer.encode_special_tokens)
     with _workers(workers) as run:
         for shard, made in groupby(run(tasks), key=lambda pair: pair[0].shard):
             job.write(shard, (table for _, table in made))
@@ -131,14 +125,20 @@ class _Job:
     tokenizer: str
     width: int
 
-    def missing(self) -> Iterator[int]:
-        """Yield the shards whose part is not there when it is their turn."""
+    def tasks(self, tokenizer: str, encode_special: bool) -> Iterator[_Task]:
+        """Yield the row groups of shards whose part is not there when it is their turn."""
         count = len(self.dataset.shards)
         for number in range(count):
             # Processes that work at once begin at different shards.
             shard = (number + os.getpid()) % count
-            if not self._found(shard):
-                yield shard
+            if self._found(shard):
+                continue
+            path = self.dataset.shards[shard]
+            groups = _row_groups(path)
+            if not groups:
+                self.write(shard, iter(()))
+            for group in range(groups):
+                yield _Task(shard, str(path), group, tokenizer, encode_special, self.width)
 
     def write(self, shard: int, tables: Iterator[pa.Table]) -> None:
         """Write the part of a shard, whole or not at all, one row group for each table."""

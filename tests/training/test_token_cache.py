@@ -120,6 +120,12 @@ def test_rows_without_negatives_and_empty_row_groups_keep_their_places(
     check(dataset, token_cache(dataset, tokenizer), tokenizer)
 
 
+def test_a_shard_without_rows_has_an_empty_part(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    dataset = open_dataset(write_dataset(tmp_path / "d", paired_sentences(1), shards=2))
+    cache = token_cache(dataset, tokenizer)
+    assert [(part.rows, part.tokens > 0) for part in cache.parts] == [(1, True), (0, False)]
+
+
 def test_what_is_there_is_not_made_again(pairs: Dataset, tokenizer: Tokenizer) -> None:
     cache = token_cache(pairs, tokenizer)
     times = [(cache.root / part.path).stat().st_mtime_ns for part in cache.parts]
