@@ -4,6 +4,8 @@ Measured on 2,048 texts of 306 characters, one core: 22 ms against 140. That mat
 static encoder spends less time on learning a batch than the library takes to cut it into subwords.
 Only texts of ASCII, Chinese and common punctuation go this way, 99 % of English; the library does
 the others. Arrow's kernels release the interpreter's lock, so the step is not held up either.
+Ids that are kept beside the shards are made this way, too: the one pass over a dataset that is left
+takes a fourth of the library's time.
 """
 
 import re

