@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pairsmith.schemas import Dataset
+from pairsmith.schemas.store import RemoteDataset
 from pairsmith.training.config import TrainConfig
 from pairsmith.training.settings import flag
 
@@ -18,7 +19,7 @@ print(model.similarity(vectors, vectors))
 
 def model_card(
     config: TrainConfig,
-    datasets: Sequence[Dataset],
+    datasets: Sequence[Dataset | RemoteDataset],
     dimension: int,
     training: Mapping[str, Any],
     scores: Mapping[int, Mapping[str, float]],
@@ -52,7 +53,7 @@ def _scores(scores: Mapping[int, Mapping[str, float]]) -> str:
     return _table(("score", f"step {first}", f"step {last}"), rows)
 
 
-def _data(datasets: Sequence[Dataset]) -> str:
+def _data(datasets: Sequence[Dataset | RemoteDataset]) -> str:
     rows = [
         (
             str(dataset.manifest.recipe.get("name", "")),

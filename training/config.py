@@ -159,7 +159,7 @@ class TrainConfig:
     def as_data(self) -> dict[str, Any]:
         """Return all settings as JSON data, folders by their names only."""
         data = {setting.name: plain(setting.value) for setting in settings(self)}
-        data["data"] = [location.rstrip("/").rpartition("/")[2] for location in self.data]
+        data["data"] = [str(name).rstrip("/").rpartition("/")[2] for name in self.data]
         return data | {"model": self.encoder.model_name}
 
     def _precision(self) -> Precision:

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
 from pairsmith.schemas import Dataset, UserError
+from pairsmith.schemas.store import RemoteDataset
 from pairsmith.training.card import model_card
 from pairsmith.training.checkpoint import (
     Progress,
@@ -102,7 +103,7 @@ def publish(
     folder: Path,
     config: TrainConfig,
     encoder: Encoder,
-    datasets: Sequence[Dataset],
+    datasets: Sequence[Dataset | RemoteDataset],
     progress: Progress,
     weights_of: int,
 ) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -112,6 +113,32 @@ def in_micro_batches(
         parts.append(forward({k: v[chosen][:, keep] for k, v in features.items()}))
     places = torch.from_numpy(np.argsort(np.concatenate(plan))).to(mask.device)
     return torch.cat(parts)[places]
+
+
+def in_chunks(features: Features, texts: int, count: int) -> list[Features]:
+    """Return features of `texts` texts as `count` features of runs of texts, in their order.
+
+    Of padded texts or those of an embedding bag. A chunk without texts of its own is the first text
+    again, so that every chunk can be computed; its vectors come behind all others.
+    """
+    cuts = [texts * i // count for i in range(count + 1)]
+    spans = [(a, b) for a, b in pairwise(cuts) if a < b]
+    spans += [(0, 1)] * (count - len(spans))
+    mask = features.get("attention_mask")
+    if mask is not None:
+        left = bool((mask[:, 0] == 0).any())
+        parts = []
+        for a, b in spans:
+            longest = int(mask[a:b].sum(1).max())
+            keep = slice(mask.shape[1] - longest, None) if left else slice(longest)
+            parts.append({name: value[a:b, keep] for name, value in features.items()})
+        return parts
+    ids, offsets = features["input_ids"], features["offsets"]
+    ends = [*offsets.tolist(), len(ids)]
+    return [
+        {"input_ids": ids[ends[a] : ends[b]], "offsets": offsets[a:b] - offsets[a]}
+        for a, b in spans
+    ]
 
 
 def token_count(features: Features, call_tokens: float | None = None) -> TokenCount:

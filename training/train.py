@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -45,8 +44,8 @@ from pairsmith.training.folder import (
 from pairsmith.training.loader import Stream, stream
 from pairsmith.training.losses.cache import cached_step
 from pairsmith.training.losses.objective import Objective, Outcome
-from pairsmith.training.order import Order
 from pairsmith.training.optimizer import finish_gradients, make_optimizer
+from pairsmith.training.order import Order
 from pairsmith.training.packing import Features, in_chunks
 from pairsmith.training.precision import FIRST_SCALE, LossScale, computing, resolve
 from pairsmith.training.reports import Reports
@@ -124,7 +123,7 @@ def open_run(config: TrainConfig, world: World) -> Run:
         datasets = [open_data(name, checksums=config.stream.checksums) for name in config.data]
         order = open_order(datasets, config.stream, config.stream.batch_size, config.seed)
         if order.rows < 2:
-            names = ", ".join(config.data)
+            names = ", ".join(map(str, config.data))
             raise UserError(f"{names}: {order.rows} pairs are too few to train on; build more")
         from_data = config.encoder.trains_tokenizer
         opened = None if from_data else open_encoder(config.encoder, config.seed)

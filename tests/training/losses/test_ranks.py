@@ -17,8 +17,8 @@ from pairsmith.training.collate import Identities
 from pairsmith.training.losses.cache import cached_step
 from pairsmith.training.losses.config import LossConfig
 from pairsmith.training.losses.objective import Objective, Outcome
-from pairsmith.training.losses.verify import verify
 from pairsmith.training.losses.plain import Pairs
+from pairsmith.training.losses.verify import verify
 from tests.training.losses.batches import error, made, plainly, settings, slope, vectors
 
 EXACT = 1e-5
