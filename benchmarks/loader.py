@@ -3,11 +3,12 @@
     python benchmarks/loader.py [documents.parquet] [--runs 5] [--workers 0 1 2] [--mosaic PYTHON]
 
 All hand over batches of 1,024 rows as two lists of Python strings, anchors and positives, in the
-process that would train. pairsmith, Hugging Face datasets (streaming, its buffer of 10,000 rows) and
-litdata read the very shards of the build; Mosaic streaming reads them converted to its own, in an
-environment of its own, made with uv where none is named. pairsmith also looks ahead, so that no two
-rows of a document or text share a batch, which the others do not do. Each run is a process of its
-own; they take turns. Time counts from the opening of the loader, after all imports.
+process that would train. pairsmith and Hugging Face datasets (streaming, its buffer of 10,000 rows)
+read the very shards of the build; litdata reads their two columns as Parquet; Mosaic streaming
+reads them converted to its own, in an environment of its own, made with uv where none is named.
+pairsmith also looks ahead, so that no two rows of a document or text share a batch, which the
+others do not. Each run is a process of its own; they take turns. Time counts from the opening of
+the loader, after all imports.
 """
 
 import argparse
@@ -39,6 +40,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--workers", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--mosaic", type=Path, help="Python that has mosaicml-streaming")
+    parser.add_argument("--loaders", nargs="+", default=list(LOADERS), choices=list(LOADERS))
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
@@ -51,7 +53,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         build(options.documents, folder / "pairs")
-        pythons = peers(folder, options.mosaic)
+        wanted = ["pairsmith", *(name for name in options.loaders if name != "pairsmith")]
+        pythons = {loader: Path(sys.executable) for loader in wanted}
+        if "mosaic" in pythons:
+            pythons["mosaic"] = options.mosaic or mosaic_python(folder)
         print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
         for loader in list(pythons):
             if missing := convert(loader, folder, pythons[loader]):
@@ -70,16 +75,14 @@ def build(documents: Path, output: Path) -> None:
     subprocess.run([*command, "--shards", str(SHARDS)], check=True, stdout=subprocess.DEVNULL)
 
 
-def peers(folder: Path, mosaic: Path | None) -> dict[str, Path]:
-    """Return the interpreter of each loader; that of Mosaic is made where none is named."""
-    here = Path(sys.executable)
-    if mosaic is None:
-        mosaic = folder / "mosaic" / "bin" / "python"
-        uv = str(here.with_name("uv"))
-        subprocess.run([uv, "venv", "-q", "-p", sys.executable, str(folder / "mosaic")], check=True)
-        install = [uv, "pip", "install", "-q", "--python", str(mosaic)]
-        subprocess.run([*install, "mosaicml-streaming", "pyarrow"], stderr=subprocess.DEVNULL)
-    return {"pairsmith": here, "datasets": here, "litdata": here, "mosaic": mosaic}
+def mosaic_python(folder: Path) -> Path:
+    """Return the interpreter of a new environment for Mosaic, whose pins are not ours."""
+    uv = str(Path(sys.executable).with_name("uv"))
+    python = folder / "mosaic" / "bin" / "python"
+    subprocess.run([uv, "venv", "-q", "-p", sys.executable, str(folder / "mosaic")], check=True)
+    install = [uv, "pip", "install", "-q", "--python", str(python), "mosaicml-streaming", "pyarrow"]
+    subprocess.run(install, stderr=subprocess.DEVNULL)
+    return python
 
 
 def convert(loader: str, folder: Path, python: Path) -> str:

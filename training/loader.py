@@ -22,7 +22,7 @@ from pairsmith.training.row_groups import IDENTITY, TEXTS, RowGroup, read
 __all__ = ["Cursor", "Share", "Stream", "stream"]
 
 Item = TypeVar("Item")
-_BLOCK = 4096
+_BLOCK = 16384
 """Rows that are gathered at once where batches are smaller."""
 
 

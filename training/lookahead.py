@@ -62,10 +62,15 @@ def deal(
     rows = rows[_ranked(subkeys(group[rows] ^ subkeys(key, 1), 0))]
     batch[rows] = _turns(sizes, subkeys(key, 2))
     standing = conflicts(group, anchor, positive, batch)
+    # Rows of a group that has more rows than there are batches would find no better place.
+    ordered = group[rows]
+    ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)) + 1
+    sizes_of_groups = np.diff(ends, prepend=0)
+    free = np.empty(count, np.bool_)
+    free[rows] = np.repeat(sizes_of_groups <= batches, sizes_of_groups)
     before = count
     for number in range(ROUNDS if batches > 1 else 0):
-        wrong = np.flatnonzero(standing)
-        # Groups of more rows than there are batches cannot be parted: no use in going on.
+        wrong = np.flatnonzero(standing & free)
         if not len(wrong) or len(wrong) > 0.98 * before:
             break
         before = len(wrong)
