@@ -1,7 +1,8 @@
 """Folders of the sentence-transformers library: which modules one has, and how one is written.
 
 What is written names its modules `sentence_transformers.models.*`. Versions 3.4, 5.1 and 6.2 of
-that library open them, of every family, with equal vectors; its own `save` writes names only version 6 knows.
+that library open them, of every family, with equal vectors; its own `save` writes names that only
+version 6 knows.
 """
 
 import json
