@@ -1,7 +1,8 @@
 """Folders of the sentence-transformers library: which modules one has, and how one is written.
 
-What is written names its modules `sentence_transformers.models.*`. Versions 3.4, 4.1, 5.1 and 6.2
-of that library open them with equal vectors; its own `save` writes names only version 6 knows.
+What is written names its modules `sentence_transformers.models.*`. Versions 3.4, 5.1 and 6.2 of
+that library open them, of every family, with equal vectors; its own `save` writes names that only
+version 6 knows.
 """
 
 import json
@@ -200,6 +201,19 @@ def write_pooling(folder: Path, max_length: int, pooling: Pooling, width: int) -
     (folder / "1_Pooling").mkdir()
     modes = {key: mode == pooling for key, mode in _LEGACY.items()}
     _write(folder / "1_Pooling" / "config.json", {"word_embedding_dimension": width, **modes})
+
+
+def plain_tokenizer(folder: Path) -> None:
+    """Make the tokenizer in `folder` one that transformers 4 opens as 5 does.
+
+    Version 4 does not know the class TokenizersBackend, and makes token types, which T5 refuses and
+    GPT-2 takes for words. BERT has all of them 0 where there are none.
+    """
+    file = folder / "tokenizer_config.json"
+    config = json.loads(file.read_text("utf-8"))
+    if config.get("tokenizer_class") == "TokenizersBackend":
+        config["tokenizer_class"] = "PreTrainedTokenizerFast"
+    _write(file, {**config, "model_input_names": ["input_ids", "attention_mask"]})
 
 
 def _pooling(name: str, config: dict[str, Any]) -> Pooling:

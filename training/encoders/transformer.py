@@ -12,7 +12,11 @@ from pairsmith.training.collate import Features
 from pairsmith.training.encoders.config import Pooling
 from pairsmith.training.encoders.encoder import Encoder
 from pairsmith.training.encoders.pooling import pool, pool_packed
-from pairsmith.training.encoders.sentence_folder import write_modules, write_pooling
+from pairsmith.training.encoders.sentence_folder import (
+    plain_tokenizer,
+    write_modules,
+    write_pooling,
+)
 from pairsmith.training.encoders.subwords import Subwords
 from pairsmith.training.wordpiece import Ids
 
@@ -98,6 +102,7 @@ class TransformerEncoder(Encoder):
         model.save_pretrained(folder)
         (folder / "README.md").unlink(missing_ok=True)  # of peft's, and empty
         self.tokenizer.save_pretrained(folder)
+        plain_tokenizer(folder)
         write_pooling(folder, self.subwords.max_length, self.pooling, int(model.config.hidden_size))
         write_modules(folder, [("Transformer", ""), ("Pooling", "1_Pooling")], self)
 
