@@ -125,7 +125,8 @@ def open_run(config: TrainConfig, world: World) -> Run:
         if world.leads and config.output.exists():
             raise UserError(f"{config.output} exists; choose another --output or remove it")
         tasks.check()
-        datasets = [open_dataset(path, checksums=config.stream.checksums) for path in config.data]
+        checksums = config.stream.checksums and world.local == 0  # once on each machine
+        datasets = [open_dataset(path, checksums=checksums) for path in config.data]
         groups = row_groups(datasets)
         rows = sum(group.rows for group in groups)
         if rows < 2:
