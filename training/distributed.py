@@ -28,8 +28,9 @@ from pairsmith.training.encoders.encoder import Encoder
 from pairsmith.training.evaluation import Encode
 from pairsmith.training.packing import in_micro_batches
 
-TIMEOUT = timedelta(minutes=30)
-"""How long a process waits for another: longer than rank 0 takes to write what all wait for."""
+TIMEOUT = timedelta(hours=2)
+"""How long a process waits for another: longer than the slowest takes to check its data, or rank 0
+to write what all wait for. When a process dies, torchrun ends the others much sooner."""
 _GONE = re.compile(r"closed by peer|reset by peer|Broken pipe|NCCL|[Tt]imed out")
 
 
@@ -40,6 +41,8 @@ class World:
     rank: int = 0
     size: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    local: int = 0
+    """Its number among the processes of its machine."""
 
     @property
     def leads(self) -> bool:

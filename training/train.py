@@ -120,7 +120,8 @@ def open_run(config: TrainConfig, world: World) -> Run:
         if world.leads and config.output.exists():
             raise UserError(f"{config.output} exists; choose another --output or remove it")
         tasks.check()
-        datasets = [open_data(name, checksums=config.stream.checksums) for name in config.data]
+        checksums = config.stream.checksums and world.local == 0  # once on each machine
+        datasets = [open_data(name, checksums=checksums) for name in config.data]
         order = open_order(datasets, config.stream, config.stream.batch_size, config.seed)
         if order.rows < 2:
             names = ", ".join(map(str, config.data))
