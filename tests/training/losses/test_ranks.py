@@ -136,8 +136,8 @@ def check_all(rank: int, folder: str) -> None:
     for number, config in enumerate(settings()):
         wanted = plainly(config, pairs)
         for spread in spreads:
-            # Everything on the hardest, a third on each of the others.
-            if spread == [1, 0, 17, 3] or (number + spread[0]) % 3 == 0:
+            # Everything on the hardest, a sixth on each of the others.
+            if spread == [1, 0, 17, 3] or (number + spread[0]) % 6 == 0:
                 one_spread(config, pairs, wanted, spread, groups[len(spread)])
     for spread in spreads:
         through_ddp(pairs, spread, groups[len(spread)])
