@@ -102,7 +102,8 @@ class LossConfig:
 
         Raises UserError when one is above `dimension`, which is always trained.
         """
-        weights = dict(zip(self.matryoshka, self.matryoshka_weights or (1.0,) * 99, strict=False))
+        weights = dict.fromkeys(self.matryoshka, 1.0)
+        weights.update(zip(self.matryoshka, self.matryoshka_weights, strict=False))
         if self.matryoshka and max(self.matryoshka) > dimension:
             raise UserError(
                 f"--matryoshka {max(self.matryoshka)} is above the {dimension} dimensions that the "

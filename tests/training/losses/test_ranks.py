@@ -129,7 +129,7 @@ def through_ddp(pairs: Pairs, spread: list[int], group: ProcessGroup) -> None:
 
 def check_all(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
-    limit = datetime.timedelta(seconds=50)
+    limit = datetime.timedelta(seconds=120)
     dist.init_process_group(
         "gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=4, timeout=limit
     )
@@ -139,8 +139,8 @@ def check_all(rank: int, folder: str) -> None:
     for number, config in enumerate(settings()):
         wanted = plainly(config, pairs)
         for spread in spreads:
-            # Everything on the two hardest, a third on each of the others.
-            if spread in ([11, 10], [1, 0, 17, 3]) or (number + spread[0]) % 3 == 0:
+            # Everything on the hardest, a sixth on each of the others.
+            if spread == [1, 0, 17, 3] or (number + spread[0]) % 6 == 0:
                 one_spread(config, pairs, wanted, spread, groups[len(spread)])
     for spread in spreads:
         through_ddp(pairs, spread, groups[len(spread)])
@@ -156,7 +156,7 @@ def check_all(rank: int, folder: str) -> None:
 @pytest.mark.skipif(not dist.is_gloo_available(), reason="needs gloo to talk between processes")
 def test_ranks_together_have_the_gradients_of_the_whole_batch(tmp_path: Path) -> None:
     context = mp.spawn(check_all, (str(tmp_path),), nprocs=4, join=False)
-    deadline = datetime.datetime.now() + datetime.timedelta(seconds=150)
+    deadline = datetime.datetime.now() + datetime.timedelta(seconds=400)
     while not context.join(timeout=5):
         if datetime.datetime.now() > deadline:
             for process in context.processes:
