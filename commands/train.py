@@ -37,8 +37,10 @@ def main(argv: Sequence[str]) -> int:
     )
     for module in ("torch", "transformers", "tokenizers", "safetensors"):
         require(module, "train")
-    if config.tensorboard:
+    if config.telemetry.tensorboard:
         require("tensorboard", "train")
+    if config.telemetry.wandb:
+        require("wandb", "wandb")
     from transformers.utils.logging import disable_progress_bar
 
     from pairsmith.training.telemetry import print_scores
@@ -47,6 +49,6 @@ def main(argv: Sequence[str]) -> int:
     disable_progress_bar()  # type: ignore[no-untyped-call]
     scores = train(config)
     if scores:
-        print_scores(scores)
+        print_scores({f"step {step}": values for step, values in scores.items()})
     print(f"wrote {config.output}")
     return 0

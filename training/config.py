@@ -1,18 +1,20 @@
 """Every setting of a training run, with its meaning; the command line is made from this class."""
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
 from pairsmith.schemas import UserError
+from pairsmith.training.evaluation import EvaluationConfig
+from pairsmith.training.telemetry import TelemetryConfig
 
 STATIC = "static:"
-_PLACES = ("data", "output", "device", "threads", "sts", "split", "intent", "retrieval")
-_HABITS = ("checksums", "tensorboard", "evaluate_every", "checkpoint_every")
-_COUNTS = ("steps", "negatives", "seed", "max_length", "evaluate_every", "threads")
+_PLACES = ("data", "output", "device", "threads", "evaluation", "telemetry")
+_HABITS = ("checksums", "checkpoint_every")
+_COUNTS = ("steps", "negatives", "seed", "max_length", "threads")
 _SIZES = ("clip", "weight_decay", "warmup")
 
 
@@ -54,16 +56,14 @@ class TrainConfig:
     """Decides the initial weights, the order of the pairs, and dropout."""
     window: int = 16
     """Row groups of 8,192 pairs that are shuffled together, and held in memory."""
-    sts: tuple[Path, ...] = ()
-    """Similarity files to evaluate on: columns sentence1, sentence2, score."""
-    split: str = "dev"
-    """In similarity files with a column `split`, evaluate on these rows."""
-    intent: tuple[Path, ...] = ()
-    """Classification files to evaluate on: columns text, label."""
-    retrieval: tuple[Path, ...] = ()
-    """Retrieval folders to evaluate on: *docs*, *queries*, *qrels* Parquet files."""
-    evaluate_every: int = 0
-    """Steps between evaluations; 0: a fifth of the run."""
+    evaluation: Annotated[EvaluationConfig, tyro.conf.OmitArgPrefixes] = field(
+        default_factory=EvaluationConfig
+    )
+    """What to evaluate on, and when."""
+    telemetry: Annotated[TelemetryConfig, tyro.conf.OmitArgPrefixes] = field(
+        default_factory=TelemetryConfig
+    )
+    """What to tell, and where."""
     checkpoint_every: int = 500
     """Steps between checkpoints."""
     device: str = "auto"
@@ -72,8 +72,6 @@ class TrainConfig:
     """Threads that compute on a CPU; 0: all cores but one, left to reading and tokenising."""
     bf16: bool | None = None
     """Compute in bfloat16 where that is safe; None: on a GPU."""
-    tensorboard: bool = True
-    """Write curves for TensorBoard to the folder `logs` of the model."""
     checksums: bool = True
     """Check every shard against its sha256 before the first step."""
 
@@ -107,7 +105,10 @@ class TrainConfig:
 
     def as_data(self) -> dict[str, Any]:
         """Return all settings as JSON data, folders by their names only."""
-        data = {key: _plain(value) for key, value in dataclasses.asdict(self).items()}
+        data: dict[str, Any] = {}
+        for key, value in dataclasses.asdict(self).items():
+            nested = value if isinstance(value, dict) else {key: value}
+            data |= {name: _plain(part) for name, part in nested.items()}
         name = self.model.removeprefix(STATIC).rpartition(":")[0] if self.is_static else self.model
         if name and Path(name).exists():
             data["model"] = self.model.replace(name, Path(name).resolve().name, 1)
@@ -126,6 +127,8 @@ class TrainConfig:
                 raise UserError(f"{flag(name)} {getattr(self, name)} must be above 0")
         if self.warmup > 1:
             raise UserError(f"--warmup {self.warmup} is a share of the steps; give 0 to 1")
+        self.evaluation.check_settings()
+        self.telemetry.check_settings()
         if not self.data:
             raise UserError("no dataset given; name at least one folder made by `pairsmith build`")
 

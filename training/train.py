@@ -14,6 +14,7 @@ from torch import nn
 from torch.optim import AdamW, Optimizer
 
 from pairsmith.schemas import UserError, open_dataset
+from pairsmith.training.boards import open_boards
 from pairsmith.training.checkpoint import (
     Progress,
     last_checkpoint,
@@ -24,6 +25,7 @@ from pairsmith.training.collate import Batch, collate
 from pairsmith.training.config import TrainConfig
 from pairsmith.training.encoder import Encoder, open_encoder, static_parts
 from pairsmith.training.evaluation import Tasks, evaluate
+from pairsmith.training.flops import peak_flops, step_flops, token_counts, utilisation
 from pairsmith.training.folder import CHECKPOINTS, data_tokenizer, open_folder, publish
 from pairsmith.training.loader import (
     IDENTITY,
@@ -68,7 +70,7 @@ def train(config: TrainConfig) -> dict[int, dict[str, float]]:
     if config.output.exists():
         raise UserError(f"{config.output} exists; choose another --output or remove it")
     device = open_device(config)
-    tasks = Tasks(config.sts, config.intent, config.retrieval, config.split)
+    tasks = config.evaluation
     tasks.check()
     datasets = [open_dataset(path, checksums=config.checksums) for path in config.data]
     groups = row_groups(datasets)
@@ -91,7 +93,8 @@ def train(config: TrainConfig) -> dict[int, dict[str, float]]:
         say(f"going on after step {progress.step} of {steps}")
     run = Run(config, steps, identity, tasks, encoder, optimizer, progress, folder)
     batches = prefetch(make_batches(groups, progress.cursor, config, encoder))
-    journal = Journal(folder, progress.step, tensorboard=config.tensorboard)
+    boards = open_boards(config.telemetry, folder, progress.step, config.as_data())
+    journal = Journal(folder, progress.step, boards)
     with closing(batches), closing(journal), Meter(steps, progress.step) as meter:
         loop(run, batches, journal, meter)
     publish(folder, config, encoder, datasets, progress)
@@ -107,13 +110,17 @@ def loop(run: Run, batches: Iterator[Batch], journal: Journal, meter: Meter) -> 
     config, encoder, progress = run.config, run.encoder, run.progress
     device = next(encoder.parameters()).device
     bf16 = device.type == "cuda" if config.bf16 is None else config.bf16
-    evaluate_every = config.evaluate_every or math.ceil(run.steps / 5)
+    peak = peak_flops(device, config.telemetry.peak_tflops)
+    evaluate_every = config.evaluation.evaluate_every or math.ceil(run.steps / 5)
     if progress.step == 0:
         score(run, journal, meter)
     encoder.train()
     while progress.step < run.steps:
         started = time.monotonic()
-        batch = next(batches).to(device)
+        batch = next(batches)
+        waited = time.monotonic() - started
+        lengths = token_counts(batch.features)
+        batch = batch.to(device)
         rate = learning_rate(progress.step, run.steps, config.learning_rate, config.warmup)
         for group in run.optimizer.param_groups:
             group["lr"] = rate
@@ -147,6 +154,9 @@ def loop(run: Run, batches: Iterator[Batch], journal: Journal, meter: Meter) -> 
             gradient_norm=norm,
             learning_rate=rate,
             seconds=seconds,
+            wait=waited,
+            tokens=int(lengths.sum()),
+            mfu=utilisation(step_flops(encoder, lengths), seconds, peak) if peak else None,
         )
         journal.step(line)
         meter.step(line)

@@ -10,7 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pairsmith.schemas import UserError
-from pairsmith.training.evaluation import Tasks, Vectors, evaluate, intent, retrieval, sts
+from pairsmith.training.evaluation import Tasks, evaluate, intent, sts
+from pairsmith.training.retrieval import retrieval
+from pairsmith.training.vectors import Vectors
 
 
 def angles(texts: list[str]) -> Vectors:

@@ -1,0 +1,174 @@
+"""How the rows of each kind, view, language, dataset and length fare: sums that cost little a step.
+
+Measured on 1,024 rows of 4 kinds and 6 views: see `benchmarks/telemetry.py`. Uniformity, which
+compares vectors with each other, is worked out only when a line of groups is written.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Values = Mapping[str, npt.NDArray[Any]]
+Groups = dict[str, dict[str, dict[str, float]]]
+Sums = dict[str, dict[str, npt.NDArray[np.float64]]]
+
+COLUMNS = ("kind", "anchor_view", "positive_view", "lang", "dataset")
+MEASURES = ("loss", "accuracy", "positive", "hardest", "masked")
+"""Of each row: its loss; whether its positive came first; the cosine of its positive and that of
+its hardest negative; the share of its candidates that are masked as false negatives."""
+LONGEST_BUCKET = 512
+VECTORS = 512
+
+
+class Breakdown:
+    """Sums over the rows of steps, by group; `take` returns their means and starts afresh."""
+
+    def __init__(self, datasets: Sequence[str]):
+        self._datasets = datasets
+        self.sums: Sums = {}
+
+    def add(self, about: pa.RecordBatch, lengths: npt.NDArray[np.int64], values: Values) -> None:
+        """Add the b rows of a step.
+
+        about: b rows, any of the columns `kind`, `anchor_view`, `positive_view`, `lang` (strings,
+        dictionary-encoded or not) and `dataset` (number). lengths: (b,), tokens of anchor and
+        positive. values: by names of `MEASURES`, shape (b,) each; what is missing is not told.
+        """
+        merge(self.sums, group_sums(group_codes(about, lengths, self._datasets), values))
+
+    def take(
+        self,
+        about: pa.RecordBatch | None = None,
+        lengths: npt.NDArray[np.int64] | None = None,
+        vectors: npt.NDArray[np.float32] | None = None,
+    ) -> Groups:
+        """Return the means since the last call; with the last step's anchors also uniformity.
+
+        vectors: (b, D), unit vectors of the anchors of `about`.
+        """
+        groups = means(self.sums)
+        self.sums = {}
+        if about is not None and lengths is not None and vectors is not None:
+            codes = group_codes(about, lengths, self._datasets)
+            for column, found in uniformities(vectors, codes).items():
+                for name, value in found.items():
+                    groups.setdefault(column, {}).setdefault(name, {})["uniformity"] = value
+        return groups
+
+
+Codes = dict[str, tuple[list[str], npt.NDArray[np.int64]]]
+
+
+def group_codes(
+    about: pa.RecordBatch, lengths: npt.NDArray[np.int64], datasets: Sequence[str]
+) -> Codes:
+    """Return for each way to group rows the names of its groups, and each row's place in them."""
+    codes: Codes = {"all": (["all"], np.zeros(about.num_rows, np.int64))}
+    for column in COLUMNS:
+        if column not in about.schema.names:
+            continue
+        array = about[column]
+        if column == "dataset":
+            numbers, places = np.unique(array.to_numpy(), return_inverse=True)
+            codes["source"] = [datasets[i] for i in numbers], places
+            continue
+        if array.null_count == len(array):
+            continue
+        if not pa.types.is_dictionary(array.type):
+            array = pc.dictionary_encode(array)
+        names = [str(name) for name in array.dictionary.to_pylist()]
+        places = array.indices
+        if array.null_count:
+            names, places = [*names, "none"], places.fill_null(len(names))
+        codes[column] = names, places.to_numpy().astype(np.int64)
+    codes["tokens"] = length_buckets(lengths)
+    return codes
+
+
+def length_buckets(
+    lengths: npt.NDArray[np.int64],
+) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """Return buckets that double, 1-8 to over 512 tokens, and each row's."""
+    edges = [8]
+    while edges[-1] < LONGEST_BUCKET:
+        edges.append(2 * edges[-1])
+    names = [f"{low + 1}-{high}" for low, high in zip([0, *edges], edges, strict=False)]
+    return [*names, f"over {edges[-1]}"], np.searchsorted(edges, lengths)
+
+
+def group_sums(codes: Codes, values: Values) -> Sums:
+    """Return, by grouping and group, the number of rows and the sum of each of `MEASURES`."""
+    starts = np.cumsum([0, *(len(names) for names, _ in codes.values())])
+    pairs = zip(starts[:-1], codes.values(), strict=True)
+    where = np.concatenate([start + places for start, (_, places) in pairs])
+    total = int(starts[-1])
+    columns: list[npt.NDArray[Any]] = [np.bincount(where, minlength=total)]
+    for name in MEASURES:
+        if (found := values.get(name)) is None:
+            columns.append(np.full(total, np.nan))
+        else:
+            weights = np.tile(np.asarray(found, np.float64), len(codes))
+            columns.append(np.bincount(where, weights, total))
+    rows = np.stack(columns, axis=1).astype(np.float64)
+    return {
+        column: {name: rows[start + i] for i, name in enumerate(names) if rows[start + i, 0]}
+        for start, (column, (names, _)) in zip(starts[:-1], codes.items(), strict=True)
+    }
+
+
+def merge(sums: Sums, more: Sums) -> None:
+    """Add `more` to `sums`: of another step, or of another rank."""
+    for column, groups in more.items():
+        mine = sums.setdefault(column, {})
+        for name, row in groups.items():
+            mine[name] = mine[name] + row if name in mine else row
+
+
+def means(sums: Sums) -> Groups:
+    """Return the mean of each measure by group, the gap, and alignment.
+
+    gap: cosine of the positive less that of the hardest negative. alignment: mean squared distance
+    of anchor and positive (Wang and Isola, arXiv 2005.10242), for unit vectors 2 - 2 cosine.
+    """
+    return {
+        column: {name: _row(row) for name, row in sorted(groups.items())}
+        for column, groups in sums.items()
+    }
+
+
+def _row(row: npt.NDArray[np.float64]) -> dict[str, float]:
+    found = {
+        name: float(value) / float(row[0])
+        for name, value in zip(MEASURES, row[1:], strict=True)
+        if not np.isnan(value) or name == "loss"
+    }
+    if "positive" in found:
+        found["alignment"] = 2 - 2 * found["positive"]
+        if "hardest" in found:
+            found["gap"] = found["positive"] - found["hardest"]
+    return {"rows": int(row[0]), **found}
+
+
+def uniformities(vectors: npt.NDArray[np.float32], codes: Codes) -> dict[str, dict[str, float]]:
+    """Return the uniformity of each group of at least 2 of the first 512 vectors.
+
+    log mean exp(-2 |x - y|^2) over pairs (Wang and Isola, arXiv 2005.10242); lower is more even.
+    """
+    vectors = vectors[:VECTORS]
+    kernel = np.exp(4 * (vectors @ vectors.T) - 4)  # |x - y|^2 = 2 - 2 x.y
+    np.fill_diagonal(kernel, 0)
+    found: dict[str, dict[str, float]] = {}
+    for column, (names, places) in codes.items():
+        member = (places[: len(vectors)] == np.arange(len(names))[:, None]).astype(np.float32)
+        totals = ((member @ kernel) * member).sum(1)
+        counts = member.sum(1)
+        found[column] = {
+            name: float(np.log(total / (count * (count - 1))))
+            for name, total, count in zip(names, totals, counts, strict=True)
+            if count > 1
+        }
+    return found
