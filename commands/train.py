@@ -1,10 +1,12 @@
 """`pairsmith train`: datasets in, a sentence-transformers folder out."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
 
 import tyro
 
-from pairsmith.schemas import require
+from pairsmith.schemas import UserError, require
 from pairsmith.training.config import TrainConfig
 
 _DESCRIPTION = """Train a text encoder on pairs.
@@ -25,20 +27,38 @@ examples:
       a static embedding: minutes on a laptop, its tokenizer learned from the pairs
   pairsmith train pairs more-pairs --output model --model bert-base-uncased --epochs 2
       a BERT-type model from a hub or a folder; wants a GPU
+  pairsmith train pairs --output model --plan --measure 20
+      what that will take: steps, memory, time
   tensorboard --logdir model/logs
       the curves; while training, they are in model.unfinished/logs
 """
 
 
+@dataclass(frozen=True)
+class Options:
+    """What the command line says."""
+
+    config: Annotated[TrainConfig, tyro.conf.OmitArgPrefixes]
+    plan: bool = False
+    """Tell what the run will take, and stop: nothing is trained and nothing is written."""
+    ranks: int = 1
+    """With --plan: the number of processes to plan for."""
+    measure: int = 0
+    """With --plan: take this many steps in a folder that is then removed, to tell the time."""
+
+
 def main(argv: Sequence[str]) -> int:
     """Run the command and return its exit code."""
-    config = tyro.cli(
-        TrainConfig, prog="pairsmith train", description=_DESCRIPTION, args=list(argv)
-    )
+    options = tyro.cli(Options, prog="pairsmith train", description=_DESCRIPTION, args=list(argv))
+    config = options.config
+    if not options.plan and (options.measure or options.ranks != 1):
+        raise UserError("--measure and --ranks belong to --plan; give it too, or leave them out")
     for module in ("torch", "transformers", "tokenizers", "safetensors"):
         require(module, "train")
     if config.telemetry.tensorboard:
         require("tensorboard", "train")
+    if config.telemetry.curves:
+        require("matplotlib", "train")
     if config.telemetry.wandb:
         require("wandb", "wandb")
     from transformers.utils.logging import disable_progress_bar
@@ -47,6 +67,13 @@ def main(argv: Sequence[str]) -> int:
     from pairsmith.training.train import train
 
     disable_progress_bar()  # type: ignore[no-untyped-call]
+    if options.plan:
+        from pairsmith.training.plan import plan
+
+        rows = plan(config, options.ranks, options.measure).table()
+        width = max(len(name) for name, _ in rows)
+        print("\n".join(f"{name:<{width}}  {value}" for name, value in rows))
+        return 0
     scores = train(config)
     if scores:
         print_scores({f"step {step}": values for step, values in scores.items()})

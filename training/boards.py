@@ -8,6 +8,9 @@ from typing import Any
 from pairsmith.schemas import UserError, require
 from pairsmith.training.telemetry import Board, TelemetryConfig
 
+BOARDS = ("logs", "wandb")
+"""Folders that boards write, in the folder of the run."""
+
 
 class TensorBoard:
     """Event files in `folder/logs`; points after `step` that an earlier process made are purged."""

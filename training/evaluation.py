@@ -71,7 +71,7 @@ class EvaluationConfig(Tasks):
     """Steps between evaluations; 0: a fifth of the run."""
     leak_check: bool = True
     """Look for the evaluation files' texts among the pairs before the first step."""
-    allow_leaks: float = 0.0
+    allow_leaks: float = 0.001
     """Highest share of a file's texts that may be among the pairs; above it, nothing is trained."""
 
     def check_settings(self) -> None:

@@ -10,6 +10,7 @@ import torch
 from tokenizers import Tokenizer
 
 from pairsmith.schemas import Dataset, UserError
+from pairsmith.training.boards import BOARDS
 from pairsmith.training.card import model_card
 from pairsmith.training.checkpoint import (
     Progress,
@@ -18,9 +19,10 @@ from pairsmith.training.checkpoint import (
     native_errors,
 )
 from pairsmith.training.config import TrainConfig
+from pairsmith.training.curves import CURVES, draw_curves
 from pairsmith.training.encoder import Encoder
 from pairsmith.training.loader import RowGroup
-from pairsmith.training.telemetry import LOG, say
+from pairsmith.training.telemetry import LOG, last_groups, say
 from pairsmith.training.tokenizer import train_tokenizer
 
 RUN, TOKENIZER, CHECKPOINTS = "run.json", "tokenizer.json", "checkpoints"
@@ -96,10 +98,15 @@ def publish(
         "scores": scores,
     }
     (model / "training.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
-    card = model_card(config, datasets, encoder.dimension, training, scores)
-    (model / "README.md").write_text(card, "utf-8")
     shutil.copy(folder / LOG, model / LOG)
-    if (folder / "logs").is_dir():
-        shutil.copytree(folder / "logs", model / "logs")
+    curves = config.telemetry.curves
+    if curves:
+        draw_curves(folder / LOG, scores, model / CURVES)
+    groups = last_groups(folder / LOG)
+    card = model_card(config, datasets, encoder.dimension, training, scores, groups, curves)
+    (model / "README.md").write_text(card, "utf-8")
+    for board in BOARDS:
+        if (folder / board).is_dir():
+            shutil.copytree(folder / board, model / board, symlinks=True)
     model.rename(config.output)
     shutil.rmtree(folder)

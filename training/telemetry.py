@@ -211,6 +211,12 @@ class Meter:
         say(text, self._console)
 
 
+def last_groups(log: Path) -> Groups | None:
+    """Return the last means by group that a log has, if any."""
+    lines = (json.loads(line) for line in reversed(log.read_text("utf-8").splitlines()))
+    return next((line["groups"] for line in lines if "groups" in line), None)
+
+
 def duration(seconds: float) -> str:
     """Return seconds as people say them: 40 s, 12 min, 3.5 h."""
     if seconds < 100:

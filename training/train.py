@@ -27,6 +27,7 @@ from pairsmith.training.encoder import Encoder, open_encoder, static_parts
 from pairsmith.training.evaluation import Tasks, evaluate
 from pairsmith.training.flops import peak_flops, step_flops, token_counts, utilisation
 from pairsmith.training.folder import CHECKPOINTS, data_tokenizer, open_folder, publish
+from pairsmith.training.leaks import check_leaks
 from pairsmith.training.loader import (
     IDENTITY,
     NEGATIVES,
@@ -78,6 +79,7 @@ def train(config: TrainConfig) -> dict[int, dict[str, float]]:
     if rows < 2:
         names = ", ".join(map(str, config.data))
         raise UserError(f"{names}: {rows} pairs are too few to train on; build more")
+    check_leaks(datasets, config.evaluation)
     steps = config.steps or config.epochs * batches_per_epoch(rows, config.batch_size)
     identity = {**config.fingerprint(), "data": [d.manifest.digest for d in datasets]}
 
