@@ -75,15 +75,16 @@ def translations(
 ) -> tuple[tuple[str, str], list[str], list[str]]:
     """Return the names of the two languages, and as many different texts of each, row for row.
 
-    The columns are the two that are named as languages are (en, zh, pt-BR), else the only two.
+    The columns are the two of texts named as languages are (en, zh, pt-BR), else the only two.
     Texts that occur again, in whatever row, are left out, so that every text has one right match.
     most: rows drawn by `seed` where there are more; 0: all.
     Raises UserError unless there are two such columns and two such rows.
     """
     table = read_table(path, ())
-    names = [name for name in table.column_names if _LANGUAGE.fullmatch(name)]
+    texts = [f.name for f in table.schema if _is_text(f.type)]
+    names = [name for name in texts if _LANGUAGE.fullmatch(name)]
     if len(names) != 2:
-        names = table.column_names
+        names = texts
     if len(names) != 2:
         have = ", ".join(table.column_names)
         raise UserError(f"{path} needs two columns named by languages, as en, zh; it has: {have}")
@@ -194,6 +195,10 @@ def _demand(path: Path, columns: Sequence[str], there: Sequence[str]) -> None:
     missing = [name for name in columns if name not in there]
     if missing:
         raise UserError(f"{path} has no column {missing[0]!r}; its columns are: {', '.join(there)}")
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _only_once(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:

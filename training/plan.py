@@ -175,13 +175,15 @@ def memory(encoder: Encoder, config: TrainConfig, sample: Sample, rows: int) -> 
 def _sample(groups: Sequence[RowGroup], config: TrainConfig, encoder: Encoder) -> Sample:
     rows = met = texts = tokens = computed = 0
     for batch in make_batches(groups, Cursor(), config, encoder):
+        if batch.cursor.epoch:
+            break
         counts = token_counts(batch.features)
         rows += batch.rows
         met += int(meeting(batch.identities).sum())
         texts += len(counts)
         tokens += int(counts.sum())
         computed += batch.features["input_ids"].numel()
-        if rows >= SAMPLE_ROWS or batch.cursor.epoch:
+        if rows >= SAMPLE_ROWS:
             break
     tokens = max(tokens, 1)
     return Sample(rows, met / rows, texts / rows, tokens / texts, computed / tokens)

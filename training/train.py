@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +42,8 @@ from pairsmith.training.loader import (
 from pairsmith.training.loss import false_negatives, info_nce
 from pairsmith.training.telemetry import Journal, Meter, Step, say, scores_line
 
+Watch = Callable[[int, Mapping[str, float]], None]
+
 
 @dataclass
 class Run:
@@ -57,13 +59,15 @@ class Run:
     progress: Progress
     folder: Path
     """Of the unfinished run."""
+    watch: Watch | None = None
 
 
-def train(config: TrainConfig) -> dict[int, dict[str, float]]:
+def train(config: TrainConfig, watch: Watch | None = None) -> dict[int, dict[str, float]]:
     """Train, save a sentence-transformers folder at `config.output`, return scores by step.
 
     Goes on with an unfinished run of the same settings and data. On a CPU, and with the same
     number of threads, the losses are those of an undisturbed run.
+    watch: called with the step and the scores of every evaluation; what it raises ends the run.
     Raises UserError for everything the user can put right; OSError when the disk is full. Whatever
     is raised, `config.output` is either absent or whole.
     """
@@ -93,7 +97,7 @@ def train(config: TrainConfig) -> dict[int, dict[str, float]]:
     if checkpoint := last_checkpoint(folder / CHECKPOINTS):
         progress = load_checkpoint(checkpoint, encoder, optimizer, identity)
         say(f"going on after step {progress.step} of {steps}")
-    run = Run(config, steps, identity, tasks, encoder, optimizer, progress, folder)
+    run = Run(config, steps, identity, tasks, encoder, optimizer, progress, folder, watch)
     batches = prefetch(make_batches(groups, progress.cursor, config, encoder))
     boards = open_boards(config.telemetry, folder, progress.step, config.as_data())
     journal = Journal(folder, progress.step, boards)
@@ -177,6 +181,8 @@ def score(run: Run, journal: Journal, meter: Meter) -> None:
         run.progress.scores[run.progress.step] = scores
         journal.scores(run.progress.step, scores)
         meter.say(scores_line(run.progress.step, scores))
+        if run.watch:
+            run.watch(run.progress.step, scores)
 
 
 def learning_rate(step: int, steps: int, highest: float, warmup: float) -> float:

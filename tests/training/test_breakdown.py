@@ -1,0 +1,133 @@
+"""Means by group against pandas and the papers' formulas."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from pairsmith.training.breakdown import Breakdown, length_buckets, means, merge
+
+NAMES = ("novels", "talks")
+Rows = tuple[pa.RecordBatch, np.ndarray[Any, Any], dict[str, np.ndarray[Any, Any]]]
+
+
+def made_rows(count: int, seed: int, *, dictionaries: bool = True) -> Rows:
+    rng = np.random.default_rng(seed)
+    kinds = pa.array(rng.choice(["context", "crop", "dropout"], count))
+    views = pa.array(rng.choice(["view", "noisy"], count))
+    langs = pa.array([None if x < 0.2 else "en" for x in rng.random(count)], pa.string())
+    columns = {
+        "pair_id": pa.array([f"{i:032x}" for i in range(count)]),
+        "kind": kinds.dictionary_encode() if dictionaries else kinds,
+        "anchor_view": views.dictionary_encode() if dictionaries else views,
+        "positive_view": views,
+        "lang": langs.dictionary_encode() if dictionaries else langs,
+        "dataset": pa.array(rng.integers(0, 2, count), pa.int32()),
+    }
+    values = {name: rng.random(count).astype(np.float32) for name in ("loss", "masked")}
+    values |= {name: rng.uniform(-1, 1, count) for name in ("positive", "hardest")}
+    values["accuracy"] = rng.random(count) < 0.5
+    return pa.RecordBatch.from_pydict(columns), rng.integers(1, 900, count), values
+
+
+def frame(rows: Rows) -> pd.DataFrame:
+    about, lengths, values = rows
+    table = pd.DataFrame({name: about[name].to_pylist() for name in about.schema.names} | values)
+    table["lang"] = table["lang"].fillna("none")
+    table["source"] = [NAMES[i] for i in table["dataset"]]
+    table["all"] = "all"
+    edges = [0, 8, 16, 32, 64, 128, 256, 512, 10**9]
+    names = ["1-8", "9-16", "17-32", "33-64", "65-128", "129-256", "257-512", "over 512"]
+    table["tokens"] = pd.cut(lengths, edges, labels=names).astype(str)
+    table["gap"] = table["positive"] - table["hardest"]
+    table["alignment"] = 2 - 2 * table["positive"]
+    return table
+
+
+@pytest.mark.parametrize("dictionaries", [True, False])
+def test_the_means_of_three_steps_are_those_of_all_their_rows(dictionaries: bool) -> None:
+    steps = [made_rows(300 + i, i, dictionaries=dictionaries) for i in range(3)]
+    running = Breakdown(NAMES)
+    for step in steps:
+        running.add(*step)
+    found = running.take()
+    table = pd.concat([frame(step) for step in steps])
+    columns = ("all", "kind", "anchor_view", "positive_view", "lang", "source", "tokens")
+    assert set(found) == set(columns)
+    for column in columns:
+        groups = table.groupby(column)
+        assert set(found[column]) == set(groups.groups)
+        for name, rows in groups:
+            told = found[column][str(name)]
+            assert told.pop("rows") == len(rows)
+            wanted = {measure: rows[measure].mean() for measure in told}
+            assert told == pytest.approx(wanted, abs=1e-6)
+            assert {"loss", "accuracy", "gap", "masked", "alignment"} <= set(told)
+    assert running.take() == {}
+
+
+def test_ranks_add_up_to_the_whole_batch() -> None:
+    about, lengths, values = made_rows(101, 4)
+    whole = Breakdown(NAMES)
+    whole.add(about, lengths, values)
+    ranks = []
+    for rows in np.array_split(np.arange(101), 3):
+        rank = Breakdown(NAMES)
+        part = {name: column[rows] for name, column in values.items()}
+        rank.add(about.slice(rows[0], len(rows)), lengths[rows], part)
+        ranks.append(rank.sums)
+    merge(ranks[0], ranks[1])
+    merge(ranks[0], ranks[2])
+    assert _flat(means(ranks[0])) == pytest.approx(_flat(means(whole.sums)))
+
+
+def _flat(groups: Any) -> dict[str, float]:
+    return {
+        f"{column}/{name}/{measure}": value
+        for column, rows in groups.items()
+        for name, row in rows.items()
+        for measure, value in row.items()
+    }
+
+
+def test_uniformity_is_that_of_wang_and_isola() -> None:
+    import torch
+
+    about, lengths, values = made_rows(400, 6)
+    vectors = torch.nn.functional.normalize(
+        torch.randn(400, 16, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    )
+    running = Breakdown(NAMES)
+    running.add(about, lengths, values)
+    found = running.take(about, lengths, vectors.float().numpy())
+    kinds = np.array(about["kind"].to_pylist())
+    for name in ("context", "crop", "dropout"):
+        mine = vectors[torch.from_numpy(kinds == name)]
+        wanted = torch.pdist(mine).pow(2).mul(-2).exp().mean().log().item()
+        assert found["kind"][name]["uniformity"] == pytest.approx(wanted, abs=1e-5)
+    wanted = torch.pdist(vectors).pow(2).mul(-2).exp().mean().log().item()
+    assert found["all"]["all"]["uniformity"] == pytest.approx(wanted, abs=1e-5)
+
+
+def test_what_a_loss_does_not_tell_is_left_out() -> None:
+    about, lengths, values = made_rows(10, 7)
+    running = Breakdown(NAMES)
+    running.add(about.select(["kind"]), lengths, {"loss": values["loss"]})
+    found = running.take()
+    assert set(found) == {"all", "kind", "tokens"}
+    assert set(found["all"]["all"]) == {"rows", "loss"}
+
+
+def test_no_rows_are_no_groups() -> None:
+    about, lengths, values = made_rows(4, 8)
+    running = Breakdown(NAMES)
+    running.add(about.slice(0, 0), lengths[:0], {k: v[:0] for k, v in values.items()})
+    assert all(not groups for groups in running.take().values())
+
+
+def test_buckets_double() -> None:
+    names, places = length_buckets(np.array([0, 1, 8, 9, 16, 17, 512, 513]))
+    told = ["1-8", "1-8", "1-8", "9-16", "9-16", "17-32", "257-512", "over 512"]
+    assert [names[i] for i in places] == told
