@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pairsmith.schemas import Dataset
-from pairsmith.training.breakdown import Groups
 from pairsmith.training.config import TrainConfig, flag
 from pairsmith.training.curves import CURVES
+from pairsmith.training.telemetry import Groups
 
 _NAMES = {
     "anchor_view": "the anchor's view",

@@ -20,7 +20,9 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from pairsmith.schemas import UserError
-from pairsmith.training.breakdown import Groups
+
+Groups = dict[str, dict[str, dict[str, float]]]
+"""Means by grouping, group and measure: see `breakdown.Breakdown`."""
 
 LOG = "log.jsonl"
 SECONDS_PER_LINE = 10.0

@@ -141,7 +141,7 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(
     assert output.is_dir()
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate"])
+@pytest.mark.parametrize("command", ["train", "evaluate", "tune"])
 def test_help_has_an_example_and_explains_every_option(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

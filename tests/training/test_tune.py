@@ -133,7 +133,7 @@ def test_settings_that_cannot_train_fail_alone_unless_nothing_trains(config: Tra
     assert 0 < len(failed) < 6
     assert {trial.params["vocabulary"] for trial in failed} == {50}
     assert all("--vocabulary 50 is too small" in t.user_attrs["error"] for t in failed)
-    with pytest.raises(UserError, match="--vocabulary 50 is too small"):
+    with pytest.raises(UserError, match="is too small"):
         tune(config, replace(some, search=("vocabulary=50,60",)))
 
 
