@@ -6,14 +6,14 @@ vectors with each other, is worked out only when a line of groups is written.
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
 from pairsmith.training.telemetry import Groups
 
@@ -21,12 +21,43 @@ Values = Mapping[str, npt.NDArray[Any]]
 Sums = dict[str, dict[str, npt.NDArray[np.float64]]]
 
 COLUMNS = ("kind", "anchor_view", "positive_view", "lang", "dataset")
-MEASURES = ("loss", "accuracy", "positive", "hardest", "masked")
-"""Of each row: its loss; whether its positive came first; the cosine of its positive and that of
-its hardest negative; the share of its candidates that are masked as false negatives."""
+MEASURES = ("loss", "accuracy", "positive", "hardest", "gap", "masked")
+"""Of each row: its loss; whether its positive came first; the cosine of its positive, that of its
+hardest negative, and their difference; the share of its candidates masked as false negatives."""
 LONGEST_BUCKET = 512
 VECTORS = 256
 HELD_ROWS = 65_536
+
+
+class Outcome(Protocol):
+    """What a loss tells of b rows: float32, shape (b,) each."""
+
+    losses: Tensor
+    correct: Tensor
+    positive_similarity: Tensor
+    hardest_similarity: Tensor
+    """nan where there is no negative."""
+    masked: Tensor
+
+
+def measures(outcome: Outcome) -> Values:
+    """Return what a loss tells of each row, by the names of `MEASURES`: shape (b,) each."""
+    positive, hardest = outcome.positive_similarity, outcome.hardest_similarity
+    told = (outcome.losses, outcome.correct, positive, hardest, positive - hardest, outcome.masked)
+    # In one piece: each transfer from a GPU waits for it.
+    rows = torch.stack([values.detach().float() for values in told]).cpu().numpy()
+    return dict(zip(MEASURES, rows, strict=True))
+
+
+def row_means(values: Values) -> dict[str, float | None]:
+    """Return `accuracy`, `gap`, `alignment` and `masked` of a step, as a line of the log has them.
+
+    alignment: mean squared distance of anchor and positive (Wang and Isola, arXiv 2005.10242), for
+    unit vectors 2 - 2 cosine.
+    """
+    found = {name: _mean(values[name]) for name in ("accuracy", "gap", "masked", "positive")}
+    positive = found.pop("positive")
+    return {**found, "alignment": None if positive is None else 2 - 2 * positive}
 
 
 class Breakdown:
@@ -42,7 +73,8 @@ class Breakdown:
 
         about: b rows, any of the columns `kind`, `anchor_view`, `positive_view`, `lang` (strings,
         dictionary-encoded or not) and `dataset` (number). lengths: (b,), tokens of anchor and
-        positive. values: by names of `MEASURES`, shape (b,) each; what is missing is not told.
+        positive. values: as `measures` returns; what is missing is not told, and rows where it is
+        nan do not count for it.
         """
         # Many steps are summed in one go, which is several times cheaper than each by itself.
         columns = [name for name in COLUMNS if name in about.schema.names]
@@ -73,9 +105,10 @@ class Breakdown:
     ) -> Groups:
         """Return the means since the last call; with the last step's anchors also uniformity.
 
-        vectors: (b, D), unit vectors of the anchors of `about`.
+        vectors: (b, D), unit vectors of the anchors of `about`. In a process group the means are
+        of the rows of all ranks, which must all call this; uniformity is of this rank's.
         """
-        groups = means(self.sums())
+        groups = means(_of_all_ranks(self.sums()))
         self._sums = {}
         if about is not None and lengths is not None and vectors is not None:
             codes = group_codes(about, lengths, self._datasets)
@@ -127,17 +160,26 @@ def length_buckets(
 
 
 def group_sums(codes: Codes, values: Values) -> Sums:
-    """Return, by grouping and group, the number of rows and the sum of each of `MEASURES`."""
-    weights = [
-        np.asarray(values[name], np.float64) if name in values else None for name in MEASURES
-    ]
+    """Return, by grouping and group, the number of rows, then sum and count of each of `MEASURES`.
+
+    Rows where a measure is nan do not count for it.
+    """
     found: Sums = {}
+    numbers = {n: np.asarray(values[n], np.float64) for n in MEASURES if n in values}
+    known = {name: ~np.isnan(column) for name, column in numbers.items()}
     for column, (names, places) in codes.items():
-        rows = np.full((len(names), 1 + len(MEASURES)), np.nan)
-        rows[:, 0] = np.bincount(places, minlength=len(names))
-        for number, weight in enumerate(weights, start=1):
-            if weight is not None:
-                rows[:, number] = np.bincount(places, weight, len(names))
+        counts = np.bincount(places, minlength=len(names))
+        rows = np.zeros((len(names), 1 + 2 * len(MEASURES)))
+        rows[:, 0] = counts
+        for place, name in enumerate(MEASURES):
+            if name not in numbers:
+                continue
+            whole = known[name].all()
+            weights = numbers[name] if whole else np.where(known[name], numbers[name], 0)
+            rows[:, 1 + 2 * place] = np.bincount(places, weights, len(names))
+            rows[:, 2 + 2 * place] = (
+                counts if whole else np.bincount(places, known[name], len(names))
+            )
         found[column] = {name: row for name, row in zip(names, rows, strict=True) if row[0]}
     return found
 
@@ -151,11 +193,7 @@ def merge(sums: Sums, more: Sums) -> None:
 
 
 def means(sums: Sums) -> Groups:
-    """Return the mean of each measure by group, the gap, and alignment.
-
-    gap: cosine of the positive less that of the hardest negative. alignment: mean squared distance
-    of anchor and positive (Wang and Isola, arXiv 2005.10242), for unit vectors 2 - 2 cosine.
-    """
+    """Return the mean of each measure by grouping and group, and alignment."""
     return {
         column: {name: _row(row) for name, row in sorted(groups.items())}
         for column, groups in sums.items()
@@ -163,16 +201,27 @@ def means(sums: Sums) -> Groups:
 
 
 def _row(row: npt.NDArray[np.float64]) -> dict[str, float]:
-    found = {
-        name: float(value) / float(row[0])
-        for name, value in zip(MEASURES, row[1:], strict=True)
-        if not np.isnan(value) or name == "loss"
-    }
+    told = zip(MEASURES, row[1::2].tolist(), row[2::2].tolist(), strict=True)
+    found = {name: total / count for name, total, count in told if count}
     if "positive" in found:
         found["alignment"] = 2 - 2 * found["positive"]
-        if "hardest" in found:
-            found["gap"] = found["positive"] - found["hardest"]
     return {"rows": int(row[0]), **found}
+
+
+def _mean(values: npt.NDArray[Any]) -> float | None:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else None
+
+
+def _of_all_ranks(sums: Sums) -> Sums:
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return sums
+    parts: list[Any] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(parts, sums)
+    together: Sums = {}
+    for part in parts:
+        merge(together, part)
+    return together
 
 
 def uniformities(vectors: Tensor, codes: Codes) -> dict[str, dict[str, float]]:

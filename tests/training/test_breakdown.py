@@ -1,13 +1,27 @@
 """Means by group against pandas and the papers' formulas."""
 
+import json
+import math
+import multiprocessing
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import torch
+from torch import distributed
 
-from pairsmith.training.breakdown import Breakdown, length_buckets, means, merge
+from pairsmith.training.breakdown import (
+    Breakdown,
+    length_buckets,
+    means,
+    measures,
+    merge,
+    row_means,
+)
 
 NAMES = ("novels", "talks")
 Rows = tuple[pa.RecordBatch, np.ndarray[Any, Any], dict[str, np.ndarray[Any, Any]]]
@@ -28,6 +42,8 @@ def made_rows(count: int, seed: int, *, dictionaries: bool = True) -> Rows:
     }
     values = {name: rng.random(count).astype(np.float32) for name in ("loss", "masked")}
     values |= {name: rng.uniform(-1, 1, count) for name in ("positive", "hardest")}
+    values["hardest"][rng.random(count) < 0.1] = np.nan  # rows without a negative
+    values["gap"] = values["positive"] - values["hardest"]
     values["accuracy"] = rng.random(count) < 0.5
     return pa.RecordBatch.from_pydict(columns), rng.integers(1, 900, count), values
 
@@ -41,7 +57,6 @@ def frame(rows: Rows) -> pd.DataFrame:
     edges = [0, 8, 16, 32, 64, 128, 256, 512, 10**9]
     names = ["1-8", "9-16", "17-32", "33-64", "65-128", "129-256", "257-512", "over 512"]
     table["tokens"] = pd.cut(lengths, edges, labels=names).astype(str)
-    table["gap"] = table["positive"] - table["hardest"]
     table["alignment"] = 2 - 2 * table["positive"]
     return table
 
@@ -92,9 +107,55 @@ def _flat(groups: Any) -> dict[str, float]:
     }
 
 
-def test_uniformity_is_that_of_wang_and_isola() -> None:
-    import torch
+def _rank(rank: int, folder: Path) -> None:
+    store = distributed.FileStore(str(folder / "store"), 2)
+    distributed.init_process_group("gloo", store=store, rank=rank, world_size=2)
+    about, lengths, values = made_rows(101, 4)
+    rows = np.array_split(np.arange(101), 2)[rank]
+    running = Breakdown(NAMES)
+    part = {name: column[rows] for name, column in values.items()}
+    running.add(about.slice(rows[0], len(rows)), lengths[rows], part)
+    (folder / f"{rank}.json").write_text(json.dumps(running.take()))
+    distributed.destroy_process_group()
 
+
+def test_every_rank_is_told_the_means_of_all(tmp_path: Path) -> None:
+    processes = multiprocessing.get_context("spawn")
+    ranks = [processes.Process(target=_rank, args=(rank, tmp_path)) for rank in range(2)]
+    for process in ranks:
+        process.start()
+    for process in ranks:
+        process.join(120)
+        assert process.exitcode == 0
+    running = Breakdown(NAMES)
+    running.add(*made_rows(101, 4))
+    wanted = _flat(running.take())
+    for rank in range(2):
+        found = json.loads((tmp_path / f"{rank}.json").read_text())
+        assert _flat(found) == pytest.approx(wanted)
+
+
+def test_a_loss_is_told_of_row_by_row() -> None:
+    outcome = SimpleNamespace(
+        losses=torch.tensor([1.0, 3.0], requires_grad=True),
+        correct=torch.tensor([1.0, 0.0]),
+        positive_similarity=torch.tensor([0.5, 0.7]),
+        hardest_similarity=torch.tensor([0.2, math.nan]),
+        masked=torch.tensor([0.0, 0.5]),
+    )
+    values = measures(outcome)
+    assert values["loss"].tolist() == [1, 3]
+    assert row_means(values) == {
+        "accuracy": 0.5,
+        "gap": pytest.approx(0.3),
+        "masked": 0.25,
+        "alignment": pytest.approx(2 - 2 * 0.6),
+    }
+    outcome.hardest_similarity[:] = math.nan
+    assert row_means(measures(outcome))["gap"] is None
+
+
+def test_uniformity_is_that_of_wang_and_isola() -> None:
     about, lengths, values = made_rows(400, 6)
     about, lengths = about.slice(0, 256), lengths[:256]  # as many as are compared
     values = {name: column[:256] for name, column in values.items()}
