@@ -195,9 +195,15 @@ def merge(sums: Sums, more: Sums) -> None:
 def means(sums: Sums) -> Groups:
     """Return the mean of each measure by grouping and group, and alignment."""
     return {
-        column: {name: _row(row) for name, row in sorted(groups.items())}
+        column: {name: _row(groups[name]) for name in sorted(groups, key=_order)}
         for column, groups in sums.items()
     }
+
+
+def _order(name: str) -> tuple[int, str]:
+    """Return what sorts lengths by their numbers, and other groups by name."""
+    first = name.removeprefix("over ").split("-")[0]
+    return (int(first), name) if first.isdecimal() else (0, name)
 
 
 def _row(row: npt.NDArray[np.float64]) -> dict[str, float]:

@@ -159,7 +159,9 @@ class Meter:
 
     def __init__(self, total: int, done: int):
         self._total, self._seconds, self._wait = total, 0.0, 0.0
-        self._steps = self._rows = self._tokens = 0
+        self._rows = self._tokens = 0
+        # Of the steps since the last line: the first ones are slower than those to come.
+        self._recent, self._told = 0.0, done
         self._console = Console(stderr=True)
         self._live = self._console.is_terminal
         self._printed = time.monotonic()
@@ -189,10 +191,10 @@ class Meter:
 
     def step(self, line: Step) -> None:
         """Show one step."""
-        self._steps += 1
         self._rows += line.rows
         self._tokens += line.tokens
         self._seconds += line.seconds
+        self._recent += line.seconds
         self._wait += line.wait
         seconds = max(self._seconds, 1e-9)
         state = f"loss {line.loss:.3f}  {self._rows / seconds:,.0f} pairs/s"
@@ -205,7 +207,8 @@ class Meter:
         now = time.monotonic()
         if not self._live and now - self._printed > SECONDS_PER_LINE:
             self._printed = now
-            left = (self._total - line.step) * self._seconds / self._steps
+            left = (self._total - line.step) * self._recent / (line.step - self._told)
+            self._recent, self._told = 0.0, line.step
             self.say(f"step {line.step}/{self._total}  {state}  {duration(left)} left")
 
     def say(self, text: str) -> None:

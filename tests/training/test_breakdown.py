@@ -80,6 +80,8 @@ def test_the_means_of_three_steps_are_those_of_all_their_rows(dictionaries: bool
             wanted = {measure: rows[measure].mean() for measure in told}
             assert told == pytest.approx(wanted, abs=1e-6)
             assert {"loss", "accuracy", "gap", "masked", "alignment"} <= set(told)
+    assert list(found["tokens"])[:3] == ["1-8", "9-16", "17-32"]
+    assert list(found["tokens"])[-1] == "over 512"
     assert running.take() == {}
 
 
