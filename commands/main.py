@@ -18,6 +18,7 @@ COMMANDS = {
     "plan": "foresee a build from a sample of its input",
     "verify": "check a dataset against its manifest",
     "train": "train a text encoder on one or more datasets",
+    "tune": "search for the training settings that score best",
     "evaluate": "score an encoder",
     "export": "write an encoder as ONNX",
     "vocabulary": "train a sentencepiece model on a corpus",

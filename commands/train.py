@@ -3,10 +3,12 @@
 import argparse
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
 
 import tyro
 
-from pairsmith.schemas import require
+from pairsmith.schemas import UserError, require
 from pairsmith.training.config import TrainConfig
 from pairsmith.training.recipes import find_config
 
@@ -32,42 +34,79 @@ examples:
       settings from the function `small`, which returns a TrainConfig; flags go before them
   torchrun --nproc-per-node 8 -m pairsmith.commands.main train pairs --output model …
       one run over eight GPUs; it can go on with any other number
+  pairsmith train pairs --output model --plan --measure 20
+      what that will take: steps, memory, time
+  pairsmith train pairs --output model --loss symmetric --matryoshka 64 128 --verify
+      whether loss and gradients are right with these settings, on these pairs
   tensorboard --logdir model/logs
       the curves; while training, they are in model.unfinished/logs
 """
 
 
+@dataclass(frozen=True)
+class Options:
+    """What the command line says."""
+
+    config: Annotated[TrainConfig, tyro.conf.OmitArgPrefixes]
+    verify: bool = False
+    """Check the loss and gradients of the first batch against the plain formula in float64, and
+    stop: nothing is trained and nothing is written."""
+    plan: bool = False
+    """Tell what the run will take, and stop: nothing is trained and nothing is written."""
+    ranks: int = 1
+    """With --plan: the number of processes to plan for."""
+    measure: int = 0
+    """With --plan: take this many steps in a folder that is then removed, to tell the time."""
+
+
 def main(argv: Sequence[str]) -> int:
     """Run the command and return its exit code."""
-    config = parse(argv)
+    options = parse(argv)
+    config = options.config
+    if not options.plan and (options.measure or options.ranks != 1):
+        raise UserError("--measure and --ranks belong to --plan; give it too, or leave them out")
     for module in ("torch", "transformers", "tokenizers", "safetensors"):
         require(module, "train")
-    if config.running.tensorboard:
+    if config.telemetry.tensorboard:
         require("tensorboard", "train")
+    if config.telemetry.curves:
+        require("matplotlib", "train")
+    if config.telemetry.wandb:
+        require("wandb", "wandb")
     from transformers.utils.logging import disable_progress_bar
 
     from pairsmith.training.telemetry import print_scores
-    from pairsmith.training.train import train
+    from pairsmith.training.train import train, verify_run
 
     disable_progress_bar()  # type: ignore[no-untyped-call]
+    if options.plan:
+        from pairsmith.training.plan import plan
+
+        rows = plan(config, options.ranks, options.measure).table()
+        width = max(len(name) for name, _ in rows)
+        print("\n".join(f"{name:<{width}}  {value}" for name, value in rows))
+        return 0
+    if options.verify:
+        print("\n".join(verify_run(config)))
+        return 0
     scores = train(config)
     if os.environ.get("RANK", "0") == "0":  # of torchrun's processes, one tells
         if scores:
-            print_scores(scores)
+            print_scores({f"step {step}": values for step, values in scores.items()})
         print(f"wrote {config.output}")
     return 0
 
 
-def parse(argv: Sequence[str]) -> TrainConfig:
+def parse(argv: Sequence[str]) -> Options:
     """Return the settings that the command line gives, over those of the function it may name."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--config")
     named, rest = parser.parse_known_args(list(argv))
     return tyro.cli(
-        TrainConfig,
+        Options,
         prog="pairsmith train",
         description=_DESCRIPTION,
         args=rest,
-        default=find_config(named.config) if named.config else tyro.MISSING_NONPROP,
+        default=Options(find_config(named.config)) if named.config else tyro.MISSING_NONPROP,
         config=(tyro.conf.OmitArgPrefixes,),
     )

@@ -6,7 +6,27 @@ from typing import Any
 from pairsmith.schemas import Dataset
 from pairsmith.schemas.store import RemoteDataset
 from pairsmith.training.config import TrainConfig
+from pairsmith.training.curves import CURVES
 from pairsmith.training.settings import flag
+from pairsmith.training.telemetry import Groups
+
+_NAMES = {
+    "anchor_view": "the anchor's view",
+    "positive_view": "the positive's view",
+    "lang": "language",
+    "source": "dataset",
+    "tokens": "tokens of anchor and positive",
+}
+_MEASURES = {
+    "loss": "loss",
+    "accuracy": "positive first",
+    "positive": "cosine of positive",
+    "hardest": "of hardest negative",
+    "gap": "gap",
+    "masked": "masked",
+    "alignment": "alignment",
+    "uniformity": "uniformity",
+}
 
 _USE = """```python
 from sentence_transformers import SentenceTransformer
@@ -23,8 +43,13 @@ def model_card(
     dimension: int,
     training: Mapping[str, Any],
     scores: Mapping[int, Mapping[str, float]],
+    groups: Groups | None = None,
+    curves: bool = False,
 ) -> str:
-    """Return the card as Markdown with the front matter that model hubs read."""
+    """Return the card as Markdown with the front matter that model hubs read.
+
+    groups: means of the last steps, by grouping and group. curves: whether there is a picture.
+    """
     kind = "static subword embedding" if config.encoder.is_static else "transformer"
     name = config.output.name
     parts = [
@@ -38,7 +63,13 @@ def model_card(
     if scores:
         parts += ["## Scores", _scores(scores)]
     parts += ["## Data", _data(datasets), "## Training"]
+    if curves:
+        parts += [f"![Curves of the training run]({CURVES})"]
     parts += [_table(("", ""), [(key, str(value)) for key, value in training.items()])]
+    for column, found in (groups or {}).items():
+        if len(found) > 1 or column in ("kind", "tokens"):
+            parts += [f"### By {_NAMES.get(column, column)}, last steps", _groups(found)]
+    parts += ["### Settings"]
     settings = [(f"`{flag(k)}`", f"`{v}`") for k, v in config.as_data().items() if k != "data"]
     parts += [_table(("setting", "value"), settings)]
     return "\n\n".join(parts) + "\n"
@@ -51,6 +82,19 @@ def _scores(scores: Mapping[int, Mapping[str, float]]) -> str:
         for name, value in scores[last].items()
     ]
     return _table(("score", f"step {first}", f"step {last}"), rows)
+
+
+def _groups(groups: Mapping[str, Mapping[str, float]]) -> str:
+    measures = [m for m in _MEASURES if any(m in means for means in groups.values())]
+    rows = [
+        (
+            f"`{name}`",
+            f"{int(means['rows']):,}",
+            *(f"{means[m]:.3f}" if m in means else "" for m in measures),
+        )
+        for name, means in groups.items()
+    ]
+    return _table(("", "pairs", *(_MEASURES[m] for m in measures)), rows)
 
 
 def _data(datasets: Sequence[Dataset | RemoteDataset]) -> str:

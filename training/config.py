@@ -14,6 +14,7 @@ import tyro
 from pairsmith.schemas import UserError
 from pairsmith.training.corpus import StreamConfig
 from pairsmith.training.encoders.config import EncoderConfig
+from pairsmith.training.evaluation import EvaluationConfig
 from pairsmith.training.losses.config import LossConfig
 from pairsmith.training.schedule import ScheduleConfig
 from pairsmith.training.settings import (
@@ -25,6 +26,7 @@ from pairsmith.training.settings import (
     plain,
     settings,
 )
+from pairsmith.training.telemetry import TelemetryConfig
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
@@ -39,28 +41,6 @@ class OptimizerConfig:
     """Decoupled weight decay of AdamW, on matrices only."""
     clip: Annotated[float, AtLeast(0)] = 1.0
     """Gradients of a longer norm are scaled down to this; 0: never."""
-
-
-@dataclass(frozen=True)
-class EvaluationConfig:
-    """What is measured while training, and what follows from it."""
-
-    sts: Annotated[tuple[Path, ...], Free()] = ()
-    """Similarity files to evaluate on: columns sentence1, sentence2, score."""
-    split: Annotated[str, Free()] = "dev"
-    """In similarity files with a column `split`, evaluate on these rows."""
-    intent: Annotated[tuple[Path, ...], Free()] = ()
-    """Classification files to evaluate on: columns text, label."""
-    retrieval: Annotated[tuple[Path, ...], Free()] = ()
-    """Retrieval folders to evaluate on: *docs*, *queries*, *qrels* Parquet files."""
-    evaluate_every: Annotated[int, AtLeast(0), Free()] = 0
-    """Steps between evaluations; 0: a fifth of the run."""
-    stop_on: str = ""
-    """Evaluation to watch, such as sts/stsb_en/spearman; empty: none."""
-    patience: Annotated[int, AtLeast(0)] = 3
-    """Stop when the watched evaluation was no better for this many in a row; 0: never."""
-    keep: Literal["best", "last"] = "best"
-    """Which weights are the result when an evaluation is watched: its best ones, or the last."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +61,6 @@ class RunningConfig:
     """Under torchrun, each process holds all weights (ddp) or its shard of them (fsdp)."""
     checkpoint_every: Annotated[int, AtLeast(1), Free()] = 500
     """Steps between checkpoints."""
-    tensorboard: Annotated[bool, Free()] = True
-    """Write curves for TensorBoard to the folder `logs` of the model."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +95,8 @@ class TrainConfig:
     """How the learning rate changes over the run."""
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     """What is measured while training, and what follows from it."""
+    telemetry: Annotated[TelemetryConfig, Free()] = field(default_factory=TelemetryConfig)
+    """What a run tells, and where."""
     running: RunningConfig = field(default_factory=RunningConfig)
     """Where and how it computes."""
 

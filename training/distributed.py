@@ -25,8 +25,8 @@ from pairsmith.schemas import UserError
 from pairsmith.training.collate import Features
 from pairsmith.training.config import RunningConfig
 from pairsmith.training.encoders.encoder import Encoder
-from pairsmith.training.evaluation import Encode
 from pairsmith.training.packing import in_micro_batches
+from pairsmith.training.vectors import Encode
 
 TIMEOUT = timedelta(hours=2)
 """How long a process waits for another: longer than the slowest takes to check its data, or rank 0

@@ -1,40 +1,53 @@
-"""How good an encoder is: similarity, intents, retrieval. Anything that maps texts to vectors."""
+"""How good an encoder is: similarity, intents, pairs, translations, retrieval."""
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from pairsmith.schemas import UserError, require
-from pairsmith.training.gold import intents, judgements, similarities
-
-Vectors = npt.NDArray[np.float32]
-Encode = Callable[[list[str]], Vectors]
+from pairsmith.training.bitext import bitext
+from pairsmith.training.gold import (
+    intents,
+    judgements,
+    labelled_pairs,
+    similarities,
+    translations,
+)
+from pairsmith.training.retrieval import retrieval
+from pairsmith.training.settings import AtLeast, AtMost, Free
+from pairsmith.training.vectors import Encode, Vectors, unit
 
 SHOTS = 10
 DRAWS = 5
 INTENT_SEED = 7
-DEPTH = 1000
 
 
 @dataclass(frozen=True)
 class Tasks:
-    """What to evaluate on. `split` picks rows of similarity files that have such a column."""
+    """What to evaluate on. Files are .parquet, .csv, .tsv or .jsonl."""
 
-    sts: tuple[Path, ...] = ()
-    intent: tuple[Path, ...] = ()
-    retrieval: tuple[Path, ...] = ()
-    split: str = "dev"
+    sts: Annotated[tuple[Path, ...], Free()] = ()
+    """Similarity files: columns sentence1, sentence2, score. Spearman's correlation."""
+    pairs: Annotated[tuple[Path, ...], Free()] = ()
+    """Paraphrase files: columns sentence1, sentence2, label (1 or 0). Average precision, AUC."""
+    split: Annotated[str, Free()] = "dev"
+    """In similarity and paraphrase files with a column `split`, the rows to score."""
+    intent: Annotated[tuple[Path, ...], Free()] = ()
+    """Classification files: columns text, label. Accuracy of the nearest of 10 texts a label."""
+    bitext: Annotated[tuple[Path, ...], Free()] = ()
+    """Translation files: two columns named by languages, as en, zh. Accuracy both ways."""
+    retrieval: Annotated[tuple[Path, ...], Free()] = ()
+    """Folders with *docs*, *queries*, *qrels* Parquet files. nDCG@10, recall, MRR."""
 
     def __bool__(self) -> bool:
-        return bool(self.sts or self.intent or self.retrieval)
+        return any((self.sts, self.pairs, self.intent, self.bitext, self.retrieval))
 
-    def check(self) -> None:
+    def check_files(self) -> None:
         """Read every file, so that what is wrong shows before a long run; raises UserError."""
-        for paths in (self.sts, self.intent, self.retrieval):
+        for paths in (self.sts, self.pairs, self.intent, self.bitext, self.retrieval):
             names = [path.resolve().stem for path in paths]
             if len(set(names)) < len(names):
                 raise UserError(
@@ -42,10 +55,32 @@ class Tasks:
                 )
         for path in self.sts:
             similarities(path, self.split)
+        for path in self.pairs:
+            labelled_pairs(path, self.split)
         for path in self.intent:
             intents(path)
+        for path in self.bitext:
+            translations(path)
         for path in self.retrieval:
             judgements(path)
+
+
+@dataclass(frozen=True)
+class EvaluationConfig(Tasks):
+    """What a run is evaluated on, how often, and how strictly kept from its data."""
+
+    evaluate_every: Annotated[int, AtLeast(0), Free()] = 0
+    """Steps between evaluations; 0: a fifth of the run."""
+    stop_on: str = ""
+    """Evaluation to watch, such as sts/stsb_en/spearman; empty: none."""
+    patience: Annotated[int, AtLeast(0)] = 3
+    """Stop when the watched evaluation was no better for this many in a row; 0: never."""
+    keep: Literal["best", "last"] = "best"
+    """Which weights are the result when an evaluation is watched: its best ones, or the last."""
+    leak_check: Annotated[bool, Free()] = True
+    """Look for the evaluation files' texts among the pairs before the first step."""
+    allow_leaks: Annotated[float, AtLeast(0), AtMost(1), Free()] = 0.001
+    """Highest share of a file's texts that may be among the pairs; above it, nothing is trained."""
 
 
 def evaluate(encode: Encode, tasks: Tasks) -> dict[str, float]:
@@ -56,8 +91,14 @@ def evaluate(encode: Encode, tasks: Tasks) -> dict[str, float]:
     scores = {}
     for path in tasks.sts:
         scores[f"sts/{path.stem}/spearman"] = sts(encode, path, tasks.split)
+    for path in tasks.pairs:
+        for name, value in pair_classification(encode, path, tasks.split).items():
+            scores[f"pairs/{path.stem}/{name}"] = value
     for path in tasks.intent:
         scores[f"intent/{path.stem}/accuracy"] = intent(encode, path)
+    for path in tasks.bitext:
+        for name, value in bitext(encode, path).items():
+            scores[f"bitext/{path.stem}/{name}"] = value
     for path in tasks.retrieval:
         for name, value in retrieval(encode, path).items():
             scores[f"retrieval/{path.resolve().name}/{name}"] = value
@@ -71,8 +112,28 @@ def sts(encode: Encode, path: Path, split: str = "dev") -> float:
     """
     stats = require("scipy.stats", "train")
     left, right, gold = similarities(path, split)
-    cosines = (unit(encode(left)) * unit(encode(right))).sum(1)
-    return float(stats.spearmanr(cosines, gold).statistic)
+    return float(stats.spearmanr(_cosines(encode, left, right), gold).statistic)
+
+
+def pair_classification(encode: Encode, path: Path, split: str = "dev") -> dict[str, float]:
+    """Return how well cosines tell paraphrases from other pairs: average precision and ROC AUC.
+
+    Columns: sentence1, sentence2, label (1 is a paraphrase); rows of `split` where there is a
+    column of that name. Average precision is what MTEB ranks pair classification by; a coin gets
+    the share of paraphrases. A coin's AUC is 0.5.
+    """
+    metrics = require("sklearn.metrics", "train")
+    left, right, gold = labelled_pairs(path, split)
+    cosines = _cosines(encode, left, right)
+    return {
+        "ap": float(metrics.average_precision_score(gold, cosines)),
+        "auc": float(metrics.roc_auc_score(gold, cosines)),
+    }
+
+
+def _cosines(encode: Encode, left: list[str], right: list[str]) -> Vectors:
+    cosines: Vectors = (unit(encode(left)) * unit(encode(right))).sum(1)
+    return cosines
 
 
 def intent(encode: Encode, path: Path) -> float:
@@ -88,36 +149,6 @@ def intent(encode: Encode, path: Path) -> float:
     return float(np.mean([_nearest_accuracy(vectors, labels, rng) for _ in range(DRAWS)]))
 
 
-def retrieval(encode: Encode, folder: Path) -> dict[str, float]:
-    """Return nDCG@10, recall@10, recall@100 and the mean reciprocal rank, each in [0, 1].
-
-    Files: one *docs*.parquet (doc_id, text, maybe title, put before the text), one
-    *queries*.parquet (query_id, text), one *qrels*.parquet (query_id, doc_id, maybe relevance).
-    The best 1,000 documents by cosine are ranked. Queries without a relevant document do not count.
-    """
-    trec = require("pytrec_eval", "train")
-    documents, queries, qrels = judgements(folder)
-    ids = list(documents)
-    found = _search(unit(encode(list(queries.values()))), unit(encode(list(documents.values()))))
-    run = {
-        query: {ids[i]: float(s) for i, s in zip(rows, scores, strict=True)}
-        for query, (rows, scores) in zip(queries, found, strict=True)
-    }
-    measures = {"ndcg_cut_10": "ndcg@10", "recall_10": "recall@10"}
-    measures |= {"recall_100": "recall@100", "recip_rank": "mrr"}
-    evaluator = trec.RelevanceEvaluator(qrels, {"ndcg_cut.10", "recall.10,100", "recip_rank"})
-    results = evaluator.evaluate(run).values()
-    return {name: float(np.mean([r[key] for r in results])) for key, name in measures.items()}
-
-
-def unit(vectors: npt.NDArray[Any]) -> Vectors:
-    """Return rows at length 1, float32; zero rows stay zero."""
-    rows: Vectors = np.asarray(vectors, np.float32)
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True).astype(np.float32)
-    result: Vectors = rows / np.maximum(lengths, np.float32(1e-12))
-    return result
-
-
 def _nearest_accuracy(
     vectors: Vectors, labels: npt.NDArray[np.int64], rng: np.random.Generator
 ) -> float:
@@ -129,12 +160,3 @@ def _nearest_accuracy(
     shots, queries = by_label[shown], by_label[~shown]
     nearest = (vectors[queries] @ vectors[shots].T).argmax(1)
     return float((labels[shots[nearest]] == labels[queries]).mean())
-
-
-def _search(
-    queries: Vectors, docs: Vectors
-) -> Iterable[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
-    for start in range(0, len(queries), 256):
-        for row in queries[start : start + 256] @ docs.T:
-            best = np.argsort(-row, kind="stable")[:DEPTH]
-            yield best, row[best]

@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 
 from pairsmith.schemas import Dataset, UserError
 from pairsmith.schemas.store import RemoteDataset
+from pairsmith.training.boards import BOARDS
 from pairsmith.training.card import model_card
 from pairsmith.training.checkpoint import (
     Progress,
@@ -22,9 +23,10 @@ from pairsmith.training.checkpoint import (
     native_errors,
 )
 from pairsmith.training.config import TrainConfig
+from pairsmith.training.curves import CURVES, draw_curves
 from pairsmith.training.encoders.encoder import Encoder
 from pairsmith.training.row_groups import RowGroup
-from pairsmith.training.telemetry import LOG, say
+from pairsmith.training.telemetry import LOG, last_groups, say
 from pairsmith.training.tokenizer import train_tokenizer
 
 RUN, TOKENIZER, CHECKPOINTS, BEST = "run.json", "tokenizer.json", "checkpoints", "best"
@@ -133,10 +135,15 @@ def publish(
         "scores": scores,
     }
     (model / "training.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
-    card = model_card(config, datasets, encoder.dimension, training, scores)
-    (model / "README.md").write_text(card, "utf-8")
     shutil.copy(folder / LOG, model / LOG)
-    if (folder / "logs").is_dir():
-        shutil.copytree(folder / "logs", model / "logs")
+    curves = config.telemetry.curves
+    if curves:
+        draw_curves(folder / LOG, scores, model / CURVES)
+    groups = last_groups(folder / LOG)
+    card = model_card(config, datasets, encoder.dimension, training, scores, groups, curves)
+    (model / "README.md").write_text(card, "utf-8")
+    for board in BOARDS:
+        if (folder / board).is_dir():
+            shutil.copytree(folder / board, model / board, symlinks=True)
     model.rename(config.output)
     shutil.rmtree(folder)

@@ -1,6 +1,7 @@
-"""Evaluation files: similarity scores, labels, relevance judgements, read and checked."""
+"""Evaluation files: scores, labels, translations, relevance judgements, read and checked."""
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,24 +14,45 @@ import pyarrow.parquet as pq
 
 from pairsmith.schemas import UserError
 
+DOCUMENTS_AT_A_TIME = 4096
+_LANGUAGE = re.compile("[a-z]{2,3}([-_][A-Za-z]+)?")
+
 
 def similarities(path: Path, split: str) -> tuple[list[str], list[str], npt.NDArray[np.float64]]:
     """Return sentence1, sentence2 and score of the rows of `split`; all rows without that column.
 
     Raises UserError unless there are at least 2 different scores.
     """
-    table = read_table(path, ("sentence1", "sentence2", "score"), optional=("split",))
+    left, right, gold = _scored(path, split, "score")
+    if np.unique(gold).size < 2:
+        raise UserError(f"{path} needs at least 2 different scores")
+    return left, right, gold
+
+
+def labelled_pairs(path: Path, split: str) -> tuple[list[str], list[str], npt.NDArray[np.bool_]]:
+    """Return sentence1, sentence2 and label of the rows of `split`; all rows without that column.
+
+    Raises UserError unless the labels are 0 and 1, and both occur.
+    """
+    left, right, gold = _scored(path, split, "label")
+    if np.unique(gold).tolist() != [0, 1]:
+        raise UserError(f"{path} needs labels 0 and 1, 1 for a paraphrase, and rows of both")
+    return left, right, gold.astype(bool)
+
+
+def _scored(
+    path: Path, split: str, column: str
+) -> tuple[list[str], list[str], npt.NDArray[np.float64]]:
+    table = read_table(path, ("sentence1", "sentence2", column), optional=("split",))
     if "split" in table.column_names:
         known = ", ".join(sorted(map(str, table["split"].unique().to_pylist())))
         table = table.filter(pc.equal(table["split"], split))
         if not table.num_rows:
             raise UserError(f"{path} has no rows of split {split!r}; give --split one of: {known}")
     try:
-        gold = table["score"].cast(pa.float64()).to_numpy()
+        gold = table[column].cast(pa.float64()).to_numpy()
     except pa.ArrowException as error:
-        raise UserError(f"{path}: the column score is not numbers ({error})") from error
-    if np.unique(gold).size < 2:
-        raise UserError(f"{path} needs at least 2 different scores")
+        raise UserError(f"{path}: the column {column} is not numbers ({error})") from error
     return _strings(table["sentence1"]), _strings(table["sentence2"]), gold
 
 
@@ -48,15 +70,45 @@ def intents(path: Path) -> tuple[list[str], npt.NDArray[np.int64]]:
     return _strings(table["text"]), labels
 
 
-def judgements(folder: Path) -> tuple[dict[str, str], dict[str, str], dict[str, dict[str, int]]]:
-    """Return documents and judged queries by id, and relevances by query and document."""
-    docs = read_table(_part(folder, "docs"), ("doc_id", "text"), optional=("title",))
+def translations(
+    path: Path, most: int = 0, seed: int = 0
+) -> tuple[tuple[str, str], list[str], list[str]]:
+    """Return the names of the two languages, and as many different texts of each, row for row.
+
+    The columns are the two of texts named as languages are (en, zh, pt-BR), else the only two.
+    Texts that occur again, in whatever row, are left out, so that every text has one right match.
+    most: rows drawn by `seed` where there are more; 0: all.
+    Raises UserError unless there are two such columns and two such rows.
+    """
+    table = read_table(path, ())
+    texts = [f.name for f in table.schema if _is_text(f.type)]
+    names = [name for name in texts if _LANGUAGE.fullmatch(name)]
+    if len(names) != 2:
+        names = texts
+    if len(names) != 2:
+        have = ", ".join(table.column_names)
+        raise UserError(f"{path} needs two columns named by languages, as en, zh; it has: {have}")
+    table = read_table(path, names)
+    once = [_only_once(table[name]) for name in names]
+    rows = np.flatnonzero(once[0] & once[1])
+    if len(rows) < 2:
+        raise UserError(f"{path} needs at least 2 texts that occur once in each language")
+    if most and len(rows) > most:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
+    table = table.take(rows)
+    return (names[0], names[1]), _strings(table[names[0]]), _strings(table[names[1]])
+
+
+def judgements(folder: Path) -> tuple[dict[str, str], dict[str, dict[str, int]]]:
+    """Return judged queries by id, and relevances by query and document.
+
+    Raises UserError when a file is missing or lacks a column, or no query has a relevant document.
+    """
+    with _open_documents(folder) as docs:
+        if not docs.metadata.num_rows:
+            raise UserError(f"{_part(folder, 'docs')} has no rows")
     asked = read_table(_part(folder, "queries"), ("query_id", "text"))
     judged = read_table(_part(folder, "qrels"), ("query_id", "doc_id"), optional=("relevance",))
-    documents = {
-        str(row["doc_id"]): " ".join(str(p) for p in (row.get("title"), row["text"]) if p)
-        for row in docs.to_pylist()
-    }
     qrels: dict[str, dict[str, int]] = {}
     for row in judged.to_pylist():
         relevance = int(row.get("relevance", 1))
@@ -66,11 +118,48 @@ def judgements(folder: Path) -> tuple[dict[str, str], dict[str, str], dict[str, 
     queries = {query: text for query, text in queries.items() if query in relevant}
     if not queries:
         raise UserError(f"no query in {folder} has a relevant document; compare the ids")
-    return documents, queries, qrels
+    return queries, qrels
+
+
+def documents(folder: Path) -> Iterator[list[str]]:
+    """Yield the documents' texts, each behind its title if it has one, 4,096 at a time."""
+    with _open_documents(folder) as file:
+        columns = [name for name in ("title", "text") if name in file.schema_arrow.names]
+        for batch in file.iter_batches(DOCUMENTS_AT_A_TIME, columns=columns):
+            yield [
+                " ".join(str(part) for part in (row.get("title"), row["text"]) if part)
+                for row in batch.to_pylist()
+            ]
+
+
+def document_ids(folder: Path, places: npt.NDArray[np.int64]) -> dict[int, str]:
+    """Return the ids of the documents at these places, counted from 0; `places` is sorted."""
+    ids: dict[int, str] = {}
+    before = 0
+    with _open_documents(folder) as file:
+        for batch in file.iter_batches(DOCUMENTS_AT_A_TIME, columns=["doc_id"]):
+            first, last = np.searchsorted(places, (before, before + batch.num_rows))
+            here = places[first:last]
+            found = batch["doc_id"].take(pa.array(here - before)).to_pylist()
+            ids.update(zip(here.tolist(), map(str, found), strict=True))
+            before += batch.num_rows
+    return ids
+
+
+def _open_documents(folder: Path) -> pq.ParquetFile:
+    path = _part(folder, "docs")
+    try:
+        file = pq.ParquetFile(path)
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+    _demand(path, ("doc_id", "text"), file.schema_arrow.names)
+    return file
 
 
 def read_table(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> pa.Table:
     """Return columns of a .parquet, .csv, .tsv or .jsonl file, without nulls in `columns`.
+
+    No `columns`: all there are.
 
     Raises UserError when it is missing, unreadable, lacks a column or is empty.
     """
@@ -80,12 +169,10 @@ def read_table(path: Path, columns: Sequence[str], optional: Sequence[str] = ())
         table = _parse(path)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
-    missing = [name for name in columns if name not in table.column_names]
-    if missing:
-        have = ", ".join(table.column_names)
-        raise UserError(f"{path} has no column {missing[0]!r}; its columns are: {have}")
-    table = table.select([*columns, *(c for c in optional if c in table.column_names)])
-    table = table.filter(_all(pc.is_valid(table[name]) for name in columns))
+    _demand(path, columns, table.column_names)
+    if columns:
+        table = table.select([*columns, *(c for c in optional if c in table.column_names)])
+        table = table.filter(_all(pc.is_valid(table[name]) for name in columns))
     if not table.num_rows:
         raise UserError(f"{path} has no rows")
     return table
@@ -102,6 +189,23 @@ def _parse(path: Path) -> pa.Table:
     if path.suffix in (".jsonl", ".json"):
         return pa.json.read_json(path)
     raise UserError(f"{path} is of no known kind; give .parquet, .csv, .tsv or .jsonl")
+
+
+def _demand(path: Path, columns: Sequence[str], there: Sequence[str]) -> None:
+    missing = [name for name in columns if name not in there]
+    if missing:
+        raise UserError(f"{path} has no column {missing[0]!r}; its columns are: {', '.join(there)}")
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _only_once(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+    """Tell for each text whether no other row has it."""
+    codes = pc.dictionary_encode(column.combine_chunks()).indices.to_numpy()
+    once: npt.NDArray[np.bool_] = np.bincount(codes)[codes] == 1
+    return once
 
 
 def _all(masks: Iterable[pa.ChunkedArray]) -> pa.ChunkedArray:

@@ -1,13 +1,13 @@
-"""What a run tells: a line on the terminal, a log of every step, curves for TensorBoard."""
+"""What a run tells: a line on the terminal, a log of every step, curves on boards."""
 
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Annotated, Protocol, Self
 
 from rich.console import Console
 from rich.progress import (
@@ -19,8 +19,35 @@ from rich.progress import (
 from rich.progress import Progress as Bar
 from rich.table import Table
 
+from pairsmith.training.settings import AtLeast
+
+Groups = dict[str, dict[str, dict[str, float]]]
+"""Means by grouping, group and measure: see `breakdown.Breakdown`."""
+
 LOG = "log.jsonl"
 SECONDS_PER_LINE = 10.0
+
+
+_SHOWN = (
+    *("loss", "accuracy", "gap", "alignment", "uniformity", "masked"),
+    *("gradient_norm", "learning_rate", "mfu"),
+)
+
+
+@dataclass(frozen=True)
+class TelemetryConfig:
+    """What a run tells, and where."""
+
+    tensorboard: bool = True
+    """Write curves for TensorBoard to the folder `logs` of the model."""
+    wandb: str = ""
+    """Project at Weights & Biases to report to; WANDB_MODE=offline keeps the run in the model."""
+    groups_every: Annotated[int, AtLeast(0)] = 50
+    """Steps between lines by kind, view, language, dataset and length; 0: none."""
+    curves: bool = True
+    """Draw the curves into the model's folder and show them on its card."""
+    peak_tflops: Annotated[float, AtLeast(0)] = 0.0
+    """What the device could do, for the MFU; 0: looked up for known GPUs, else not told."""
 
 
 @dataclass(frozen=True)
@@ -39,53 +66,95 @@ class Step:
     learning_rate: float
     seconds: float
     """Spent on this step, waiting for its batch included."""
+    wait: float = 0.0
+    """Seconds of these spent waiting for the batch."""
+    tokens: int = 0
+    """Of all texts of the batch, without padding."""
+    mfu: float | None = None
+    """Share of the device's arithmetic that the step made use of."""
+    accuracy: float | None = None
+    """Share of rows whose positive came before all candidates that are not masked."""
+    gap: float | None = None
+    """Mean cosine of the positive less that of the hardest negative."""
+    alignment: float | None = None
+    """Mean squared distance of anchor and positive."""
+    uniformity: float | None = None
+    """Log of the mean Gaussian potential of the anchors, when groups are told."""
+    masked: float | None = None
+    """Share of candidates that were masked as false negatives."""
+    groups: Groups | None = None
+    """Means since the last time, by grouping and group: see `breakdown.Breakdown`."""
+
+
+class Board(Protocol):
+    """Shows numbers by step."""
+
+    def show(self, step: int, numbers: Mapping[str, float]) -> None:
+        """Add a point to the curve of each name."""
+
+    def close(self) -> None:
+        """Flush and close all files."""
 
 
 class Journal:
-    """Writes `log.jsonl`, one line for each step, and TensorBoard curves, into a run's folder.
+    """Writes `log.jsonl`, one line for each step, into a run's folder, and shows curves on boards.
 
     After a resumption the log is cut back to the checkpoint's step, so that in the end it holds
     every step once, like that of an undisturbed run.
     """
 
-    def __init__(self, folder: Path, step: int, *, tensorboard: bool):
+    def __init__(self, folder: Path, step: int, boards: Iterable[Board] = ()):
         path = folder / LOG
         _keep_lines(path, step)
         self._log = path.open("a", encoding="utf-8")
-        self._writer: Any = None
-        if tensorboard:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self._writer = SummaryWriter(str(folder / "logs"), purge_step=step + 1)
+        self._boards = tuple(boards)
 
     def step(self, line: Step) -> None:
         """Record one step."""
-        self._log.write(json.dumps(vars(line)) + "\n")
+        told = {name: value for name, value in vars(line).items() if value is not None}
+        self._log.write(json.dumps(told) + "\n")
         self._log.flush()
-        if self._writer is not None:
-            for name in ("loss", "gradient_norm", "learning_rate"):
-                self._writer.add_scalar(f"train/{name}", getattr(line, name), line.step)
-            speed = line.rows / max(line.seconds, 1e-9)
-            self._writer.add_scalar("train/pairs_per_second", speed, line.step)
+        if not self._boards:
+            return
+        seconds = max(line.seconds, 1e-9)
+        numbers = {f"train/{name}": told[name] for name in _SHOWN if name in told}
+        numbers |= {
+            "train/pairs_per_second": line.rows / seconds,
+            "train/tokens_per_second": line.tokens / seconds,
+            "train/input_wait": line.wait / seconds,
+        }
+        numbers.update(_flat(line.groups or {}))
+        for board in self._boards:
+            board.show(line.step, numbers)
 
     def scores(self, step: int, scores: Mapping[str, float]) -> None:
         """Record an evaluation."""
-        if self._writer is not None:
-            for name, value in scores.items():
-                self._writer.add_scalar(name, value, step)
+        for board in self._boards:
+            board.show(step, scores)
 
     def close(self) -> None:
         """Flush and close all files."""
         self._log.close()
-        if self._writer is not None:
-            self._writer.close()
+        for board in self._boards:
+            board.close()
+
+
+def _flat(groups: Groups) -> Iterator[tuple[str, float]]:
+    """Yield `by_kind/context/loss` and so on."""
+    for column, rows in groups.items():
+        if column != "all":
+            for name, row in rows.items():
+                yield from ((f"by_{column}/{name}/{k}", v) for k, v in row.items())
 
 
 class Meter:
     """The progress line on standard error: live on a terminal, else a line every 10 seconds."""
 
     def __init__(self, total: int, done: int):
-        self._total, self._rows, self._seconds = total, 0, 0.0
+        self._total, self._seconds, self._wait = total, 0.0, 0.0
+        self._rows = self._tokens = 0
+        # Of the steps since the last line: the first ones are slower than those to come.
+        self._recent, self._told = 0.0, done
         self._console = Console(stderr=True)
         self._live = self._console.is_terminal
         self._printed = time.monotonic()
@@ -116,18 +185,48 @@ class Meter:
     def step(self, line: Step) -> None:
         """Show one step."""
         self._rows += line.rows
+        self._tokens += line.tokens
         self._seconds += line.seconds
-        rate = self._rows / max(self._seconds, 1e-9)
-        now = time.monotonic()
-        state = f"loss {line.loss:.3f}  {rate:,.0f} pairs/s"
+        self._recent += line.seconds
+        self._wait += line.wait
+        seconds = max(self._seconds, 1e-9)
+        state = f"loss {line.loss:.3f}  {self._rows / seconds:,.0f} pairs/s"
+        if self._tokens:
+            state += f"  {_short(self._tokens / seconds)} tokens/s"
+        state += f"  wait {self._wait / seconds:.0%}"
+        if line.mfu is not None:
+            state += f"  MFU {line.mfu:.0%}"
         self._bar.update(self._task, completed=line.step, state=state)
+        now = time.monotonic()
         if not self._live and now - self._printed > SECONDS_PER_LINE:
             self._printed = now
-            self.say(f"step {line.step}/{self._total}  {state}")
+            left = (self._total - line.step) * self._recent / (line.step - self._told)
+            self._recent, self._told = 0.0, line.step
+            self.say(f"step {line.step}/{self._total}  {state}  {duration(left)} left")
 
     def say(self, text: str) -> None:
         """Print a line above the progress line."""
         say(text, self._console)
+
+
+def last_groups(log: Path) -> Groups | None:
+    """Return the last means by group that a log has, if any."""
+    lines = (json.loads(line) for line in reversed(log.read_text("utf-8").splitlines()))
+    return next((line["groups"] for line in lines if "groups" in line), None)
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as people say them: 40 s, 12 min, 3.5 h."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _short(number: float) -> str:
+    for size, mark in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{number / size:.3g}{mark}"
+    return f"{number:.0f}"
 
 
 def say(text: str, console: Console | None = None) -> None:
@@ -141,13 +240,16 @@ def scores_line(step: int, scores: Mapping[str, float]) -> str:
     return f"after step {step}: " + "  ".join(f"{k} {v:.4f}" for k, v in scores.items())
 
 
-def print_scores(scores: Mapping[int, Mapping[str, float]]) -> None:
-    """Print evaluations as a table on standard output: a row for each score, a column per step."""
-    table = Table("score", *(f"step {step}" for step in scores))
+def print_scores(scores: Mapping[str, Mapping[str, float]]) -> None:
+    """Print evaluations as a table on standard output: a row for each score, one column each."""
+    table = Table("score", *scores)
     for column in table.columns[1:]:
         column.justify = "right"
-    for name in next(iter(scores.values()), {}):
-        table.add_row(name, *(f"{values[name]:.4f}" for values in scores.values()))
+    names = list(dict.fromkeys(name for values in scores.values() for name in values))
+    for name, following in zip(names, [*names[1:], ""], strict=True):
+        cells = (f"{v[name]:.4f}" if name in v else "" for v in scores.values())
+        ends = name.rpartition("/")[0] != following.rpartition("/")[0]
+        table.add_row(name, *cells, end_section=ends)
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160).print(table)
 
 

@@ -2,10 +2,11 @@
 
 import math
 import signal
+import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,12 @@ from pairsmith.training.checkpoint import (
 )
 from pairsmith.training.collate import Batch, collate, columns
 from pairsmith.training.config import Precision, TrainConfig
-from pairsmith.training.corpus import open_data, open_order
+from pairsmith.training.corpus import open_data, open_order, shard_files
 from pairsmith.training.distributed import Spread, World, open_world, shared_encode, spread
 from pairsmith.training.encoders.encoder import Encoder
 from pairsmith.training.encoders.opening import open_encoder
-from pairsmith.training.evaluation import Tasks, evaluate
+from pairsmith.training.evaluation import evaluate
+from pairsmith.training.flops import token_counts
 from pairsmith.training.folder import (
     CHECKPOINTS,
     best_weights,
@@ -41,9 +43,11 @@ from pairsmith.training.folder import (
     publish,
     save_best,
 )
+from pairsmith.training.leaks import check_leaks
 from pairsmith.training.loader import Stream, stream
 from pairsmith.training.losses.cache import cached_step
 from pairsmith.training.losses.objective import Objective, Outcome
+from pairsmith.training.losses.verify import verify
 from pairsmith.training.optimizer import finish_gradients, make_optimizer
 from pairsmith.training.order import Order
 from pairsmith.training.packing import Features, in_chunks
@@ -52,6 +56,8 @@ from pairsmith.training.reports import Reports
 from pairsmith.training.schedule import best_step, drops, learning_rate, since_best
 from pairsmith.training.stopping import Stop, Terminated, stop_signals
 from pairsmith.training.telemetry import Step, say
+
+Watch = Callable[[int, Mapping[str, float]], None]
 
 
 @dataclass
@@ -63,7 +69,6 @@ class Run:
     steps: int
     identity: Mapping[str, Any]
     """Settings and data digests that must be equal on resumption."""
-    tasks: Tasks
     datasets: Sequence[Dataset | RemoteDataset]
     order: Order
     folder: Path
@@ -77,6 +82,7 @@ class Run:
     """What is learned: of all batches, or of those of each dataset."""
     optimizer: Optimizer
     progress: Progress
+    watch: Watch | None = None
 
     @property
     def learner(self) -> nn.Module:
@@ -84,11 +90,12 @@ class Run:
         return nn.ModuleDict({"encoder": self.encoder, "objectives": self.objectives})
 
 
-def train(config: TrainConfig) -> dict[int, dict[str, float]]:
+def train(config: TrainConfig, watch: Watch | None = None) -> dict[int, dict[str, float]]:
     """Train, save a sentence-transformers folder at `config.output`, return scores by step.
 
     Goes on with an unfinished run of the same settings and data, on any number of processes. On a
     CPU, and with the same number of threads and processes, the losses are those of an undisturbed
+    run. watch: called with the step and the scores of every evaluation; what it raises ends the
     run. Raises UserError for everything the user can put right; OSError when the disk is full.
     Whatever is raised, `config.output` is either absent or whole. On SIGTERM and Ctrl-C, the step
     is finished and a checkpoint saved before SystemExit(143) or KeyboardInterrupt is raised.
@@ -96,11 +103,10 @@ def train(config: TrainConfig) -> dict[int, dict[str, float]]:
     config = config.resolved()
     with open_world(config.running) as world:
         run = open_run(config, world)
+        run.watch = watch
         progress = run.progress
         batches = open_stream(run)
-        reports = Reports(
-            *(run.folder, world, progress.step, run.steps), tensorboard=config.running.tensorboard
-        )
+        reports = Reports(run.folder, world, progress.step, run.steps, config)
         # Processes of torchrun are told to stop while one of them still says why: not at once.
         signals = stop_signals(restore=world.size == 1)
         with signals as stop, closing(batches), reports:
@@ -114,18 +120,17 @@ def open_run(config: TrainConfig, world: World) -> Run:
 
     Nothing is written before all that can be wrong has been looked at. Raises UserError.
     """
-    evaluation = config.evaluation
-    tasks = Tasks(evaluation.sts, evaluation.intent, evaluation.retrieval, evaluation.split)
     with world.together():
         if world.leads and config.output.exists():
             raise UserError(f"{config.output} exists; choose another --output or remove it")
-        tasks.check()
+        config.evaluation.check_files()
         checksums = config.stream.checksums and world.local == 0  # once on each machine
         datasets = [open_data(name, checksums=checksums) for name in config.data]
         order = open_order(datasets, config.stream, config.stream.batch_size, config.seed)
         if order.rows < 2:
             names = ", ".join(map(str, config.data))
             raise UserError(f"{names}: {order.rows} pairs are too few to train on; build more")
+        check_leaks([s for d in datasets for s in shard_files(d, config.stream)], config.evaluation)
         from_data = config.encoder.trains_tokenizer
         opened = None if from_data else open_encoder(config.encoder, config.seed)
     steps = config.steps or config.epochs * order.batches
@@ -156,7 +161,7 @@ def open_run(config: TrainConfig, world: World) -> Run:
         if world.leads:
             say(f"going on after step {progress.step} of {steps}")
     return Run(
-        *(config, world, steps, identity, tasks, datasets, order, folder, tokenizer),
+        *(config, world, steps, identity, datasets, order, folder, tokenizer),
         *(encoder, forward, objectives, optimizer, progress),
     )
 
@@ -176,7 +181,10 @@ def loop(run: Run, batches: Iterator[Batch], reports: Reports, stop: Stop) -> No
     while not finished(run):
         started = time.monotonic()
         with world.together():
-            batch = next(batches).to(world.device)
+            batch = next(batches)
+        waited = time.monotonic() - started
+        lengths = token_counts(batch.features)
+        batch = batch.to(world.device)
         seed_step(config.seed, progress.step, world.rank)
         rate = current_rate(run)
         for group in run.optimizer.param_groups:
@@ -198,6 +206,7 @@ def loop(run: Run, batches: Iterator[Batch], reports: Reports, stop: Stop) -> No
         progress.cursor = batch.cursor
         seconds = time.monotonic() - started
         progress.seconds += seconds
+        told, groups = reports.rows(progress.step, batch, lengths, outcome)
         line = Step(
             step=progress.step,
             epoch=batch.cursor.epoch,
@@ -208,6 +217,11 @@ def loop(run: Run, batches: Iterator[Batch], reports: Reports, stop: Stop) -> No
             gradient_norm=norm,
             learning_rate=rate,
             seconds=seconds,
+            wait=waited,
+            tokens=int(world.sum(lengths.sum())[0]),
+            mfu=reports.mfu(run.encoder, lengths, seconds),
+            groups=groups,
+            **told,
         )
         reports.step(line)
         if progress.step == run.steps or progress.step % evaluate_every == 0:
@@ -255,11 +269,15 @@ def score(run: Run, reports: Reports) -> None:
     """
     watched, step = run.config.evaluation.stop_on, run.progress.step
     scores: dict[str, float] = {}
-    if run.tasks:
+    if run.config.evaluation:
         # All see the same numbers, so that all stop at the same step.
-        scores = run.world.broadcast(evaluate(shared_encode(run.encoder, run.world), run.tasks))
+        scores = run.world.broadcast(
+            evaluate(shared_encode(run.encoder, run.world), run.config.evaluation)
+        )
         run.progress.scores[step] = scores
         reports.scores(step, scores)
+        if run.watch:
+            run.watch(step, scores)
     if watched and watched not in scores:
         have = ", ".join(scores) or "none; give --sts, --intent or --retrieval"
         raise UserError(f"--stop-on {watched} is not among the evaluations, which are: {have}")
@@ -364,3 +382,23 @@ def open_stream(run: Run) -> Stream[Batch]:
         world=world.size,
         workers=config.workers,
     )
+
+
+def verify_run(config: TrainConfig) -> list[str]:
+    """Return how far loss and gradients of the first batch are from the plain formula in float64.
+
+    One line for each path; nothing is trained, and what is made is removed. Raises UserError when
+    one is off by more than 1e-5.
+    """
+    with tempfile.TemporaryDirectory(prefix="pairsmith-verify-") as place:
+        config = replace(config.resolved(), output=Path(place) / "model")
+        with open_world(config.running) as world:
+            run = open_run(config, world)
+            with closing(open_stream(run)) as batches:
+                batch = next(batches)
+            run.encoder.train()
+            texts = max(1, 2 * batch.rows + len(batch.identities.owner))
+            chunks = in_chunks(batch.features, texts, math.ceil(texts / config.chunk or texts))
+            told = (batch.identities, batch.weight, batch.label, batch.similarity)
+            loss = config.losses[batch.source] if config.losses else config.loss
+            return verify(loss, run.encoder, chunks, run.encoder.parameters(), *told, world.group)

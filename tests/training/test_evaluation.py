@@ -1,6 +1,8 @@
 """Scores against values worked out by hand."""
 
 import math
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from pairsmith.schemas import UserError
-from pairsmith.training.evaluation import Tasks, Vectors, evaluate, intent, retrieval, sts
+from pairsmith.training.bitext import bitext
+from pairsmith.training.evaluation import Tasks, evaluate, intent, pair_classification, sts
+from pairsmith.training.retrieval import retrieval, search
+from pairsmith.training.vectors import Vectors
+
+ROOT = Path(__file__).resolve().parents[2]
+SHARED = Path(os.environ.get("PAIRSMITH_SHARED", ROOT.parent / "shared"))
 
 
 def angles(texts: list[str]) -> Vectors:
@@ -139,9 +147,142 @@ def test_scores_have_the_names_of_their_files(tmp_path: Path) -> None:
     file = parquet(tmp_path / "mine.parquet", similarity([10, 20, 30], [3, 2, 1]))
     folder = retrieval_folder(tmp_path / "cisi")
     tasks = Tasks(sts=(file,), retrieval=(folder,))
-    tasks.check()
+    tasks.check_files()
     names = {f"retrieval/cisi/{m}" for m in ("ndcg@10", "recall@10", "recall@100", "mrr")}
     assert set(evaluate(angles, tasks)) == {"sts/mine/spearman", *names}
+
+
+def test_average_precision_and_auc_by_hand(tmp_path: Path) -> None:
+    # By cosine: 10 (yes), 20 (no), 30 (yes), 40 (no). Precision at the two hits: 1/1, 2/3.
+    # Of the four pairs of a yes and a no, all but (30, 20) are in order.
+    rows = [
+        {"sentence1": "0", "sentence2": str(degrees), "label": label, "split": split}
+        for split, labels in (("dev", (1, 0, 1, 0)), ("test", (1, 1, 0, 0)))
+        for degrees, label in zip((10, 20, 30, 40), labels, strict=True)
+    ]
+    file = parquet(tmp_path / "pairs.parquet", rows)
+    found = pair_classification(angles, file)
+    assert found == {"ap": pytest.approx((1 + 2 / 3) / 2), "auc": pytest.approx(3 / 4)}
+    assert pair_classification(angles, file, "test") == {"ap": 1, "auc": 1}
+
+
+def test_translations_by_hand(tmp_path: Path) -> None:
+    # From de, 0 -> 10, 60 -> 50, 75 -> 75 and 50 is nearest to 45; from en, 45 finds 60 > 50? no:
+    # |45 - 60| = 15 and |50 - 60| = 10, so en 45 (of 90) finds de 60.
+    rows = [
+        {"id": 1, "de": "0", "en": "10"},
+        {"id": 2, "de": "60", "en": "50"},
+        {"id": 3, "de": "90", "en": "45"},
+        {"id": 4, "de": "180", "en": "170"},
+        {"id": 5, "de": "20", "en": "21"},
+        {"id": 6, "de": "20", "en": "22"},  # said twice: which one is right cannot be told
+    ]
+    found = bitext(angles, parquet(tmp_path / "words.parquet", rows))
+    assert found["de-en"] == 3 / 4  # 90 finds 50
+    assert found["en-de"] == 3 / 4  # 45 finds 60
+    assert found["accuracy"] == 3 / 4
+    assert 0 <= found["margin"] <= 1
+
+
+def test_the_margin_takes_from_texts_that_are_near_to_everything(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    meanings = rng.normal(size=(60, 8)).astype(np.float32)
+    hub = np.ones(8, np.float32)
+    places = rng.uniform(0, 3, size=(60, 1)).astype(np.float32)
+    other = meanings + places * hub + 0.8 * rng.normal(size=(60, 8)).astype(np.float32)
+    table = dict(zip([f"a{i}" for i in range(60)], meanings, strict=True))
+    table |= dict(zip([f"b{i}" for i in range(60)], other, strict=True))
+    rows = [{"de": f"a{i}", "en": f"b{i}"} for i in range(60)]
+    file = parquet(tmp_path / "hubs.parquet", rows)
+    found = bitext(lambda texts: np.stack([table[text] for text in texts]), file)
+    assert found["margin"] == _margin(meanings, other)
+    assert found["margin"] > found["accuracy"]
+
+
+def _margin(left: Vectors, right: Vectors) -> float:
+    """Return the accuracy by the ratio margin as its paper writes it, in loops."""
+    cosine = [[float(a @ b / np.linalg.norm(a) / np.linalg.norm(b)) for b in right] for a in left]
+    rows = [sum(sorted(row)[-4:]) / 8 for row in cosine]
+    columns = [sum(sorted(column)[-4:]) / 8 for column in zip(*cosine, strict=True)]
+    score = [[c / (rows[i] + columns[j]) for j, c in enumerate(r)] for i, r in enumerate(cosine)]
+    there = [max(range(len(r)), key=r.__getitem__) == i for i, r in enumerate(score)]
+    turned = list(zip(*score, strict=True))
+    back = [max(range(len(r)), key=r.__getitem__) == i for i, r in enumerate(turned)]
+    return (sum(there) / len(there) + sum(back) / len(back)) / 2
+
+
+def test_documents_are_encoded_a_few_thousand_at_a_time_and_ranked_as_if_at_once(
+    tmp_path: Path,
+) -> None:
+    rng = np.random.default_rng(5)
+    vectors = rng.normal(size=(9009, 12)) / 10
+    folder = tmp_path / "large"
+    docs = [{"doc_id": f"d{i}", "text": str(i)} for i in range(9000)]
+    queries = [{"query_id": f"q{i}", "text": str(i)} for i in range(9000, 9009)]
+    parquet(folder / "docs.parquet", docs)
+    parquet(folder / "queries.parquet", queries)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    ranked = np.argsort(-(vectors[9000:] @ vectors[:9000].T), axis=1)
+    # The right one stands at place 3 of the first query's ranking, at 4 of the second's, and so on.
+    qrels = [{"query_id": f"q{9000 + i}", "doc_id": f"d{ranked[i, i + 2]}"} for i in range(9)]
+    parquet(folder / "qrels.parquet", qrels)
+    most = 0
+
+    def encode(texts: list[str]) -> Vectors:
+        nonlocal most
+        most = max(most, len(texts))
+        return vectors[[int(text) for text in texts]].astype(np.float32)
+
+    scores = retrieval(encode, folder)
+    assert most <= 4096
+    assert scores["mrr"] == pytest.approx(np.mean([1 / (i + 3) for i in range(9)]))
+    assert scores["recall@10"] == pytest.approx(8 / 9)
+
+
+@pytest.mark.parametrize("sizes", [[7], [3, 4], [1] * 7, [5, 2]])
+def test_search_in_chunks_is_a_full_sort(sizes: list[int]) -> None:
+    rng = np.random.default_rng(len(sizes))
+    queries, vectors = rng.normal(size=(600, 4)), rng.normal(size=(7, 4))
+    chunks = np.split(vectors.astype(np.float32), np.cumsum(sizes)[:-1])
+    scores, places = search(queries.astype(np.float32), chunks, 5)
+    full = queries.astype(np.float32) @ vectors.astype(np.float32).T
+    assert np.array_equal(places, np.argsort(-full, axis=1)[:, :5])
+    assert scores == pytest.approx(np.sort(full, axis=1)[:, ::-1][:, :5], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "tasks"),
+    [
+        ("csts_b_zh", lambda path: Tasks(sts=(path,))),
+        ("pawsx_zh", lambda path: Tasks(pairs=(path,))),
+        ("lcqmc_dev_zh", lambda path: Tasks(pairs=(path,))),
+        ("simclue_zh", lambda path: Tasks(pairs=(path,))),
+    ],
+)
+def test_real_chinese_sets_are_read(name: str, tasks: Callable[[Path], Tasks]) -> None:
+    file = SHARED / "data" / "eval" / f"{name}.parquet"
+    if not file.is_file():
+        pytest.skip("needs the shared data")
+    scores = evaluate(_characters, tasks(file))
+    assert {key.split("/")[1] for key in scores} == {name}
+    assert all(math.isfinite(value) for value in scores.values())
+
+
+def test_shared_characters_find_some_real_translations() -> None:
+    file = SHARED / "data" / "parallel" / "tatoeba_en_zh.parquet"
+    if not file.is_file():
+        pytest.skip("needs the shared data")
+    scores = bitext(_characters, file)
+    assert set(scores) == {"accuracy", "en-zh", "zh-en", "margin"}
+    assert 0.001 <= scores["accuracy"] < 0.2  # names and numbers are all that they share
+
+
+def _characters(texts: list[str]) -> Vectors:
+    """Encode texts as hashed counts of their characters."""
+    vectors = np.zeros((len(texts), 256), np.float32)
+    for row, text in enumerate(texts):
+        np.add.at(vectors[row], [ord(character) % 256 for character in text], 1)
+    return vectors
 
 
 def broken(folder: Path) -> list[tuple[Tasks, str]]:
@@ -157,6 +298,8 @@ def broken(folder: Path) -> list[tuple[Tasks, str]]:
     other = folder / "sts.xlsx"
     other.write_bytes(b"")
     label = parquet(folder / "label.parquet", [{"text": "1", "label": "one"}] * 3)
+    one = parquet(folder / "one.parquet", [pair | {"label": 1}] * 3)
+    three = parquet(folder / "three.parquet", [pair | {"de": "3"}] * 3)
     two = retrieval_folder(folder / "two")
     parquet(two / "other_docs.parquet", [{"doc_id": "d", "text": "1"}])
     strangers = retrieval_folder(folder / "strangers")
@@ -172,6 +315,10 @@ def broken(folder: Path) -> list[tuple[Tasks, str]]:
         (Tasks(sts=(flat, folder / "deeper" / "flat.parquet")), "share a name"),
         (Tasks(intent=(flat,)), "has no column 'text'"),
         (Tasks(intent=(label,)), "2 labels"),
+        (Tasks(pairs=(label,)), "has no column 'sentence1'"),
+        (Tasks(pairs=(one,)), "needs labels 0 and 1"),
+        (Tasks(bitext=(label,)), "needs at least 2 texts that occur once"),
+        (Tasks(bitext=(three,)), "needs two columns named by languages"),
         (Tasks(retrieval=(folder / "none",)), "no folder"),
         (Tasks(retrieval=(two,)), r"has 2 files \*docs\*\.parquet"),
         (Tasks(retrieval=(strangers,)), "no query"),
@@ -181,5 +328,5 @@ def broken(folder: Path) -> list[tuple[Tasks, str]]:
 def test_what_is_wrong_with_a_file_is_told_in_one_line_before_anything_runs(tmp_path: Path) -> None:
     for tasks, message in broken(tmp_path):
         with pytest.raises(UserError, match=message) as caught:
-            tasks.check()
+            tasks.check_files()
         assert "\n" not in str(caught.value)

@@ -25,7 +25,7 @@ def arguments(data: Path, model: str, output: Path) -> list[str]:
     return [
         *(str(data), "--model", model, "--output", str(output), "--steps", str(STEPS)),
         *("--batch-size", "32", "--checkpoint-every", "3", "--threads", "1", "--window", "2"),
-        *("--learning-rate", "0.001", "--no-tensorboard"),
+        *("--learning-rate", "0.001", "--no-tensorboard", "--no-curves"),
     ]
 
 

@@ -16,7 +16,7 @@ import torch
 from pairsmith.schemas import UserError
 from pairsmith.training.config import TrainConfig, make_config
 from pairsmith.training.settings import change
-from pairsmith.training.telemetry import LOG
+from pairsmith.training.telemetry import LOG, TelemetryConfig
 from pairsmith.training.train import train
 from tests.training.pair_folders import paired_sentences, write_dataset
 
@@ -32,7 +32,7 @@ def config(tmp_path: Path, dataset: Path, tokenizer_file: Path) -> TrainConfig:
         steps=20,
         learning_rate=0.02,
         threads=1,
-        tensorboard=False,
+        telemetry=TelemetryConfig(tensorboard=False, curves=False),
     )
 
 
@@ -64,7 +64,7 @@ def test_the_loss_falls_and_the_saved_model_scores_as_reported(
     config: TrainConfig, sts_file: Path
 ) -> None:
     from pairsmith.training.evaluation import sts
-    from pairsmith.training.saved import open_saved
+    from pairsmith.training.saved import encode_with, open_saved
 
     scores = train(change(config, epochs=4, steps=0, sts=(sts_file,)))
     losses = [line["loss"] for line in log(config.output)]
@@ -72,7 +72,7 @@ def test_the_loss_falls_and_the_saved_model_scores_as_reported(
     assert np.mean(losses[-5:]) < np.mean(losses[:5]) / 2
     assert list(scores) == [0, 8, 16, 24, 32, 40]
     reported = scores[40]["sts/made/spearman"]
-    saved = open_saved(str(config.output), "cpu", 32)
+    saved = encode_with(open_saved(str(config.output), "cpu"), 32)
     assert sts(saved, sts_file) == pytest.approx(reported, abs=1e-6)
 
 
@@ -146,7 +146,7 @@ def test_the_folder_tells_how_it_was_made(
 def test_tensorboard_shows_every_loss_and_score(config: TrainConfig, sts_file: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    scores = train(change(config, tensorboard=True, sts=(sts_file,)))
+    scores = train(change(config, tensorboard=True, curves=False, sts=(sts_file,)))
     events = EventAccumulator(str(config.output / "logs"))
     events.Reload()
     shown = [(event.step, event.value) for event in events.Scalars("train/loss")]

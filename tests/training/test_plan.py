@@ -1,0 +1,141 @@
+"""What `--plan` says against what a run does."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pairsmith.commands.main import main
+from pairsmith.schemas import UserError, open_dataset
+from pairsmith.training.collate import Identities
+from pairsmith.training.config import TrainConfig, make_config
+from pairsmith.training.corpus import StreamConfig, shard_files
+from pairsmith.training.encoders.config import EncoderConfig
+from pairsmith.training.encoders.opening import open_encoder
+from pairsmith.training.plan import meeting, plan
+from pairsmith.training.row_groups import row_groups
+from pairsmith.training.settings import change
+from pairsmith.training.telemetry import LOG, TelemetryConfig
+from pairsmith.training.train import train
+from tests.training.pair_folders import write_dataset
+
+
+@pytest.fixture
+def config(tmp_path: Path, dataset: Path, tokenizer_file: Path) -> TrainConfig:
+    return make_config(
+        (dataset,),
+        tmp_path / "model",
+        model=f"static:{tokenizer_file}:16",
+        batch_size=64,
+        epochs=2,
+        threads=1,
+        telemetry=TelemetryConfig(tensorboard=False, curves=False),
+    )
+
+
+def log(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
+
+
+def test_steps_and_tokens_are_those_of_the_run(config: TrainConfig) -> None:
+    told = plan(config)
+    train(config)
+    lines = log(config.output)
+    assert told.steps == len(lines) == 20
+    assert told.rows == told.sample.rows == sum(line["rows"] for line in lines) / 2
+    tokens = sum(line["tokens"] for line in lines) / 2
+    assert told.sample.tokens_per_text == pytest.approx(tokens / 1200)
+    # 150 subwords fit 2 bytes; 8 bytes say where each of 1,200 texts begins.
+    assert told.cache_bytes == pytest.approx(2 * tokens + 8 * 1200, abs=1)
+    assert told.parameters == 150 * 16
+
+
+def test_padding_is_that_of_the_batches_a_bert_gets(config: TrainConfig, bert: Path) -> None:
+    told = plan(change(config, model=str(bert), batch_size=600, epochs=1))
+    table = open_dataset(config.data[0]).read(["anchor", "positive"])
+    texts = table["anchor"].to_pylist() + table["positive"].to_pylist()
+    mask = open_encoder(EncoderConfig(model=str(bert))).tokenise(texts)["attention_mask"]
+    assert mask.numel() / mask.sum().item() > 1.05
+    # Computed in runs of texts of like length, as a CPU does.
+    assert 1 <= told.sample.padding < 1.05
+    assert told.memory_bytes > 16 * told.parameters
+
+
+def test_rows_are_shared_out_among_ranks(config: TrainConfig) -> None:
+    assert plan(config, ranks=3).rows_per_rank == (21, 22)
+    assert plan(config, ranks=100).rows_per_rank == (0, 1)
+
+
+def test_rows_that_meet_are_those_that_the_loss_masks() -> None:
+    rng = np.random.default_rng(1)
+    drawn = {name: torch.from_numpy(rng.integers(0, 400, 120)) for name in ("group", "a", "p")}
+    drawn["p"][:5] = drawn["a"][:5]  # equal texts of one row meet no other row
+    none = torch.empty(0, dtype=torch.int64)
+    identities = Identities(drawn["group"], drawn["a"], drawn["p"], none, none, none)
+    same = drawn["group"][:, None] == drawn["group"]
+    for mine in ("a", "p"):
+        for other in ("a", "p"):
+            same |= drawn[mine][:, None] == drawn[other]
+    assert np.array_equal(meeting(identities), same.fill_diagonal_(False).any(1).numpy())
+    assert 0 < meeting(identities).sum() < 120
+
+
+def test_rows_that_share_a_document_are_counted(tmp_path: Path, config: TrainConfig) -> None:
+    rows = [
+        {"anchor": f"the cat {i}", "positive": f"a dog {i}", "source_id": f"doc{max(i, 9)}"}
+        for i in range(60)
+    ]
+    data = write_dataset(tmp_path / "pairs", rows)
+    told = plan(change(config, data=(data,), batch_size=60))
+    assert told.sample.meeting == pytest.approx(10 / 60)
+
+
+def test_nothing_is_written_and_time_is_told(
+    tmp_path: Path,
+    config: TrainConfig,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    before = sorted(tmp_path.rglob("*"))
+    arguments = ["train", str(config.data[0]), "--output", str(config.output)]
+    arguments += ["--model", "static::16", "--vocabulary", "150", "--batch-size", "64"]
+    assert main([*arguments, "--plan", "--measure", "5", "--ranks", "2", "--threads", "1"]) == 0
+    shown = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
+    assert shown["steps"].strip() == "10 (1 epochs)"
+    assert shown["pairs a rank"].strip() == "32"
+    assert "this machine" in shown["time"]
+    assert "pairs/s" in shown["speed"]
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_what_keeps_a_run_from_starting_keeps_the_plan(
+    config: TrainConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for changed, message in (
+        ({"batch_size": 1}, "--batch-size 1 is too small"),
+        ({"data": (config.output,)}, "no dataset at"),
+    ):
+        with pytest.raises(UserError, match=message):
+            plan(change(config, **changed))  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="--measure 2 is too small"):
+        plan(config, measure=2)
+    with pytest.raises(UserError, match="--ranks 0 is too small"):
+        plan(config, ranks=0)
+    arguments = ["train", str(config.data[0]), "--output", str(config.output), "--ranks", "2"]
+    assert main(arguments) == 2
+    assert "belong to --plan" in capsys.readouterr().err
+
+
+def test_the_sample_is_bounded(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pairsmith.training.plan.SAMPLE_ROWS", 100)
+    told = plan(config)
+    assert told.sample.rows == 128
+    assert told.rows == sum(
+        group.rows
+        for group in row_groups(shard_files(open_dataset(config.data[0]), StreamConfig()))
+    )

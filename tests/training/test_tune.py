@@ -1,0 +1,202 @@
+"""The search for settings: what it tries, that it goes on, and what it prints."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tyro
+
+from pairsmith.commands.main import main
+from pairsmith.commands.tune import arguments
+from pairsmith.schemas import UserError
+from pairsmith.training.config import TrainConfig, make_config
+from pairsmith.training.evaluation import EvaluationConfig
+from pairsmith.training.settings import change
+from pairsmith.training.telemetry import TelemetryConfig
+from pairsmith.training.tune import TuneConfig, best_config, parse_choice, tune
+
+pytest.importorskip("optuna")
+SCORE = "sts/made/spearman"
+
+
+@pytest.fixture
+def config(tmp_path: Path, dataset: Path, tokenizer_file: Path, sts_file: Path) -> TrainConfig:
+    return make_config(
+        (dataset,),
+        tmp_path / "model",
+        model=f"static:{tokenizer_file}:8",
+        batch_size=64,
+        steps=5,
+        threads=1,
+        evaluation=EvaluationConfig(sts=(sts_file,)),
+        telemetry=TelemetryConfig(tensorboard=False, curves=False),
+    )
+
+
+TUNING = TuneConfig(
+    search=("learning_rate=1e-4..1e-1:log", "temperature=0.02..0.2", "batch_size=32,64"),
+    maximise=SCORE,
+    trials=5,
+    prune=False,
+)
+
+
+def tried(study: Any) -> list[dict[str, Any]]:
+    return [trial.params for trial in study.trials]
+
+
+def values(study: Any) -> list[float]:
+    return [trial.value for trial in study.trials]
+
+
+def test_the_best_trial_is_what_training_with_its_settings_gives(config: TrainConfig) -> None:
+    from pairsmith.training.train import train
+
+    study = tune(config, TUNING)
+    assert len(set(map(str, tried(study)))) == 5
+    for params in tried(study):
+        assert 1e-4 <= params["learning_rate"] <= 0.1
+        assert 0.02 <= params["temperature"] <= 0.2
+        assert params["batch_size"] in (32, 64)
+    assert not list(config.output.parent.glob("model*"))
+    scores = train(best_config(config, study))
+    assert scores[5][SCORE] == max(values(study)) == study.best_value
+
+
+def test_a_search_that_goes_on_is_an_undisturbed_one(tmp_path: Path, config: TrainConfig) -> None:
+    whole = tune(config, TUNING)
+    kept = replace(TUNING, storage=tmp_path / "search.db")
+    tune(config, replace(kept, trials=2))
+    again = tune(config, kept)
+    assert tried(again) == tried(whole)
+    assert values(again) == values(whole)
+    other = tune(config, replace(TUNING, search_seed=18))
+    assert tried(other) != tried(whole)
+    with pytest.raises(UserError, match="holds a search with another maximise: sts/made/spearman"):
+        tune(config, replace(kept, maximise="sts/made/pearson"))
+    with pytest.raises(UserError, match="holds a search with another settings"):
+        tune(change(config, seed=18), kept)
+
+
+def test_a_killed_trial_is_tried_again(tmp_path: Path, config: TrainConfig) -> None:
+    storage = tmp_path / "search.db"
+    script = Path(sys.executable).with_name("pairsmith")
+    command = [str(script), "tune", *arguments(config), "--maximise", SCORE]
+    command += ["--search", *TUNING.search, "--no-prune", "--storage", str(storage)]
+    process = subprocess.Popen(
+        [*command, "--trials", "500"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("trial 2 of 500"):
+                break
+        time.sleep(0.02)
+        process.kill()
+    whole = tune(config, replace(TUNING, trials=6))
+    again = tune(config, replace(TUNING, trials=6, storage=storage))
+    from pairsmith.training.tune import ended_trials
+
+    assert [t.params for t in ended_trials(again)][:6] == tried(whole)
+    assert not list(tmp_path.glob("model.trials"))
+    assert os.path.exists(storage)  # noqa: PTH110
+
+
+def test_a_run_below_the_median_of_five_is_stopped(config: TrainConfig) -> None:
+    # Six runs whose rate is 0.05 or next to nothing: these stay at what random vectors score.
+    study = tune(
+        change(config, evaluation=replace(config.evaluation, evaluate_every=1)),
+        replace(TUNING, search=("learning_rate=1e-9,0.05", "seed=1..50"), trials=10, prune=True),
+    )
+    states = [trial.state.name for trial in study.trials]
+    assert states[:5] == ["COMPLETE"] * 5
+    assert "PRUNED" in states
+    assert len(states) == 10
+    for trial in study.trials:
+        if trial.state.name == "PRUNED":
+            assert len(trial.intermediate_values) <= 5
+
+
+def test_settings_that_cannot_train_fail_alone_unless_nothing_trains(config: TrainConfig) -> None:
+    some = replace(TUNING, search=("vocabulary=50,200", "seed=1..99"), trials=6, search_seed=2)
+    study = tune(config, some)
+    failed = [trial for trial in study.trials if trial.state.name == "FAIL"]
+    assert 0 < len(failed) < 6
+    assert {trial.params["vocabulary"] for trial in failed} == {50}
+    assert all("--vocabulary 50 is too small" in t.user_attrs["error"] for t in failed)
+    with pytest.raises(UserError, match="is too small"):
+        tune(config, replace(some, search=("vocabulary=50,60",)))
+
+
+@pytest.mark.parametrize(
+    ("search", "message"),
+    [
+        ("speed=1..2", "no setting 'speed'; there are model, epochs"),
+        ("output=a,b", "no setting 'output'"),
+        ("temperature", "say what to try"),
+        ("temperature=", "say what to try"),
+        ("temperature=0.2..0.02", "a range of numbers rises"),
+        ("temperature=0..1:log", "starts above 0"),
+        ("batch_size=1.5..3", "values of the kind of 64"),
+        ("batch_size=some", "values of the kind of 64"),
+        ("model=1..2", "values of the kind of"),
+    ],
+)
+def test_a_search_that_cannot_be_is_one_line(
+    config: TrainConfig, search: str, message: str
+) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        tune(config, replace(TUNING, search=(search,)))
+    assert "\n" not in str(caught.value)
+
+
+def test_other_mistakes_are_one_line(tmp_path: Path, config: TrainConfig) -> None:
+    with pytest.raises(UserError, match="names temperature twice"):
+        tune(config, replace(TUNING, search=("temperature=1,2", "--temperature=1..2")))
+    with pytest.raises(UserError, match="--trials 0 is too small"):
+        tune(config, replace(TUNING, trials=0))
+    with pytest.raises(UserError, match="the evaluations give sts/made/spearman"):
+        tune(config, replace(TUNING, maximise="sts/other/spearman"))
+    with pytest.raises(UserError, match="cannot be opened as an SQLite file"):
+        tune(config, replace(TUNING, storage=tmp_path / "nowhere" / "search.db"))
+
+
+def test_choices_are_of_the_settings_type(config: TrainConfig) -> None:
+    assert parse_choice("batch-size=16..64", config).low == 16
+    assert parse_choice("--bf16=true,false", config).values == (True, False)
+    assert parse_choice("model=a,b", config).values == ("a", "b")
+    assert change(config, tensorboard=True).telemetry.tensorboard
+
+
+def test_the_printed_command_trains_the_best(
+    config: TrainConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = [*arguments(config), "--maximise", SCORE, "--trials", "2"]
+    assert main(["tune", *said, "--search", "learning_rate=0.001,0.01"]) == 0
+    *_, best, command = capsys.readouterr().out.strip().splitlines()
+    words = shlex.split(command)
+    assert words[:2] == ["pairsmith", "train"]
+    found = tyro.cli(TrainConfig, args=words[2:], config=(tyro.conf.OmitArgPrefixes,))
+    assert change(found, learning_rate=0.0) == config
+    assert main(words[1:]) == 0
+    record = json.loads((config.output / "training.json").read_text())
+    assert f"{record['scores']['5'][SCORE]:.4f}" in best
+
+
+def test_a_missing_package_is_named(
+    config: TrainConfig, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    said = [*arguments(config), "--maximise", SCORE, "--search", "seed=1,2"]
+    assert main(["tune", *said]) == 2
+    assert "pip install 'pairsmith[tune]'" in capsys.readouterr().err

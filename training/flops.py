@@ -1,0 +1,94 @@
+"""Model FLOPs utilisation: the arithmetic that a step needs, by what the device could do."""
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+PEAKS = {
+    "B200": 2250,
+    "H200": 989,
+    "H100 PCIe": 756,
+    "H100 NVL": 835,
+    "H100": 989,
+    "A100": 312,
+    "A10G": 70,
+    "A10": 125,
+    "A40": 150,
+    "A6000": 155,
+    "L40S": 362,
+    "L4": 121,
+    "4090": 165,
+    "3090": 71,
+    "V100": 125,
+    "T4": 65,
+}
+"""Dense 16-bit matrix TFLOP/s by what the device's name holds, from NVIDIA's data sheets; the first
+that fits counts."""
+
+
+def peak_flops(device: torch.device, given: float = 0.0) -> float | None:
+    """Return the FLOP/s that `device` could do in 16 bits, None where unknown.
+
+    given: TFLOP/s that the user states; 0: look the device up.
+    """
+    if given:
+        return given * 1e12
+    if device.type != "cuda":
+        return None
+    name = torch.cuda.get_device_name(device)
+    return next((peak * 1e12 for part, peak in PEAKS.items() if part in name), None)
+
+
+def step_flops(encoder: nn.Module, lengths: npt.NDArray[np.int64]) -> float:
+    """Return the FLOPs of a forward and backward pass over texts of these lengths in tokens.
+
+    lengths: (texts,), without padding, which is no use. Each token takes 2 FLOPs a weight of the
+    linear layers forward, 2 backward for its input and 2 for the weight if it is trained; attention
+    4 L d T forward and twice that backward (PaLM, arXiv 2204.02311, appendix B), half where the
+    mask is causal or not: counted in full. What is recomputed is not counted. Embedding tables and
+    norms do no matrix arithmetic: a static encoder has 0.
+    """
+    tokens = float(lengths.sum())
+    config: Any = getattr(getattr(encoder, "model", None), "config", None)
+    if config is None:
+        return 0.0
+    linear = trained = 0
+    for name, module in encoder.named_modules():
+        if "pooler" in name or not _is_linear(module):
+            continue
+        weight: torch.Tensor = module.weight
+        linear += weight.numel()
+        trained += weight.numel() if weight.requires_grad else 0
+    squares = float(np.square(lengths.astype(np.float64)).sum())
+    heads = int(config.num_attention_heads)
+    width = heads * int(getattr(config, "head_dim", None) or config.hidden_size // heads)
+    attention = 12 * int(config.num_hidden_layers) * width * squares
+    return (4 * linear + 2 * trained) * tokens + attention
+
+
+def utilisation(flops: float, seconds: float, peak: float | None) -> float | None:
+    """Return the share of what the device could have done, None where that is unknown."""
+    if not peak or not flops or not math.isfinite(seconds) or seconds <= 0:
+        return None
+    return flops / seconds / peak
+
+
+def token_counts(features: dict[str, torch.Tensor]) -> npt.NDArray[np.int64]:
+    """Return the real tokens of each text of `features`: int64, shape (texts,)."""
+    if "attention_mask" in features:
+        counts = features["attention_mask"].sum(1)
+    elif "cu_seqlens" in features:
+        counts = features["cu_seqlens"].diff()
+    else:
+        ends = torch.tensor([len(features["input_ids"])], device=features["offsets"].device)
+        counts = torch.cat([features["offsets"], ends]).diff()
+    result: npt.NDArray[np.int64] = counts.cpu().numpy().astype(np.int64)
+    return result
+
+
+def _is_linear(module: nn.Module) -> bool:
+    return isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"

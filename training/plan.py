@@ -1,0 +1,258 @@
+"""What a run will take, before anything is spent: nothing is trained and nothing is written."""
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from pairsmith.schemas import UserError
+from pairsmith.training.collate import Batch, Identities, collate, columns
+from pairsmith.training.config import TrainConfig
+from pairsmith.training.corpus import open_data, open_order, shard_files
+from pairsmith.training.distributed import open_device
+from pairsmith.training.encoders.encoder import Encoder
+from pairsmith.training.encoders.opening import open_encoder
+from pairsmith.training.evaluation import EvaluationConfig
+from pairsmith.training.flops import token_counts
+from pairsmith.training.leaks import check_leaks
+from pairsmith.training.loader import Stream, stream
+from pairsmith.training.order import Cursor, Order
+from pairsmith.training.packing import CALL_TOKENS, token_count
+from pairsmith.training.precision import resolve
+from pairsmith.training.row_groups import RowGroup
+from pairsmith.training.settings import change
+from pairsmith.training.telemetry import LOG, TelemetryConfig, duration
+from pairsmith.training.tokenizer import train_tokenizer
+from pairsmith.training.train import train
+
+SAMPLE_ROWS = 16_384
+WARM_UP = 2
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the first batches of a run are like."""
+
+    rows: int
+    meeting: float
+    """Share of rows that meet another of their group or text in their batch; masked in the loss."""
+    texts_per_row: float
+    tokens_per_text: float
+    padding: float
+    """Tokens computed by real tokens."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How some steps went that were taken for a trial."""
+
+    step: float
+    """Median seconds of a step."""
+    wait: float
+    """Share of them spent waiting for the batch."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will take; bytes are estimates."""
+
+    rows: int
+    steps: int
+    epochs: float
+    batch_size: int
+    rows_per_rank: tuple[int, int]
+    """Fewest and most rows of a full batch that a rank computes."""
+    sample: Sample
+    own_tokenizer: bool
+    """The tokenizer is yet to be trained: tokens are those of one trained on a part of the data."""
+    cache_bytes: int
+    """Token ids of all texts, and where each text begins."""
+    parameters: int
+    memory_bytes: int
+    """Of a rank: weights, gradients, moments, activations, similarities."""
+    timing: Timing | None
+
+    def table(self) -> list[tuple[str, str]]:
+        """Return the plan in words, one name and value a line."""
+        low, high = self.rows_per_rank
+        about = "about " if self.own_tokenizer else ""
+        sample = self.sample
+        lines = [
+            ("pairs", f"{self.rows:,}"),
+            ("steps", f"{self.steps:,} ({self.epochs:.3g} epochs)"),
+            ("batch", f"{self.batch_size:,} pairs"),
+            ("pairs a rank", f"{low:,}" if low == high else f"{low:,} to {high:,}"),
+            ("meet their like in a batch", f"{sample.meeting:.2%} of {sample.rows:,} pairs"),
+            ("tokens a text", f"{about}{sample.tokens_per_text:.1f}"),
+            ("computed by real tokens", f"{sample.padding:.3f}"),
+            ("token cache", f"{about}{_size(self.cache_bytes)}"),
+            ("parameters", f"{self.parameters:,}"),
+            ("memory a rank", f"about {_size(self.memory_bytes)}"),
+        ]
+        if self.timing:
+            speed = self.batch_size / self.timing.step
+            total = duration(self.steps * self.timing.step)
+            lines += [
+                ("time", f"about {total} on this machine, evaluations apart"),
+                ("speed", f"{speed:,.0f} pairs/s, {self.timing.wait:.0%} waiting for batches"),
+            ]
+        return lines
+
+
+def plan(config: TrainConfig, ranks: int = 1, measure: int = 0) -> Plan:
+    """Return what `config` will take with `ranks` processes.
+
+    measure: steps to take for a trial, in a folder that is then removed; 0: none.
+    Raises UserError for all that would keep the run from its first step.
+    """
+    if ranks < 1:
+        raise UserError(f"--ranks {ranks} is too small; give at least 1")
+    if 0 < measure <= WARM_UP:
+        raise UserError(f"--measure {measure} is too small; give at least {WARM_UP + 1}")
+    config = config.resolved()
+    if config.output.exists():
+        raise UserError(f"{config.output} exists; choose another --output or remove it")
+    open_device(config.running)
+    config.evaluation.check_files()
+    stream_config = config.stream
+    datasets = [open_data(name, checksums=stream_config.checksums) for name in config.data]
+    shards = [shard for dataset in datasets for shard in shard_files(dataset, stream_config)]
+    check_leaks(shards, config.evaluation)
+    order = open_order(datasets, stream_config, stream_config.batch_size, config.seed)
+    rows, batch_size = order.rows, stream_config.batch_size
+    if rows < 2:
+        raise UserError(f"{rows} pairs are too few to train on; build more")
+    steps = config.steps or config.epochs * order.batches
+    own = config.encoder.trains_tokenizer
+    encoder = (
+        _own_encoder(config, order.groups) if own else open_encoder(config.encoder, config.seed)
+    )
+    sample = _sample(order, config, encoder)
+    shares = [len(part) for part in np.array_split(np.arange(batch_size), ranks)]
+    return Plan(
+        rows=rows,
+        steps=steps,
+        epochs=steps / order.batches,
+        batch_size=batch_size,
+        rows_per_rank=(min(shares), max(shares)),
+        sample=sample,
+        own_tokenizer=own,
+        cache_bytes=_cache_bytes(rows * sample.texts_per_row, sample.tokens_per_text, encoder),
+        parameters=sum(p.numel() for p in encoder.parameters()),
+        memory_bytes=memory(encoder, config, sample, max(shares)),
+        timing=_measured(config, measure) if measure else None,
+    )
+
+
+def meeting(identities: Identities) -> npt.NDArray[np.bool_]:
+    """Tell which rows share their group, or one of their texts, with another row: bool, (B,)."""
+    met = _repeated(identities.group.numpy())
+    rows = np.arange(len(met))
+    texts = np.concatenate([identities.anchor.numpy(), identities.positive.numpy()])
+    # Once for each row: one whose two texts are equal does not meet itself.
+    texts, owners = np.unique(np.stack([texts, np.concatenate([rows, rows])]), axis=1)
+    met[owners[_repeated(texts)]] = True
+    return met
+
+
+def memory(encoder: Encoder, config: TrainConfig, sample: Sample, rows: int) -> int:
+    """Return about how many bytes a rank needs for a step of `rows` rows.
+
+    16 bytes a trained weight (itself, gradient, two moments), 4 a frozen one. A transformer layer
+    keeps 34 bytes a token and unit of width (Korthikanti et al., arXiv 2205.05198, without the
+    attention matrix, which fused attention does not keep), in float32 twice as much. Similarities
+    of the rows with all candidates: 3 matrices of float32.
+    """
+    trained = sum(p.numel() for p in encoder.parameters() if p.requires_grad)
+    total = 4 * sum(p.numel() for p in encoder.parameters()) + 12 * trained
+    texts = int(rows * sample.texts_per_row)
+    model: Any = getattr(encoder, "model", None)
+    if model is not None:
+        layers, width = int(model.config.num_hidden_layers), int(model.config.hidden_size)
+        half = (
+            resolve(
+                config.running.precision,
+                torch.device("cuda" if torch.cuda.is_available() else "cpu"),
+            )
+            != "fp32"
+        )
+        computed = texts * sample.tokens_per_text * sample.padding
+        total += int((34 if half else 68) * computed * layers * width)
+    candidates = int(config.stream.batch_size * (sample.texts_per_row - 1))
+    return total + 8 * texts * encoder.dimension + 12 * rows * candidates
+
+
+def _sample(order: Order, config: TrainConfig, encoder: Encoder) -> Sample:
+    rows = met = texts = tokens = computed = 0
+    negatives = config.stream.negatives
+    batches: Stream[Batch] = stream(
+        order,
+        Cursor(),
+        lambda share: collate(share, encoder.tokenise, negatives),
+        columns=columns(negatives),
+    )
+    for batch in islice(batches, order.batches):
+        counts = token_counts(batch.features)
+        rows += batch.rows
+        met += int(meeting(batch.identities).sum())
+        texts += len(counts)
+        tokens += int(counts.sum())
+        computed += token_count(batch.features, CALL_TOKENS).computed
+        if rows >= SAMPLE_ROWS:
+            break
+    tokens = max(tokens, 1)
+    return Sample(rows, met / rows, texts / rows, tokens / texts, computed / tokens)
+
+
+def _own_encoder(config: TrainConfig, groups: Sequence[RowGroup]) -> Encoder:
+    """Return an encoder whose tokenizer has seen enough of the data for an estimate."""
+    ends = np.cumsum([group.rows for group in groups])
+    some = groups[: int(np.searchsorted(ends, SAMPLE_ROWS)) + 1]
+    tokenizer = train_tokenizer(some, config.encoder.vocabulary, config.seed)
+    return open_encoder(config.encoder, config.seed, tokenizer)
+
+
+def _cache_bytes(texts: float, tokens: float, encoder: Encoder) -> int:
+    """Return the bytes of the ids, 2 each where the vocabulary allows, and 8 a text."""
+    size = encoder.subwords.tokenizer.get_vocab_size()
+    return int(texts * (tokens * (2 if size <= 1 << 16 else 4) + 8))
+
+
+def _measured(config: TrainConfig, steps: int) -> Timing:
+    """Train for some steps with all that belongs to it, but for evaluations, and forget them."""
+    with tempfile.TemporaryDirectory(prefix="pairsmith-plan-") as folder:
+        output = Path(folder) / "model"
+        trial = replace(
+            change(config, checksums=False),
+            output=output,
+            steps=steps,
+            evaluation=EvaluationConfig(),
+            telemetry=TelemetryConfig(tensorboard=False, curves=False),
+        )
+        train(trial)
+        lines = [json.loads(line) for line in (output / LOG).read_text("utf-8").splitlines()]
+    told = lines[WARM_UP:]
+    seconds = sum(line["seconds"] for line in told)
+    wait = sum(line["wait"] for line in told) / seconds
+    return Timing(median(line["seconds"] for line in told), wait)
+
+
+def _repeated(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    repeated: npt.NDArray[np.bool_] = counts[places] > 1
+    return repeated
+
+
+def _size(count: float) -> str:
+    for size, mark in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= size:
+            return f"{count / size:.3g} {mark}"
+    return f"{count:.0f} B"

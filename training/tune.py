@@ -1,0 +1,262 @@
+"""A search for good settings: runs of different ones, the hopeless stopped early (Optuna)."""
+
+import dataclasses
+import json
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pairsmith.schemas import UserError
+from pairsmith.training.config import TrainConfig
+from pairsmith.training.settings import change
+from pairsmith.training.telemetry import say
+
+if TYPE_CHECKING:
+    from optuna import Study, Trial
+    from optuna.trial import FrozenTrial
+
+STUDY = "pairsmith"
+MOST_FAILURES = 3
+_FIXED = ("data", "output", "evaluation", "telemetry")
+_RANGE = re.compile(r"(-?[\d.]+(?:e[+-]?\d+)?)\.\.(-?[\d.]+(?:e[+-]?\d+)?)(:log)?", re.IGNORECASE)
+_TRUTH = {"true": True, "false": False}
+
+
+@dataclass(frozen=True)
+class TuneConfig:
+    """What to search, and for what."""
+
+    search: tuple[str, ...]
+    """Settings to search: name=LOW..HIGH, name=LOW..HIGH:log, or name=A,B,C."""
+    maximise: str
+    """The score to make high at a run's end, by its name, as sts/stsb_en/spearman."""
+    trials: int = 20
+    """Runs in all; those of an earlier search that goes on count."""
+    storage: Path | None = None
+    """SQLite file that keeps the search, so that the same command goes on with it; else memory."""
+    search_seed: int = 17
+    """Decides what is tried."""
+    prune: bool = True
+    """Stop a run that is below the median of the others at an evaluation, 5 runs being through."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A setting and what it may become: one of some values, or a number of a range."""
+
+    name: str
+    values: tuple[Any, ...] = ()
+    low: float = 0
+    high: float = 0
+    log: bool = False
+
+    def suggest(self, trial: "Trial") -> Any:
+        """Return the value that is to be tried."""
+        if self.values:
+            return trial.suggest_categorical(self.name, self.values)
+        if isinstance(self.low, int) and isinstance(self.high, int):
+            return trial.suggest_int(self.name, self.low, self.high, log=self.log)
+        return trial.suggest_float(self.name, self.low, self.high, log=self.log)
+
+
+class UnknownScoreError(UserError):
+    """The score to maximise is none that the evaluations give."""
+
+
+def tune(config: TrainConfig, tuning: TuneConfig) -> "Study":
+    """Run trials and return the study. Nothing is left at `config.output`.
+
+    What is tried follows from the seed and the trials that ended before, so a search that was
+    killed and goes on tries what an undisturbed one would have. A trial that cannot train, as when
+    its loss is no number, counts as failed; three in a row end the search.
+    Raises UserError for a setting or score that is not there, and when nothing trains.
+    """
+    from optuna import TrialPruned
+    from optuna.trial import TrialState
+
+    choices = [parse_choice(text, config) for text in tuning.search]
+    names = [choice.name for choice in choices]
+    if repeated := {name for name in names if names.count(name) > 1}:
+        raise UserError(f"--search names {min(repeated)} twice; give it once")
+    if tuning.trials < 1:
+        raise UserError(f"--trials {tuning.trials} is too small; give at least 1")
+    config.resolved().evaluation.check_files()
+    study = _open_study(config, tuning, names)
+    failures = 0
+    while (done := len(ended_trials(study))) < tuning.trials:
+        study.sampler = _sampler(tuning.search_seed, done)
+        trial = study.ask()
+        changed = change(config, **{choice.name: choice.suggest(trial) for choice in choices})
+        try:
+            value = _run(changed, trial, tuning)
+        except TrialPruned:
+            study.tell(trial, state=TrialState.PRUNED)
+            told = "stopped early"
+        except UnknownScoreError:
+            raise
+        except UserError as error:
+            trial.set_user_attr("error", str(error))
+            study.tell(trial, state=TrialState.FAIL)
+            failures += 1
+            if failures == MOST_FAILURES:
+                raise
+            told = f"failed: {error}"
+        else:
+            study.tell(trial, value)
+            failures, told = 0, f"{tuning.maximise} {value:.4f}"
+        say(f"trial {done + 1} of {tuning.trials}: {in_words(trial.params)}: {told}")
+    return study
+
+
+def ended_trials(study: "Study") -> list["FrozenTrial"]:
+    """Return the trials that ran to an end of their own; not those that were killed."""
+    return [
+        trial
+        for trial in study.get_trials(deepcopy=False)
+        if trial.state.is_finished() and (trial.state.name != "FAIL" or "error" in trial.user_attrs)
+    ]
+
+
+def best_config(config: TrainConfig, study: "Study") -> TrainConfig:
+    """Return `config` with the values of the best trial.
+
+    Raises UserError when no trial came to its end.
+    """
+    done = [trial for trial in ended_trials(study) if trial.state.name == "COMPLETE"]
+    if not done:
+        raise UserError("no trial came to its end; give more --trials, or --no-prune")
+    return change(config, **study.best_params)
+
+
+def parse_choice(text: str, config: TrainConfig) -> Choice:
+    """Return what `--search` says, as `temperature=0.02..0.2:log` or `batch_size=256,512`.
+
+    Raises UserError when there is no such setting, or the values are not of its type.
+    """
+    name, equals, said = text.partition("=")
+    name = name.strip().removeprefix("--").replace("-", "_")
+    settings = _settings(config)
+    if name not in settings:
+        raise UserError(f"--search {text}: no setting {name!r}; there are {', '.join(settings)}")
+    if not equals or not said:
+        raise UserError(f"--search {text}: say what to try, as {name}=LOW..HIGH or {name}=A,B,C")
+    kind = type(settings[name])
+    try:
+        if found := _RANGE.fullmatch(said):
+            if kind not in (int, float):
+                raise ValueError(said)
+            low, high = kind(found[1]), kind(found[2])
+            if not low < high or (found[3] and low <= 0):
+                raise ValueError(said)
+            return Choice(name, low=low, high=high, log=bool(found[3]))
+        return Choice(name, values=tuple(_value(part, kind) for part in said.split(",")))
+    except (ValueError, KeyError) as error:
+        raise UserError(
+            f"--search {text}: give values of the kind of {settings[name]!r}, as {name}=A,B,C; a "
+            "range of numbers rises, and with :log starts above 0"
+        ) from error
+
+
+def in_words(params: Mapping[str, Any]) -> str:
+    """Return settings as people write them, numbers to 4 digits."""
+    shown = {k: f"{v:.4g}" if isinstance(v, float) else str(v) for k, v in params.items()}
+    return ", ".join(f"{name} {value}" for name, value in shown.items())
+
+
+def _settings(config: Any) -> dict[str, Any]:
+    """Return the settings that may be searched, nested ones as well."""
+    found: dict[str, Any] = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if field.name in _FIXED:
+            continue
+        found |= _settings(value) if dataclasses.is_dataclass(value) else {field.name: value}
+    return found
+
+
+def _value(text: str, kind: type) -> Any:
+    if kind is int or kind is float or kind is str:
+        return kind(text.strip())
+    return _TRUTH[text.strip().lower()]  # of bool, and of None, which stands for either
+
+
+def _run(config: TrainConfig, trial: "Trial", tuning: TuneConfig) -> float:
+    """Train a trial's model, forget it, and return its last score."""
+    from optuna import TrialPruned
+
+    from pairsmith.training.train import train  # which takes a while to import
+
+    folder = config.output.with_name(f"{config.output.name}.trials")
+    stages = 0
+
+    def watch(step: int, scores: Mapping[str, float]) -> None:
+        nonlocal stages
+        if tuning.maximise not in scores:
+            raise UnknownScoreError(
+                f"--maximise {tuning.maximise}: the evaluations give {', '.join(scores) or 'none'}"
+            )
+        if step:
+            stages += 1
+            trial.report(scores[tuning.maximise], stages)
+            if tuning.prune and trial.should_prune():
+                raise TrialPruned
+
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        scores = train(replace(config, output=folder / "model"), watch)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return scores[max(scores)][tuning.maximise]
+
+
+def _open_study(config: TrainConfig, tuning: TuneConfig, names: Sequence[str]) -> "Study":
+    """Return the study, with trials that a killed process left told as failed.
+
+    Raises UserError when the storage holds another search, or is no database.
+    """
+    import optuna
+    from optuna.trial import TrialState
+    from sqlalchemy.exc import SQLAlchemyError
+
+    kept = {k: v for k, v in config.resolved().fingerprint().items() if k not in names}
+    identity = {
+        "search": sorted(tuning.search),
+        "maximise": tuning.maximise,
+        "seed": tuning.search_seed,
+        "settings": json.loads(json.dumps(kept, default=str)),
+    }
+    try:
+        study = optuna.create_study(
+            storage=f"sqlite:///{tuning.storage.resolve()}" if tuning.storage else None,
+            study_name=STUDY,
+            direction="maximize",
+            pruner=optuna.pruners.MedianPruner(),
+            load_if_exists=True,
+        )
+    except SQLAlchemyError as error:
+        raise UserError(
+            f"--storage {tuning.storage} cannot be opened as an SQLite file: "
+            f"{str(error).splitlines()[0]}; name another"
+        ) from error
+    before = study.user_attrs.get("identity", identity)
+    for name, value in identity.items():
+        if before[name] != value:
+            raise UserError(
+                f"--storage {tuning.storage} holds a search with another {name}: {before[name]}; "
+                "give the same to go on with it, or name another file"
+            )
+    study.set_user_attr("identity", identity)
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        study.tell(trial.number, state=TrialState.FAIL)
+    return study
+
+
+def _sampler(seed: int, done: int) -> Any:
+    import numpy as np
+    from optuna.samplers import TPESampler
+
+    own = np.random.SeedSequence((seed, done)).generate_state(1)[0]
+    return TPESampler(seed=int(own), n_startup_trials=5)
