@@ -206,7 +206,10 @@ def litdata() -> Begin:
         rows = StreamingDataset(
             str(folder / "litdata"), item_loader=ParquetLoader(), shuffle=True, seed=1
         )
-        options = {"batch_size": BATCH, "num_workers": workers, "collate_fn": in_columns}
+        options: dict[str, Any] = {"batch_size": BATCH, "num_workers": workers}
+        options |= {"collate_fn": in_columns}
+        if workers:  # it refuses to fork
+            options["multiprocessing_context"] = "spawn"
         yield from StreamingDataLoader(rows, **options)
 
     return begin

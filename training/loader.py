@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from xxhash import xxh3_64_hexdigest
 
@@ -200,8 +201,8 @@ class _Opened:
         self._block: Future[pa.RecordBatch] | None = None
         self._block_end = first
         self._block_start = 0
-        self._at = 0
         self._shares = shares
+        self._groups = np.array([(s.source, s.group) for s in window.segments], np.int32)
 
     def read(self, part: float) -> None:
         """Have at least this part of the row groups read that are needed; 1: all, put together."""
@@ -217,12 +218,12 @@ class _Opened:
         block, start = self._block, self._block_start
         own = self._shares[batch - self.first]
         self._block_start += len(own)
-        window, order = self.window, self.reader.order
+        window, groups = self.window, self._groups
         assert block is not None  # noqa: S101
 
         def share(prepare: Callable[[Share], Item]) -> Item:
             pairs = block.result().slice(start, len(own))
-            return prepare(_share(order, window, batch, own, pairs))
+            return prepare(_share(window, groups, batch, own, pairs))
 
         return share
 
@@ -280,11 +281,12 @@ def _taken(table: "Future[pa.RecordBatch]", places: Ints) -> pa.RecordBatch:
     return table.result().take(pa.array(places))
 
 
-def _share(order: Order, window: Window, batch: int, own: Ints, pairs: pa.RecordBatch) -> Share:
+def _share(
+    window: Window, groups: npt.NDArray[np.int32], batch: int, own: Ints, pairs: pa.RecordBatch
+) -> Share:
     members = window.members(batch)
     identity = [window.identity[name] for name in IDENTITY[:3]]
-    segments = np.array([(s.source, s.group) for s in window.segments], np.int32)
-    source, group = segments[window.segment[own]].T
+    source, group = groups[window.segment[own]].T
     columns = {name: window.identity[name][own] for name in IDENTITY}
     columns |= {"dataset": source, "row_group": group, "row": window.place[own].astype(np.int32)}
     for name, values in columns.items():

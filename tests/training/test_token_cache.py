@@ -214,6 +214,21 @@ def test_a_full_disk_leaves_no_part(tmp_path: Path, small_disk: Path, tokenizer:
     assert [path.name for path in root.iterdir()] == ["tokenizer.json"]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_shard_that_was_cut_meanwhile_is_named(
+    pairs: Dataset, tokenizer: Tokenizer, workers: int
+) -> None:
+    path = pairs.shards[1]
+    data = bytearray(path.read_bytes())
+    data[4:400] = bytes(396)  # the first pages; the footer is whole
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=f"{path.name} cannot be read any more"):
+        token_cache(pairs, tokenizer, workers=workers)
+    path.write_bytes(data[:-100])
+    with pytest.raises(UserError, match=f"{path.name} cannot be read any more"):
+        token_cache(pairs, tokenizer, workers=workers)
+
+
 def test_a_folder_that_cannot_be_written_to_is_named(
     pairs: Dataset, tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
