@@ -143,7 +143,7 @@ def test_a_run_that_leaks_is_refused_in_one_line_and_leaves_nothing(
 def test_few_enough_are_told_and_trained_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    data = [open_dataset(pair_folder(tmp_path / "pairs", [LEAKED]))]
+    data = shards(open_dataset(pair_folder(tmp_path / "pairs", [LEAKED])))
     many = [f"This is sentence number {i}." for i in range(1500)]
     file = sts(tmp_path / "sts.parquet", [LEAKED, *many])
     check_leaks(data, EvaluationConfig(sts=(file,)))
