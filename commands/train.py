@@ -42,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
     config = parse(argv)
     for module in ("torch", "transformers", "tokenizers", "safetensors"):
         require(module, "train")
-    if config.running.tensorboard:
+    if config.telemetry.tensorboard:
         require("tensorboard", "train")
     from transformers.utils.logging import disable_progress_bar
 

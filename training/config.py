@@ -27,18 +27,24 @@ STATIC = "static:"
 
 
 @dataclass(frozen=True)
-class StreamConfig:
-    """Which pairs meet in a batch."""
+class BatchConfig:
+    """What a batch is made of."""
 
     batch_size: Annotated[int, AtLeast(2)] = 0
     """Pairs in a batch, over all processes, each contrasted with all others; 0: 1024 for static,
     else 64."""
     negatives: Annotated[int, AtLeast(0)] = 1
     """How many of a pair's stored hard negatives to use, where it has any, hardest first."""
-    window: Annotated[int, AtLeast(1)] = 16
-    """Row groups of 8,192 pairs that are shuffled together, and held in memory."""
     checksums: Annotated[bool, Free()] = True
     """Check every shard against its sha256 before the first step."""
+
+
+@dataclass(frozen=True)
+class StreamConfig:
+    """In which order pairs come."""
+
+    window: Annotated[int, AtLeast(1)] = 16
+    """Row groups of 8,192 pairs that are shuffled together, and held in memory."""
 
 
 @dataclass(frozen=True)
@@ -90,18 +96,24 @@ class OptimizerConfig:
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """What is measured while training, and what follows from it."""
+    """What is measured while training."""
 
-    sts: Annotated[tuple[Path, ...], Free()] = ()
+    sts: tuple[Path, ...] = ()
     """Similarity files to evaluate on: columns sentence1, sentence2, score."""
-    split: Annotated[str, Free()] = "dev"
+    split: str = "dev"
     """In similarity files with a column `split`, evaluate on these rows."""
-    intent: Annotated[tuple[Path, ...], Free()] = ()
+    intent: tuple[Path, ...] = ()
     """Classification files to evaluate on: columns text, label."""
-    retrieval: Annotated[tuple[Path, ...], Free()] = ()
+    retrieval: tuple[Path, ...] = ()
     """Retrieval folders to evaluate on: *docs*, *queries*, *qrels* Parquet files."""
-    evaluate_every: Annotated[int, AtLeast(0), Free()] = 0
+    evaluate_every: Annotated[int, AtLeast(0)] = 0
     """Steps between evaluations; 0: a fifth of the run."""
+
+
+@dataclass(frozen=True)
+class StoppingConfig:
+    """When it ends, and with which weights."""
+
     stop_on: str = ""
     """Evaluation to watch, such as sts/stsb_en/spearman; empty: none."""
     patience: Annotated[int, AtLeast(0)] = 3
@@ -128,7 +140,13 @@ class RunningConfig:
     """Under torchrun, each process holds all weights (ddp) or its shard of them (fsdp)."""
     checkpoint_every: Annotated[int, AtLeast(1), Free()] = 500
     """Steps between checkpoints."""
-    tensorboard: Annotated[bool, Free()] = True
+
+
+@dataclass(frozen=True)
+class TelemetryConfig:
+    """What a run tells, and where."""
+
+    tensorboard: bool = True
     """Write curves for TensorBoard to the folder `logs` of the model."""
 
 
@@ -148,16 +166,22 @@ class TrainConfig:
     """Decides the initial weights, the order of the pairs, and dropout."""
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     """What is trained."""
+    batch: BatchConfig = field(default_factory=BatchConfig)
+    """What a batch is made of."""
     stream: StreamConfig = field(default_factory=StreamConfig)
-    """Which pairs meet in a batch."""
+    """In which order pairs come."""
     loss: LossConfig = field(default_factory=LossConfig)
     """What is learned."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     """How far each step goes: AdamW."""
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     """How the learning rate changes over the run."""
-    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
-    """What is measured while training, and what follows from it."""
+    evaluation: Annotated[EvaluationConfig, Free()] = field(default_factory=EvaluationConfig)
+    """What is measured while training."""
+    stopping: StoppingConfig = field(default_factory=StoppingConfig)
+    """When it ends, and with which weights."""
+    telemetry: Annotated[TelemetryConfig, Free()] = field(default_factory=TelemetryConfig)
+    """What a run tells, and where."""
     running: RunningConfig = field(default_factory=RunningConfig)
     """Where and how it computes."""
 
@@ -169,7 +193,7 @@ class TrainConfig:
         static = self.encoder.is_static
         config = change(
             self,
-            batch_size=self.stream.batch_size or (1024 if static else 64),
+            batch_size=self.batch.batch_size or (1024 if static else 64),
             learning_rate=self.optimizer.learning_rate or (0.003 if static else 3e-5),
             max_length=self.encoder.max_length or (0 if static else 128),
             precision=self._precision(),
@@ -178,7 +202,7 @@ class TrainConfig:
         check(config)
         if not config.data:
             raise UserError("no dataset given; name at least one folder made by `pairsmith build`")
-        if config.schedule.schedule == "plateau" and not config.evaluation.stop_on:
+        if config.schedule.schedule == "plateau" and not config.stopping.stop_on:
             raise UserError("--schedule plateau watches an evaluation; name it, as --stop-on NAME")
         return config
 
@@ -190,7 +214,7 @@ class TrainConfig:
         """
         found = {s.name: plain(s.value) for s in settings(self) if not s.free}
         found["model"] = self.encoder.model
-        if self.evaluation.stop_on:
+        if self.stopping.stop_on:
             found["evaluate_every"] = self.evaluation.evaluate_every
         return found
 

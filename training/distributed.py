@@ -6,6 +6,7 @@ the same global batch, so that the number of processes changes nothing but the t
 
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -171,8 +172,14 @@ def spread(encoder: Encoder, world: World, parallel: str) -> Callable[[Features]
                 fully_shard(block)
         fully_shard(encoder)
         return encoder
-    # Gradients lie in the buckets that are sent, so none is held twice.
-    return DistributedDataParallel(encoder, gradient_as_bucket_view=True)
+    with warnings.catch_warnings():
+        # The argument's new name is not there in older versions. Buffers are constants, and sending
+        # them would make processes wait at every forward pass.
+        warnings.simplefilter("ignore", FutureWarning)
+        # Gradients lie in the buckets that are sent, so none is held twice.
+        return DistributedDataParallel(
+            encoder, broadcast_buffers=False, gradient_as_bucket_view=True
+        )
 
 
 def freeze_unreached(encoder: Encoder, device: torch.device) -> None:

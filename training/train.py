@@ -104,7 +104,7 @@ def train(config: TrainConfig) -> dict[int, dict[str, float]]:
         progress = run.progress
         batches = prefetch(make_batches(run.groups, progress.cursor, config, run.encoder, world))
         reports = Reports(
-            *(run.folder, world, progress.step, run.steps), tensorboard=config.running.tensorboard
+            *(run.folder, world, progress.step, run.steps), tensorboard=config.telemetry.tensorboard
         )
         # Processes of torchrun are told to stop while one of them still says why: not at once.
         signals = stop_signals(restore=world.size == 1)
@@ -125,7 +125,7 @@ def open_run(config: TrainConfig, world: World) -> Run:
         if world.leads and config.output.exists():
             raise UserError(f"{config.output} exists; choose another --output or remove it")
         tasks.check()
-        checksums = config.stream.checksums and world.local == 0  # once on each machine
+        checksums = config.batch.checksums and world.local == 0  # once on each machine
         datasets = [open_dataset(path, checksums=checksums) for path in config.data]
         groups = row_groups(datasets)
         rows = sum(group.rows for group in groups)
@@ -134,7 +134,7 @@ def open_run(config: TrainConfig, world: World) -> Run:
             raise UserError(f"{names}: {rows} pairs are too few to train on; build more")
         from_data = config.encoder.is_static and not static_parts(config.encoder.model)[0]
         opened = None if from_data else open_encoder(config)
-    steps = config.steps or config.epochs * batches_per_epoch(rows, config.stream.batch_size)
+    steps = config.steps or config.epochs * batches_per_epoch(rows, config.batch.batch_size)
     identity = {**config.fingerprint(), "data": [d.manifest.digest for d in datasets]}
     first = world.broadcast(identity)
     with world.together():
@@ -245,7 +245,7 @@ def score(run: Run, reports: Reports) -> None:
 
     Raises UserError when the evaluation to watch is not among them.
     """
-    watched, step = run.config.evaluation.stop_on, run.progress.step
+    watched, step = run.config.stopping.stop_on, run.progress.step
     scores: dict[str, float] = {}
     if run.tasks:
         # All see the same numbers, so that all stop at the same step.
@@ -267,17 +267,17 @@ def keep(run: Run) -> None:
     folder = run.folder / CHECKPOINTS
     save_checkpoint(folder, run.encoder, run.optimizer, run.progress, run.identity, run.world)
     if run.world.leads and keeps_best(run):
-        best = best_step(run.progress.scores, run.config.evaluation.stop_on)
+        best = best_step(run.progress.scores, run.config.stopping.stop_on)
         forget_others(run.folder, best or 0)
 
 
 def finished(run: Run) -> bool:
     """Tell whether all steps are taken, or the watched evaluation has long not got better."""
-    evaluation, progress = run.config.evaluation, run.progress
+    stopping, progress = run.config.stopping, run.progress
     if progress.step >= run.steps:
         return True
-    stale = since_best(progress.scores, evaluation.stop_on) if evaluation.stop_on else 0
-    return 0 < evaluation.patience <= stale
+    stale = since_best(progress.scores, stopping.stop_on) if stopping.stop_on else 0
+    return 0 < stopping.patience <= stale
 
 
 def finish(run: Run) -> None:
@@ -285,7 +285,7 @@ def finish(run: Run) -> None:
     step, world = run.progress.step, run.world
     weights = None
     if keeps_best(run):
-        step = best_step(run.progress.scores, run.config.evaluation.stop_on) or 0
+        step = best_step(run.progress.scores, run.config.stopping.stop_on) or 0
     elif world.size > 1 and run.config.running.parallel == "fsdp":
         weights = whole_weights(run.encoder, world)
     with world.together():
@@ -301,13 +301,13 @@ def finish(run: Run) -> None:
 
 def keeps_best(run: Run) -> bool:
     """Tell whether the result is what had the best evaluation."""
-    return bool(run.config.evaluation.stop_on) and run.config.evaluation.keep == "best"
+    return bool(run.config.stopping.stop_on) and run.config.stopping.keep == "best"
 
 
 def current_rate(run: Run) -> float:
     """Return the learning rate of the next step."""
     config, progress = run.config, run.progress
-    watched = config.evaluation.stop_on
+    watched = config.stopping.stop_on
     values = [scores[watched] for scores in progress.scores.values() if watched in scores]
     dropped = drops(values, config.schedule.drop_patience)
     highest = config.optimizer.learning_rate
@@ -353,7 +353,7 @@ def make_batches(
     world: World,
 ) -> Iterator[Batch]:
     """Yield this process's shares of the batches from the cursor on, without end."""
-    negatives = config.stream.negatives
+    negatives = config.batch.negatives
     columns = TEXTS + IDENTITY + (NEGATIVES if negatives else ())
     for pairs, after in read_batches(groups, cursor, config, columns):
         start, rows = world.share(pairs.num_rows)
@@ -371,7 +371,7 @@ def read_batches(
         groups,
         cursor,
         seed=config.seed,
-        batch_size=config.stream.batch_size,
+        batch_size=config.batch.batch_size,
         window=config.stream.window,
         columns=columns,
     )

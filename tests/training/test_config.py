@@ -31,7 +31,7 @@ def test_every_setting_is_one_flag_with_an_explanation() -> None:
         (line,) = re.findall(rf"^│ {flag(name)}[ ,].*(?:\n│  .*)*", text, re.MULTILINE)
         words = re.sub(r"[│\n ]+", " ", line)
         assert re.search(r"[a-z].* \((default: .*|required)\)", words), line
-    for group in ("encoder", "stream", "loss", "optimizer", "schedule", "evaluation", "running"):
+    for group in ("encoder", "batch", "loss", "optimizer", "schedule", "stopping", "running"):
         assert f"{group} options" in text
 
 
