@@ -29,7 +29,7 @@ from pathlib import Path
 from augmenters import DATA
 
 PAIRS = 120_000
-STEPS = {("static", 64): 200, ("static", 1024): 40, ("bert", 64): 40, ("bert", 1024): 4}
+STEPS = {("static", 64): 300, ("static", 1024): 60, ("bert", 64): 60, ("bert", 1024): 6}
 Seconds = tuple[float, float]
 """By the clock, and of processor time."""
 SPECIAL = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}

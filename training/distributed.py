@@ -6,6 +6,7 @@ the same global batch, so that the number of processes changes nothing but the t
 
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -204,8 +205,14 @@ def spread(encoder: Encoder, world: World, parallel: str) -> Spread:
             fully_shard(block)
         fully_shard(encoder)
         return Spread(encoder)
-    # Gradients lie in the buckets that are sent, so none is held twice. Buffers are never changed.
-    whole = DistributedDataParallel(encoder, gradient_as_bucket_view=True, broadcast_buffers=False)
+    with warnings.catch_warnings():
+        # The argument's new name is not there in older versions. Buffers are constants, and sending
+        # them would make processes wait at every forward pass.
+        warnings.simplefilter("ignore", FutureWarning)
+        # Gradients lie in the buckets that are sent, so none is held twice.
+        whole = DistributedDataParallel(
+            encoder, broadcast_buffers=False, gradient_as_bucket_view=True
+        )
     sorted_runs = partial(in_micro_batches, whole)
     return Spread(sorted_runs if world.device.type == "cpu" else whole, whole.no_sync)
 

@@ -110,8 +110,10 @@ def check(config: Any) -> None:
             if isinstance(mark, Above) and not value > mark.bound:
                 raise UserError(f"{name} {value} must be above {mark.bound:g}")
     for group in groups(config):
-        if hasattr(group, "check"):
-            group.check()
+        # Where there are both, `check` looks at more than settings: at files.
+        look = getattr(group, "check_settings", None) or getattr(group, "check", None)
+        if look is not None:
+            look()
 
 
 def plain(value: Any) -> Any:

@@ -54,6 +54,7 @@ from pairsmith.training.packing import Features, in_chunks
 from pairsmith.training.precision import FIRST_SCALE, LossScale, computing, resolve
 from pairsmith.training.reports import Reports
 from pairsmith.training.schedule import best_step, drops, learning_rate, since_best
+from pairsmith.training.shuffle import measure
 from pairsmith.training.stopping import Stop, Terminated, stop_signals
 from pairsmith.training.telemetry import Step, say
 
@@ -134,7 +135,11 @@ def open_run(config: TrainConfig, world: World) -> Run:
         from_data = config.encoder.trains_tokenizer
         opened = None if from_data else open_encoder(config.encoder, config.seed)
     steps = config.steps or config.epochs * order.batches
-    identity = {**config.fingerprint(), "data": [d.manifest.digest for d in datasets]}
+    identity = {
+        **config.fingerprint(),
+        "data": [d.manifest.digest for d in datasets],
+        "weights": order.weights.digest,
+    }
     first = world.broadcast(identity)
     with world.together():
         if identity != first:
@@ -160,6 +165,8 @@ def open_run(config: TrainConfig, world: World) -> Run:
         progress = load_checkpoint(checkpoint, learner, optimizer, identity, world)
         if world.leads:
             say(f"going on after step {progress.step} of {steps}")
+    elif world.leads:
+        say(str(measure(order)))
     return Run(
         *(config, world, steps, identity, datasets, order, folder, tokenizer),
         *(encoder, forward, objectives, optimizer, progress),

@@ -18,7 +18,7 @@ from pairsmith.training.config import TrainConfig, make_config
 from pairsmith.training.schedule import ScheduleConfig
 from pairsmith.training.settings import change, flag, settings
 
-CONFIG = TrainConfig((Path("pairs"),), Path("model"))
+CONFIG = TrainConfig(("pairs",), Path("model"))
 
 
 def test_every_setting_is_one_flag_with_an_explanation() -> None:
