@@ -29,6 +29,8 @@ from pairsmith.training.packing import CALL_TOKENS, token_count
 from pairsmith.training.precision import resolve
 from pairsmith.training.row_groups import RowGroup
 from pairsmith.training.settings import change
+from pairsmith.training.shuffle import Quality
+from pairsmith.training.shuffle import measure as measure_shuffle
 from pairsmith.training.telemetry import LOG, TelemetryConfig, duration
 from pairsmith.training.tokenizer import train_tokenizer
 from pairsmith.training.train import train
@@ -71,6 +73,7 @@ class Plan:
     rows_per_rank: tuple[int, int]
     """Fewest and most rows of a full batch that a rank computes."""
     sample: Sample
+    shuffle: Quality
     own_tokenizer: bool
     """The tokenizer is yet to be trained: tokens are those of one trained on a part of the data."""
     cache_bytes: int
@@ -91,6 +94,7 @@ class Plan:
             ("batch", f"{self.batch_size:,} pairs"),
             ("pairs a rank", f"{low:,}" if low == high else f"{low:,} to {high:,}"),
             ("meet their like in a batch", f"{sample.meeting:.2%} of {sample.rows:,} pairs"),
+            ("shuffle", self.shuffle.in_short),
             ("tokens a text", f"{about}{sample.tokens_per_text:.1f}"),
             ("computed by real tokens", f"{sample.padding:.3f}"),
             ("token cache", f"{about}{_size(self.cache_bytes)}"),
@@ -144,6 +148,7 @@ def plan(config: TrainConfig, ranks: int = 1, measure: int = 0) -> Plan:
         batch_size=batch_size,
         rows_per_rank=(min(shares), max(shares)),
         sample=sample,
+        shuffle=measure_shuffle(order),
         own_tokenizer=own,
         cache_bytes=_cache_bytes(rows * sample.texts_per_row, sample.tokens_per_text, encoder),
         parameters=sum(p.numel() for p in encoder.parameters()),

@@ -2,6 +2,7 @@
 
 import importlib
 import runpy
+from dataclasses import replace
 from pathlib import Path
 
 from pairsmith.schemas import UserError
@@ -33,4 +34,4 @@ def find_config(name: str) -> TrainConfig:
         raise UserError(f"--config {name}: {place} has no function {function!r}")
     if not isinstance(config, TrainConfig):
         raise UserError(f"--config {name} returned a {type(config).__name__}, not a TrainConfig")
-    return config
+    return replace(config, data=tuple(map(str, config.data)))

@@ -23,12 +23,18 @@ class Quality:
     by_chance: float
     """The same share without look-ahead."""
 
+    @property
+    def in_short(self) -> str:
+        """Return how it compares with a full shuffle."""
+        return (
+            f"rows move {self.displacement:.0%} as far as in a full one, and meet their row group "
+            f"{self.company:.1f} times as often"
+        )
+
     def __str__(self) -> str:
         return (
-            f"shuffle: rows move {self.displacement:.0%} as far as in a full shuffle, and share a "
-            f"batch with rows of their row group {self.company:.1f} times as often; "
-            f"{self.conflicts:.2%} of rows meet their own document or text in a batch "
-            f"({self.by_chance:.2%} without look-ahead), which the loss masks"
+            f"shuffle: {self.in_short}; {self.conflicts:.2%} of rows meet their own document or "
+            f"text in a batch ({self.by_chance:.2%} without look-ahead), which the loss masks"
         )
 
 

@@ -54,7 +54,6 @@ from pairsmith.training.packing import Features, in_chunks
 from pairsmith.training.precision import FIRST_SCALE, LossScale, computing, resolve
 from pairsmith.training.reports import Reports
 from pairsmith.training.schedule import best_step, drops, learning_rate, since_best
-from pairsmith.training.shuffle import measure
 from pairsmith.training.stopping import Stop, Terminated, stop_signals
 from pairsmith.training.telemetry import Step, say
 
@@ -165,8 +164,6 @@ def open_run(config: TrainConfig, world: World) -> Run:
         progress = load_checkpoint(checkpoint, learner, optimizer, identity, world)
         if world.leads:
             say(f"going on after step {progress.step} of {steps}")
-    elif world.leads:
-        say(str(measure(order)))
     return Run(
         *(config, world, steps, identity, datasets, order, folder, tokenizer),
         *(encoder, forward, objectives, optimizer, progress),

@@ -84,11 +84,11 @@ def test_a_signal_saves_the_step_and_the_same_command_goes_on(
 def test_a_pair_that_makes_the_loss_no_number_is_listed(
     tmp_path: Path, config: TrainConfig
 ) -> None:
-    rows = [row | {"weight": 1.0} for row in paired_sentences(600)]
-    rows[123]["weight"] = float("nan")
+    rows = [row | {"similarity": 0.5} for row in paired_sentences(600)]
+    rows[123]["similarity"] = float("inf")
     data = write_dataset(tmp_path / "poisoned", rows, shards=2)
-    poisoned = change(config, data=(data,), checkpoint_every=1)
-    with pytest.raises(UserError, match="has loss nan") as caught:
+    poisoned = change(config, data=(str(data),), checkpoint_every=1, loss="cosine")
+    with pytest.raises(UserError, match="has loss inf") as caught:
         train(poisoned)
     assert "\n" not in str(caught.value)
     unfinished = tmp_path / "model.unfinished"
@@ -101,7 +101,7 @@ def test_a_pair_that_makes_the_loss_no_number_is_listed(
         row["pair_id"]
         for shard in open_dataset(data).shards
         for row in pq.read_table(shard).to_pylist()
-        if row["weight"] != row["weight"]
+        if row["similarity"] == float("inf")
     )
     assert bad in listed
     if step > 1:
@@ -140,7 +140,7 @@ def test_weights_of_the_best_evaluation_are_the_result(
     tmp_path: Path, config: TrainConfig, sts_file: Path
 ) -> None:
     from pairsmith.training.evaluation import sts
-    from pairsmith.training.saved import open_saved
+    from pairsmith.training.saved import encode_with, open_saved
 
     name = "sts/made/spearman"
     watched = change(
@@ -151,14 +151,14 @@ def test_weights_of_the_best_evaluation_are_the_result(
     assert last < 200
     best = min(step for step, value in scores.items() if value == max(scores.values()))
     assert last == best + 2
-    saved = open_saved(str(config.output), "cpu", 32)
+    saved = encode_with(open_saved(str(config.output), "cpu"), 32)
     assert sts(saved, sts_file) == pytest.approx(scores[best], abs=1e-6)
     record = json.loads((config.output / "training.json").read_text())
     assert record["training"]["weights of step"] == best
 
     other = change(watched, output=tmp_path / "last", keep="last")
     assert train(other)[last][name] == scores[last]
-    saved = open_saved(str(other.output), "cpu", 32)
+    saved = encode_with(open_saved(str(other.output), "cpu"), 32)
     assert sts(saved, sts_file) == pytest.approx(scores[last], abs=1e-6)
 
 

@@ -113,8 +113,6 @@ def test_batches_are_full_but_the_last_and_none_is_one_row(rows: int, size: int)
         ({"mix": (1.0,)}, "--mix has 1 numbers for 3 datasets"),
         ({"mix": (1.0, -1.0, 1.0)}, "--mix 1.0 -1.0 1.0"),
         ({"mix": (0.0, 0.0, 0.0)}, "not all 0"),
-        ({"window": 0}, "--window 0 is too small"),
-        ({"workers": -1}, "--workers -1 is too small"),
         ({"weights": ("kind=2",)}, "WHAT:VALUE=FACTOR"),
         ({"weights": ("colour:red=2",)}, "WHAT:VALUE=FACTOR"),
         ({"weights": ("kind:test=-2",)}, "must be a number of at least 0"),

@@ -141,7 +141,7 @@ def test_settings_that_cannot_train_fail_alone_unless_nothing_trains(config: Tra
 @pytest.mark.parametrize(
     ("search", "message"),
     [
-        ("speed=1..2", "no setting 'speed'; there are model, epochs"),
+        ("speed=1..2", "no setting 'speed'; there are epochs, steps"),
         ("output=a,b", "no setting 'output'"),
         ("temperature", "say what to try"),
         ("temperature=", "say what to try"),
