@@ -8,7 +8,7 @@ ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
-.PHONY: help setup lint format test cloud-test wheel-test bench demo lock clean
+.PHONY: help setup lint format test cloud-test wheel-test bench bench-train demo lock clean
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -48,6 +48,9 @@ cloud-test: setup ## Only the tests of object stores and Dataflow, in an environ
 
 wheel-test: setup ## Only the last part of test: build the wheel, install it elsewhere, test that
 	.ci/wheel-test
+
+bench-train: setup ## Measure the trainer against others; needs the data in ../shared
+	for script in loader tokens padding losses telemetry trainer; do $(BIN)/python benchmarks/$$script.py || exit 1; done
 
 bench: setup ## Measure speed against others and print tables; needs the data in ../shared
 	for script in augmenters edits nlpaug_adapter translation masks build; do $(BIN)/python benchmarks/$$script.py || exit 1; done
