@@ -13,8 +13,11 @@ from torch import Tensor
 from pairsmith.schemas import group_ids, text_hashes
 from pairsmith.training.loader import Cursor, Share
 from pairsmith.training.row_groups import ABOUT, NEGATIVES, TARGETS, TEXTS
+from pairsmith.training.token_cache import NEGATIVE_IDS, TEXT_IDS
+from pairsmith.training.token_ids import TokenIds, ids_of_pairs
 
 Features = dict[str, Tensor]
+Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -83,27 +86,48 @@ class Batch:
         return replace(self, features=moved, identities=identities, **rest)
 
 
-def columns(negatives: int) -> tuple[str, ...]:
-    """Return what `collate` needs of a row."""
+@dataclass(frozen=True)
+class KeptIds:
+    """How to read ids that were kept, in place of texts."""
+
+    width: int
+    """Bytes of an id."""
+    features: Callable[[TokenIds], Features]
+
+
+def columns(negatives: int, *, kept: bool = False) -> tuple[str, ...]:
+    """Return what `collate` needs of a row; kept: of one whose ids are kept."""
+    if kept:
+        more = (*NEGATIVE_IDS, NEGATIVES[1]) if negatives else ()
+        return (*TEXT_IDS, *ABOUT, *TARGETS, *more)
     return TEXTS + ABOUT + TARGETS + (NEGATIVES if negatives else ())
 
 
-def collate(share: Share, tokenise: Callable[[list[str]], Features], negatives: int) -> Batch:
-    """Return a share as tensors, with the first `negatives` stored negatives of each row."""
+def collate(
+    share: Share,
+    tokenise: Callable[[list[str]], Features],
+    negatives: int,
+    kept: KeptIds | None = None,
+) -> Batch:
+    """Return a share as tensors, with the first `negatives` stored negatives of each row.
+
+    kept: reads ids from the share's columns instead of calling `tokenise` with texts.
+    """
     pairs = share.pairs
-    texts, owner, sources = hard_negatives(pairs, negatives)
-    hashes = text_hashes(texts) if len(texts) else np.empty(0, np.uint64)
-    groups = np.zeros(len(texts), np.uint64)
+    lists = pairs["negatives_ids" if kept else "negatives"] if negatives else None
+    chosen, owner, sources = hard_negatives(pairs, lists, negatives)
+    hashes = np.empty(0, np.uint64)
+    if kept and lists is not None:
+        hashes = pc.list_flatten(pairs["negatives_hash"]).take(pa.array(chosen)).to_numpy()
+    elif lists is not None and len(chosen):
+        hashes = text_hashes(pc.list_flatten(lists).take(pa.array(chosen)))
+    groups = np.zeros(len(chosen), np.uint64)
     known = np.flatnonzero(sources.is_valid().to_numpy(zero_copy_only=False))
     if len(known):
         groups[known] = group_ids(sources.take(known))
-    everything: list[str] = pairs["anchor"].to_pylist() + pairs["positive"].to_pylist()
-    everything += texts.to_pylist()
     similarity = pc.cast(pairs["similarity"], pa.float32()).fill_null(float("nan"))
     return Batch(
-        # A rank may have no row of an epoch's last batch. It computes on something, for nothing:
-        # others wait for the gradients of all its parameters.
-        features=tokenise(everything or ["."]),
+        features=_features(pairs, lists, chosen, tokenise, kept),
         identities=Identities(
             group=_bits(pairs["group_id"].to_numpy()),
             anchor=_bits(pairs["anchor_hash"].to_numpy()),
@@ -133,20 +157,40 @@ def _labels(labels: pa.Array) -> npt.NDArray[np.uint64]:
     return hashes
 
 
+def _features(
+    pairs: pa.RecordBatch,
+    lists: pa.Array | None,
+    chosen: Ints,
+    tokenise: Callable[[list[str]], Features],
+    kept: KeptIds | None,
+) -> Features:
+    if not len(pairs):
+        # A rank may have no row of an epoch's last batch. It computes on something, for nothing:
+        # others wait for the gradients of all its parameters.
+        return tokenise(["."])
+    if kept:
+        return kept.features(ids_of_pairs(pairs, kept.width, None if lists is None else chosen))
+    texts: list[str] = pairs["anchor"].to_pylist() + pairs["positive"].to_pylist()
+    if lists is not None:
+        texts += pc.list_flatten(lists).take(pa.array(chosen)).to_pylist()
+    return tokenise(texts)
+
+
 def hard_negatives(
-    pairs: pa.RecordBatch, most: int
-) -> tuple[pa.Array, npt.NDArray[np.int64], pa.Array]:
-    """Return the first `most` negatives of every row: texts, owning rows, source ids or nulls."""
-    if most == 0:
-        empty = pa.array([], pa.string())
-        return empty, np.empty(0, np.int64), empty
-    lists = pairs["negatives"]
+    pairs: pa.RecordBatch, lists: pa.Array | None, most: int
+) -> tuple[Ints, Ints, pa.Array]:
+    """Return the first `most` negatives of every row: their places, owning rows, source ids.
+
+    lists: of negatives, one a row. Places are those among all negatives; source ids may be null.
+    """
+    if lists is None:
+        return np.empty(0, np.int64), np.empty(0, np.int64), pa.array([], pa.string())
     counts = pc.list_value_length(lists).to_numpy()
     rank = _ranks(counts)
     keep = np.flatnonzero(rank < most)
     owner = np.repeat(np.arange(len(counts)), counts)[keep]
     sources = pc.struct_field(pc.list_flatten(pairs["negative_info"]), "source_id")
-    return pc.list_flatten(lists).take(keep), owner, sources.take(keep)
+    return keep, owner, sources.take(keep)
 
 
 def _ranks(counts: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

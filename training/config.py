@@ -27,6 +27,7 @@ from pairsmith.training.settings import (
     settings,
 )
 from pairsmith.training.telemetry import TelemetryConfig
+from pairsmith.training.token_cache import TokenConfig
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
@@ -82,6 +83,8 @@ class TrainConfig:
     """What is trained."""
     stream: StreamConfig = field(default_factory=StreamConfig)
     """Which pairs meet in a batch."""
+    tokens: Annotated[TokenConfig, Free()] = field(default_factory=TokenConfig)
+    """Whether the ids of all texts are kept."""
     loss: LossConfig = field(default_factory=LossConfig)
     """What is learned."""
     losses: Annotated[tuple[LossConfig, ...], tyro.conf.Suppress] = ()

@@ -12,7 +12,13 @@ from pairsmith.schemas.store import RemoteDataset, is_remote, open_remote_datase
 from pairsmith.training.lookahead import Ints
 from pairsmith.training.mix import shares
 from pairsmith.training.order import LEAST_BATCHES, Order, Source
-from pairsmith.training.row_groups import LocalShard, RowGroup, Shard, read, row_groups
+from pairsmith.training.row_groups import (
+    LocalShard,
+    RowGroup,
+    Shard,
+    read,
+    row_groups,
+)
 from pairsmith.training.settings import Above, AtLeast, Free
 from pairsmith.training.shard_cache import RemoteShard, ShardCache
 from pairsmith.training.weights import Weights, open_weights

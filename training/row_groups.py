@@ -10,12 +10,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pairsmith.schemas import UserError
+from pairsmith.training.token_cache import NEGATIVE_IDS, TEXT_IDS, TokenCache
 
 TEXTS = ("anchor", "positive")
 IDENTITY = ("group_id", "anchor_hash", "positive_hash", "weight")
 NEGATIVES = ("negatives", "negative_info.list.element.source_id")
 ABOUT = ("pair_id", "kind", "anchor_view", "positive_view", "lang")
 TARGETS = ("label", "similarity")
+IDS = TEXT_IDS + NEGATIVE_IDS
+"""Columns of token ids, which come from the cache of a `TokenisedShard`."""
 _FOOTERS_AT_ONCE = 16
 
 
@@ -45,6 +48,20 @@ class LocalShard:
 
 
 @dataclass(frozen=True)
+class TokenisedShard(LocalShard):
+    """A shard on a disk, and the ids of its texts."""
+
+    tokens: TokenCache
+    number: int
+    """Of the shard in the dataset's manifest."""
+
+    def ids(self, row_group: int, columns: Sequence[str]) -> pa.Table:
+        """Return columns of ids of a row group, in the order of its rows."""
+        negatives = any(name in NEGATIVE_IDS for name in columns)
+        return self.tokens.read(self.number, row_group, negatives=negatives).select(list(columns))
+
+
+@dataclass(frozen=True)
 class RowGroup:
     """One row group of one shard."""
 
@@ -65,18 +82,24 @@ def row_groups(shards: Sequence[Shard]) -> tuple[RowGroup, ...]:
 
 
 def read(group: RowGroup, columns: Sequence[str]) -> pa.Table:
-    """Return columns of a row group, texts with 64-bit offsets.
+    """Return columns of a row group, texts with 64-bit offsets, ids from their cache.
 
     The texts of a window may pass 2 GiB.
     Raises UserError when the shard cannot be read any more.
     """
+    kept = [name for name in columns if name not in IDS]
     try:
         with group.shard.open(group.index) as file:
-            table = file.read_row_group(group.index, columns=list(columns), use_threads=False)
+            table = file.read_row_group(group.index, columns=kept, use_threads=False)
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{group.shard} cannot be read any more ({error})") from error
     large = [pa.field(field.name, _large(field.type)) for field in table.schema]
-    return table.cast(pa.schema(large))
+    table = table.cast(pa.schema(large))
+    if isinstance(group.shard, TokenisedShard) and len(kept) < len(columns):
+        ids = group.shard.ids(group.index, [name for name in columns if name in IDS])
+        for name in ids.column_names:
+            table = table.append_column(name, ids[name])
+    return table
 
 
 def _footer(shard: Shard) -> list[RowGroup]:

@@ -7,15 +7,19 @@ times as fast, shuffled 35 times as fast, and takes a third less room under zstd
 
 import json
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import tokenizers
-from tokenizers import Tokenizer
 
 from pairsmith.schemas import Dataset, UserError
 from pairsmith.schemas.manifest import digest
+from pairsmith.training.settings import AtLeast
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -34,7 +38,7 @@ class TokenConfig:
     """Keep the ids of all texts for later epochs and runs; None: if this run has several epochs."""
     token_folder: Path | None = None
     """Where to keep ids, where not in the folder `tokens` of the dataset."""
-    token_workers: int = 0
+    token_workers: Annotated[int, AtLeast(0)] = 0
     """Processes that make ids; 0: one for each core."""
 
 
@@ -86,7 +90,7 @@ class TokenCache:
             ) from error
 
 
-def open_tokens(dataset: Dataset, tokenizer: Tokenizer, folder: Path | None = None) -> TokenCache:
+def open_tokens(dataset: Dataset, tokenizer: "Tokenizer", folder: Path | None = None) -> TokenCache:
     """Return the ids of `dataset` that were made before.
 
     Raises UserError when there are none, or they are of other shards or cut off.
@@ -111,7 +115,7 @@ def open_tokens(dataset: Dataset, tokenizer: Tokenizer, folder: Path | None = No
     return TokenCache(root, name, width, parts)
 
 
-def token_folder(dataset: Dataset, tokenizer: Tokenizer, folder: Path | None = None) -> Path:
+def token_folder(dataset: Dataset, tokenizer: "Tokenizer", folder: Path | None = None) -> Path:
     """Return the folder of the ids of `dataset`: beside its shards, or in a folder for several."""
     name = tokenizer_digest(tokenizer)[:16]
     if folder is None:
@@ -119,7 +123,7 @@ def token_folder(dataset: Dataset, tokenizer: Tokenizer, folder: Path | None = N
     return folder / dataset.manifest.digest[:16] / name
 
 
-def tokenizer_digest(tokenizer: Tokenizer) -> str:
+def tokenizer_digest(tokenizer: "Tokenizer") -> str:
     """Return the sha256 of all that decides a text's ids before special tokens and truncation.
 
     The library's version is part of it: tables of characters change from one to the next.
@@ -130,12 +134,12 @@ def tokenizer_digest(tokenizer: Tokenizer) -> str:
         data.pop(name, None)
     if draws(tokenizer):
         raise UserError("the tokenizer cuts texts at random; train with --no-token-cache")
-    data |= {"version": [FORMAT, tokenizers.__version__]}
+    data |= {"version": [FORMAT, version("tokenizers")]}
     data |= {"encode_special_tokens": tokenizer.encode_special_tokens}
     return digest(data)
 
 
-def draws(tokenizer: Tokenizer) -> bool:
+def draws(tokenizer: "Tokenizer") -> bool:
     """Tell whether the tokenizer cuts a text at random: BPE dropout, or unigram sampling."""
     return any(getattr(tokenizer.model, name, None) for name in _DRAWING)
 
@@ -146,6 +150,6 @@ def made_of(file: pq.ParquetFile, shard: str, tokenizer: str) -> bool:
     return (about.get("shard"), about.get("tokenizer")) == (shard, tokenizer)
 
 
-def id_width(tokenizer: Tokenizer) -> int:
+def id_width(tokenizer: "Tokenizer") -> int:
     """Return the bytes that an id takes: 2, or 4 where there are more than 65,536 subwords."""
     return 2 if max(tokenizer.get_vocab().values(), default=0) < 1 << 16 else 4

@@ -26,7 +26,7 @@ from pairsmith.training.checkpoint import (
     seed_step,
     whole_weights,
 )
-from pairsmith.training.collate import Batch, collate, columns
+from pairsmith.training.collate import Batch, KeptIds, collate, columns
 from pairsmith.training.config import Precision, TrainConfig
 from pairsmith.training.corpus import open_data, open_order, shard_files
 from pairsmith.training.distributed import Spread, World, open_world, shared_encode, spread
@@ -43,6 +43,7 @@ from pairsmith.training.folder import (
     publish,
     save_best,
 )
+from pairsmith.training.kept_tokens import open_tokens_of, tokenised
 from pairsmith.training.leaks import check_leaks
 from pairsmith.training.loader import Stream, stream
 from pairsmith.training.losses.cache import cached_step
@@ -376,12 +377,20 @@ def not_finite(run: Run, batch: Batch, value: float, norm: float) -> BaseExcepti
 
 def open_stream(run: Run) -> Stream[Batch]:
     """Return this process's shares of the batches from where the run is, without end."""
-    config, world = run.config.stream, run.world
+    config, world, encoder = run.config.stream, run.world, run.encoder
+    order, kept = run.order, None
+    with world.together():
+        epochs = run.steps / order.batches
+        tokenizer = encoder.subwords.tokenizer
+        caches = open_tokens_of(run.datasets, tokenizer, run.config.tokens, epochs)
+    if caches:
+        order = tokenised(order, run.datasets, caches)
+        kept = KeptIds(caches[0].width, encoder.kept_features)
     return stream(
-        run.order,
+        order,
         run.progress.cursor,
-        lambda share: collate(share, run.encoder.tokenise, config.negatives),
-        columns=columns(config.negatives),
+        lambda share: collate(share, encoder.tokenise, config.negatives, kept),
+        columns=columns(config.negatives, kept=kept is not None),
         rank=world.rank,
         world=world.size,
         workers=config.workers,

@@ -313,6 +313,9 @@ def test_help_shows_an_example(command: str) -> None:
 def test_an_unknown_command_names_the_known_ones() -> None:
     done = pairsmith("biuld")
     assert done.returncode == 2
-    assert "there are augmenters, build, plan, verify, train, tune, evaluate, export, vocabulary" in done.stderr
+    assert (
+        "there are augmenters, build, plan, verify, train, tune, evaluate, export, vocabulary"
+        in done.stderr
+    )
     assert pairsmith().returncode == 2
     assert "COMMAND" in pairsmith("--help").stdout

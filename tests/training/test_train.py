@@ -209,3 +209,24 @@ def test_settings_that_cannot_work_are_refused(
     with pytest.raises(UserError, match=message):
         train(change(config, **changed))
     assert not list(config.output.parent.iterdir())
+
+
+@pytest.mark.parametrize("model", ["static", "bert"])
+def test_kept_ids_give_the_losses_of_texts(
+    tmp_path: Path, config: TrainConfig, bert: Path, model: str
+) -> None:
+    rows = [
+        row | {"negatives": (f"a red house {i}", "the dog"), "negative_sources": ("x", "y")}
+        for i, row in enumerate(paired_sentences(150))
+    ]
+    data = write_dataset(tmp_path / "with negatives", rows, shards=2, row_group_rows=40)
+    asked = change(config, data=(str(data),), steps=0, epochs=2, batch_size=32)
+    if model == "bert":
+        asked = change(asked, model=str(bert), max_length=8, dropout=0.0)
+    train(change(asked, token_cache=False))
+    cut = [line["loss"] for line in log(config.output)]
+    assert not (data / "tokens").exists()
+    other = change(asked, output=tmp_path / "other")
+    train(other)  # of two epochs, so ids are kept
+    assert [line["loss"] for line in log(other.output)] == cut
+    assert list(data.glob("tokens/*/manifest.json"))

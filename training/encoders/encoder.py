@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from pairsmith.training.collate import Features
 from pairsmith.training.encoders.subwords import Subwords, split
+from pairsmith.training.token_ids import Frame, TokenIds, framed
 from pairsmith.training.wordpiece import Ids, flatten
 
 
@@ -52,6 +53,16 @@ class Encoder(nn.Module, ABC):
             empty = np.empty(0, np.int64)
             return self.flat_features(np.concatenate([empty, *rows]).astype(np.int64), lengths)
         return self.flat_features(*flatten([list(row) for row in rows]))
+
+    def kept_features(self, texts: TokenIds) -> Features:
+        """Return what `forward` takes for whole texts without special tokens, as a cache has them.
+
+        Safe to call from another thread.
+        """
+        words = self.subwords
+        frame = Frame(tuple(words.before), tuple(words.after), cut_left=words.cut == "left")
+        whole = framed(texts, frame, words.max_length)
+        return self.flat_features(whole.ids, whole.lengths)
 
     @abstractmethod
     def flat_features(self, ids: Ids, lengths: Ids) -> Features:

@@ -26,7 +26,7 @@ class Subwords:
         """
         tokenizer.no_padding()
         tokenizer.no_truncation()
-        self.special = special
+        self.special, self.cut = special, cut
         self.before, self.after = _template(tokenizer) if special else ([], [])
         """Ids of the special tokens that come before and after each text."""
         around = len(self.before) + len(self.after)
