@@ -76,7 +76,7 @@ def main(argv: Sequence[str]) -> int:
     from transformers.utils.logging import disable_progress_bar
 
     from pairsmith.training.telemetry import print_scores
-    from pairsmith.training.train import train, verify_run
+    from pairsmith.training.train import train
 
     disable_progress_bar()  # type: ignore[no-untyped-call]
     if options.plan:
@@ -87,6 +87,8 @@ def main(argv: Sequence[str]) -> int:
         print("\n".join(f"{name:<{width}}  {value}" for name, value in rows))
         return 0
     if options.verify:
+        from pairsmith.training.verification import verify_run
+
         print("\n".join(verify_run(config)))
         return 0
     scores = train(config)

@@ -2,11 +2,10 @@
 
 import math
 import signal
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +47,6 @@ from pairsmith.training.leaks import check_leaks
 from pairsmith.training.loader import Stream, stream
 from pairsmith.training.losses.cache import cached_step
 from pairsmith.training.losses.objective import Objective, Outcome
-from pairsmith.training.losses.verify import verify
 from pairsmith.training.optimizer import finish_gradients, make_optimizer
 from pairsmith.training.order import Order
 from pairsmith.training.packing import Features, in_chunks
@@ -395,23 +393,3 @@ def open_stream(run: Run) -> Stream[Batch]:
         world=world.size,
         workers=config.workers,
     )
-
-
-def verify_run(config: TrainConfig) -> list[str]:
-    """Return how far loss and gradients of the first batch are from the plain formula in float64.
-
-    One line for each path; nothing is trained, and what is made is removed. Raises UserError when
-    one is off by more than 1e-5.
-    """
-    with tempfile.TemporaryDirectory(prefix="pairsmith-verify-") as place:
-        config = replace(config.resolved(), output=Path(place) / "model")
-        with open_world(config.running) as world:
-            run = open_run(config, world)
-            with closing(open_stream(run)) as batches:
-                batch = next(batches)
-            run.encoder.train()
-            texts = max(1, 2 * batch.rows + len(batch.identities.owner))
-            chunks = in_chunks(batch.features, texts, math.ceil(texts / config.chunk or texts))
-            told = (batch.identities, batch.weight, batch.label, batch.similarity)
-            loss = config.losses[batch.source] if config.losses else config.loss
-            return verify(loss, run.encoder, chunks, run.encoder.parameters(), *told, world.group)

@@ -1,0 +1,33 @@
+"""The check of a run's own loss and gradients before it is trained: `pairsmith train --verify`."""
+
+import math
+import tempfile
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+from pairsmith.training.config import TrainConfig
+from pairsmith.training.distributed import open_world
+from pairsmith.training.losses.verify import verify
+from pairsmith.training.packing import in_chunks
+from pairsmith.training.train import open_run, open_stream
+
+
+def verify_run(config: TrainConfig) -> list[str]:
+    """Return how far loss and gradients of the first batch are from the plain formula in float64.
+
+    One line for each path; nothing is trained, and what is made is removed. Raises UserError when
+    one is off by more than 1e-5.
+    """
+    with tempfile.TemporaryDirectory(prefix="pairsmith-verify-") as place:
+        config = replace(config.resolved(), output=Path(place) / "model")
+        with open_world(config.running) as world:
+            run = open_run(config, world)
+            with closing(open_stream(run)) as batches:
+                batch = next(batches)
+            run.encoder.train()
+            texts = max(1, 2 * batch.rows + len(batch.identities.owner))
+            chunks = in_chunks(batch.features, texts, math.ceil(texts / config.chunk or texts))
+            told = (batch.identities, batch.weight, batch.label, batch.similarity)
+            loss = config.losses[batch.source] if config.losses else config.loss
+            return verify(loss, run.encoder, chunks, run.encoder.parameters(), *told, world.group)
