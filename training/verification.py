@@ -27,7 +27,7 @@ def verify_run(config: TrainConfig) -> list[str]:
                 batch = next(batches)
             run.encoder.train()
             texts = max(1, 2 * batch.rows + len(batch.identities.owner))
-            chunks = in_chunks(batch.features, texts, math.ceil(texts / config.chunk or texts))
+            chunks = in_chunks(batch.features, texts, math.ceil(texts / (config.chunk or texts)))
             told = (batch.identities, batch.weight, batch.label, batch.similarity)
             loss = config.losses[batch.source] if config.losses else config.loss
             return verify(loss, run.encoder, chunks, run.encoder.parameters(), *told, world.group)

@@ -173,3 +173,22 @@ def test_a_missing_extra_is_named(
         f"pairsmith {command}: the Python package {package!r} is missing; "
         "install it with: pip install 'pairsmith[train]'"
     )
+
+
+@pytest.mark.parametrize(
+    "more", [[], ["--chunk", "50", "--loss", "symmetric", "--matryoshka", "8"]]
+)
+def test_verify_checks_a_run_and_leaves_nothing(
+    dataset: Path,
+    tmp_path: Path,
+    tokenizer_file: Path,
+    capsys: pytest.CaptureFixture[str],
+    more: list[str],
+) -> None:
+    model = ["--model", f"static:{tokenizer_file}:16", "--batch-size", "64", "--threads", "1"]
+    command = ["train", str(dataset), "--output", str(tmp_path / "m"), *model, *more, "--verify"]
+    assert main(command) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines
+    assert all(line.endswith("ok") for line in lines)
+    assert not list(tmp_path.iterdir())
