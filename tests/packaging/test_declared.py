@@ -14,8 +14,8 @@ ALLOWED = {
     "schemas": [],
     "augmenters": ["build", "llm", "masks", "nlpaug", "translate", "wordnet"],
     "pipelines": ["build"],
-    "training": ["train"],
-    "commands": ["build", "train"],
+    "training": ["lora", "mteb", "onnx", "train", "tune", "wandb"],
+    "commands": ["build", "onnx", "train", "tune"],
 }
 
 
