@@ -26,7 +26,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from pairsmith.training.collate import Identities
-from pairsmith.training.losses import LossConfig, Objective, cached_step
+from pairsmith.training.losses.cache import cached_step
+from pairsmith.training.losses.config import LossConfig
+from pairsmith.training.losses.objective import Objective
 from pairsmith.training.losses.plain import false_negatives
 
 TEMPERATURE = 0.05

@@ -12,6 +12,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +49,14 @@ def main() -> None:
 def read_batches(folder: Path, count: int, size: int) -> Batches:
     """Return the texts of `count` batches in the loader's order: anchors, positives, a negative."""
     from pairsmith.schemas import open_dataset
-    from pairsmith.training.loader import Cursor, row_groups, stream
+    from pairsmith.training.corpus import StreamConfig, open_order
+    from pairsmith.training.loader import Cursor, stream
 
-    groups = row_groups([open_dataset(folder, checksums=False)])
+    datasets = [open_dataset(folder, checksums=False)]
+    order = open_order(datasets, StreamConfig(window=4), size, 17)
     columns = ("anchor", "positive", "negatives")
-    pairs = stream(groups, Cursor(), seed=17, batch_size=size, window=4, columns=columns)
     batches = []
-    for _, (batch, _) in zip(range(count), pairs, strict=False):
+    for batch in islice(stream(order, Cursor(), lambda s: s.pairs, columns=columns), count):
         negatives = [row[0] for row in batch["negatives"].to_pylist() if row]
         batches.append(batch["anchor"].to_pylist() + batch["positive"].to_pylist() + negatives)
     return batches

@@ -18,6 +18,7 @@ import torch
 
 from pairsmith.schemas import Dataset, Manifest, ShardFile
 from pairsmith.training.breakdown import Breakdown
+from pairsmith.training.corpus import StreamConfig, shard_files
 from pairsmith.training.evaluation import Tasks
 from pairsmith.training.leaks import find_leaks
 
@@ -84,8 +85,9 @@ def main() -> None:
         texts = [f"this is the evaluation text number {i}" for i in range(20_000)]
         labels = [str(i % 70) for i in range(20_000)]
         pq.write_table(pa.table({"text": texts, "label": labels}), root / "texts.parquet")
+        shards = shard_files(Dataset(root, manifest), StreamConfig())
         tasks = Tasks(intent=(root / "texts.parquet",))
-        check = timed(lambda: find_leaks([Dataset(root, manifest)], tasks), 1)
+        check = timed(lambda: find_leaks(shards, tasks), 1)
     pairs = SHARDS * SHARD_ROWS
     print(f"leak check, {pairs:,} pairs, 20,000 texts {_told(check)}  {pairs / check[0]:,.0f}/s")
 

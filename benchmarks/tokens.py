@@ -30,8 +30,9 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from translation import pin
 
 from pairsmith.schemas import open_dataset
-from pairsmith.training.loader import row_groups
+from pairsmith.training.corpus import StreamConfig, shard_files
 from pairsmith.training.packing import padded
+from pairsmith.training.row_groups import row_groups
 from pairsmith.training.token_build import token_cache
 from pairsmith.training.token_ids import cutter, frame_of, framed, from_bytes
 from pairsmith.training.tokenizer import train_tokenizer
@@ -103,9 +104,12 @@ def tokenizers(dataset: Any) -> dict[str, Tokenizer]:
     unigram.post_processor = processors.TemplateProcessing(
         single="$A </s>", special_tokens=[("</s>", 1)]
     )
+    groups = row_groups(shard_files(dataset, StreamConfig()))
     return {
         "BERT WordPiece": bert,
-        "static WordPiece": train_tokenizer(row_groups([dataset]), 30_000, seed=17),
+        "static WordPiece": train_tokenizer(
+            row_groups(shard_files(dataset, StreamConfig())), 30_000, 17
+        ),
         "cased WordPiece (library only)": cased,
         "sentencepiece unigram": unigram,
     }

@@ -102,7 +102,8 @@ def prepare(folder: Path, sentences: Path) -> None:
 
     from pairsmith.commands.main import main as pairsmith
     from pairsmith.schemas import open_dataset
-    from pairsmith.training.loader import row_groups
+    from pairsmith.training.corpus import StreamConfig, shard_files
+    from pairsmith.training.row_groups import row_groups
     from pairsmith.training.tokenizer import train_tokenizer
 
     texts = pq.read_table(sentences, columns=["text"])["text"].slice(0, PAIRS)
@@ -110,7 +111,8 @@ def prepare(folder: Path, sentences: Path) -> None:
     made = ["--input", str(folder / "texts.parquet"), "--output", str(folder / "pairs")]
     if pairsmith(["build", "dropout", *made]):
         raise SystemExit("the pairs were not built")
-    tokenizer = train_tokenizer(row_groups([open_dataset(folder / "pairs")]), 20_000, seed=1)
+    groups = row_groups(shard_files(open_dataset(folder / "pairs"), StreamConfig()))
+    tokenizer = train_tokenizer(groups, 20_000, seed=1)
     tokenizer.save(str(folder / "tokenizer.json"))
     torch.manual_seed(1)
     config = BertConfig(
