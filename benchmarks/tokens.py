@@ -107,9 +107,7 @@ def tokenizers(dataset: Any) -> dict[str, Tokenizer]:
     groups = row_groups(shard_files(dataset, StreamConfig()))
     return {
         "BERT WordPiece": bert,
-        "static WordPiece": train_tokenizer(
-            row_groups(shard_files(dataset, StreamConfig())), 30_000, 17
-        ),
+        "static WordPiece": train_tokenizer(groups, 30_000, 17),
         "cased WordPiece (library only)": cased,
         "sentencepiece unigram": unigram,
     }
