@@ -32,6 +32,8 @@ from pairsmith.training.distributed import Spread, World, open_world, shared_enc
 from pairsmith.training.encoders.encoder import Encoder
 from pairsmith.training.encoders.opening import open_encoder
 from pairsmith.training.evaluation import evaluate
+from pairsmith.training.encoders.start import rarity
+from pairsmith.training.encoders.static import StaticEncoder
 from pairsmith.training.flops import token_counts
 from pairsmith.training.folder import (
     CHECKPOINTS,
@@ -55,6 +57,7 @@ from pairsmith.training.reports import Reports
 from pairsmith.training.schedule import best_step, drops, learning_rate, since_best
 from pairsmith.training.stopping import Stop, Terminated, stop_signals
 from pairsmith.training.telemetry import Step, say
+from pairsmith.training.tokenizer import count_tokens
 
 Watch = Callable[[int, Mapping[str, float]], None]
 
@@ -153,6 +156,8 @@ def open_run(config: TrainConfig, world: World) -> Run:
         written = world.broadcast(tokenizer and tokenizer.to_str())
         tokenizer = Tokenizer.from_str(written)
     encoder = opened or open_encoder(config.encoder, config.seed, tokenizer)
+    if config.encoder.rarity and not checkpoint:
+        weigh_by_rarity(encoder, order, config)
     forward = spread(encoder, world, config.running.parallel)
     objectives = nn.ModuleList(map(Objective, config.losses or (config.loss,))).to(world.device)
     learner = nn.ModuleDict({"encoder": encoder, "objectives": objectives})
@@ -167,6 +172,14 @@ def open_run(config: TrainConfig, world: World) -> Run:
         *(config, world, steps, identity, datasets, order, folder, tokenizer),
         *(encoder, forward, objectives, optimizer, progress),
     )
+
+
+def weigh_by_rarity(encoder: Encoder, order: Order, config: TrainConfig) -> None:
+    """Let the new static encoder begin with long vectors for rare subwords, on every process."""
+    assert isinstance(encoder, StaticEncoder)
+    size = encoder.embedding.num_embeddings
+    counts = count_tokens(order.groups, encoder.subwords, size, config.seed)
+    encoder.weigh(rarity(counts, config.encoder.rarity))
 
 
 def loop(run: Run, batches: Iterator[Batch], reports: Reports, stop: Stop) -> None:
