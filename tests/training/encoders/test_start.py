@@ -47,8 +47,14 @@ def test_rarity():
 @pytest.mark.parametrize(
     ("settings", "line"),
     [
-        ({"rarity": 0.001, "model": "bert::2x128"}, "--rarity is for new static encoders, not bert"),
-        ({"letters": True, "model": "some/model"}, "--letters is for new static encoders, not some"),
+        (
+            {"rarity": 0.001, "model": "bert::2x128"},
+            "--rarity is for new static encoders, not bert",
+        ),
+        (
+            {"letters": True, "model": "some/model"},
+            "--letters is for new static encoders, not some",
+        ),
         ({"rarity": -0.1}, "--rarity -0.1 is no share; give 0 or more, such as 0.001"),
     ],
 )
