@@ -7,7 +7,8 @@ import json
 import re
 import warnings
 from collections.abc import Callable
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -103,9 +104,11 @@ def load(module: str) -> ModuleType:
 def make(name: str, arguments: dict[str, Any]) -> Any:
     """Return an object of the class of nlpaug that a dotted name stands for.
 
-    Raises UserError when there is no such class or it takes no such arguments.
+    Raises UserError when there is no such class, or none that works with the transformers here.
     """
     module, _, kind = name.rpartition(".")
+    if name == "nlpaug.augmenter.word.ContextualWordEmbsAug":
+        _check_tokenizers(kind, arguments)
     try:
         found = getattr(load(module or kind), kind, None)
     except ModuleNotFoundError as error:
@@ -120,6 +123,16 @@ def make(name: str, arguments: dict[str, Any]) -> Any:
     if kind in _SHARED_MODELS:
         made.model = made.get_model(force_reload=True)
     return made
+
+
+def _check_tokenizers(kind: str, arguments: dict[str, Any]) -> None:
+    """Raise UserError for transformers 5 and later, before a hub is asked for a model in vain."""
+    if not arguments.get("use_custom_api", True):
+        return
+    with suppress(PackageNotFoundError):  # nlpaug says what is missing
+        if int(version("transformers").split(".")[0]) >= 5:
+            missing = AttributeError("its tokenizers have no _convert_token_to_id")
+            raise UserError(trouble(kind, missing))
 
 
 def asks_wordnet(kind: str, arguments: dict[str, Any]) -> bool:
