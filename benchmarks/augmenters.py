@@ -4,8 +4,9 @@
 
 Everything runs on one core with one thread. Each figure is the median of five runs, with their
 range, in time of the processor; the contenders take turns, so that a busy machine is hard on all of
-them alike. Peers get and return Python lists, which is how they are used; pairsmith gets and returns Arrow arrays, and one
-row says what it does from list to list. Compilation and loading are not timed.
+them alike. Peers get and return Python lists, which is how they are used; pairsmith gets and
+returns Arrow arrays, and one row says what it does from list to list. Compilation and loading are
+not timed.
 """
 
 import io
