@@ -89,7 +89,8 @@ def test_a_cache_that_cannot_be_written_to_is_found_before_anything_else(
     place = Path(where) if ":" in where else tmp_path / where
     with pytest.raises(UserError, match=says) as caught:
         run(tmp_path, "out", recipe_of(model), cache=place)
-    assert "\n" not in str(caught.value) and "choose another --cache" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "choose another --cache" in str(caught.value)
     assert model.calls.logged() == []
     assert not (tmp_path / "out").exists()
 
