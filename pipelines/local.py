@@ -82,9 +82,7 @@ def build_here(job: Job, splits: Sequence[Split], plan: Plan) -> list[dict[str, 
 def _find_copies(job: Job, splits: Sequence[Split], work: Path) -> None:
     done = work / "copies.done"
     if not done.exists():
-        run_pipeline(
-            lambda p: _spread(p, list(splits)) | "Copies" >> FindCopies(job), job.store_flags
-        )
+        run_pipeline(lambda p: p | _each(splits) | "Copies" >> FindCopies(job), job.store_flags)
         put(done, b"")
 
 
@@ -96,7 +94,7 @@ def _cut(job: Job, splits: Sequence[Split], number: int) -> None:
     done = _results(Path(job.work), "cut", number)
 
     def wire(pipeline: beam.Pipeline) -> None:
-        parts, read = _spread(pipeline, list(splits)) | "Cut" >> CutDocuments(job)
+        parts, read = pipeline | _each(splits) | "Cut" >> CutDocuments(job)
         _ = parts | "Spill" >> beam.ParDo(Spill(str(folder)))
         _ = read | "Results" >> WriteResults(str(_early(done)))
 
@@ -110,7 +108,7 @@ def _fill_wave(job: Job, shards: Sequence[int], number: int) -> None:
     done = _results(Path(job.work), "wave", number)
 
     def wire(pipeline: beam.Pipeline) -> None:
-        filled = _spread(pipeline, list(shards)) | "Fill" >> beam.ParDo(_FillSpilled(job))
+        filled = pipeline | _each(shards) | "Fill" >> beam.ParDo(_FillSpilled(job))
         _ = filled | "Results" >> WriteResults(str(_early(done)))
 
     run_pipeline(wire, job.store_flags)
@@ -134,8 +132,9 @@ def _spill(job: Job) -> Path:
     return Path(job.work) / "spill"
 
 
-def _spread(pipeline: beam.Pipeline, elements: list[Any]) -> Any:
-    return pipeline | "Create" >> beam.Create(elements) | "Spread" >> beam.Reshuffle()
+def _each(elements: Sequence[Any]) -> beam.PTransform[Any, Any]:
+    """Return the elements as a collection; there is one worker, so that none need be spread."""
+    return beam.Create(elements, reshuffle=False)
 
 
 def _results(work: Path, kind: str, number: int) -> Path:
