@@ -14,7 +14,7 @@ UNITS_PER_BLOCK = 256
 _SEED_LIMIT = 2**64
 _OTHER_SPACE = r"[\t-\r\x1c-\x1f\x{85}\x{1680}\x{2028}\x{2029}]"  # what NFKD leaves of White_Space
 
-_SPECIAL = "[^ -~‘’“”–—]|  |^ | $"  # noqa: RUF001 - all that may change but for ASCII upper case
+_SPECIAL = "[^ -~‘’“”–—]|  |^ | $"  # all that may change but for ASCII upper case
 
 
 def normalise(texts: pa.StringArray) -> pa.StringArray:
