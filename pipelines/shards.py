@@ -1,7 +1,7 @@
 """Filling one shard: its blocks become sorted pairs, its files are written under final names."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 import numpy as np
@@ -15,6 +15,7 @@ from pairsmith.pipelines.negatives import RandomNegatives, add_random
 from pairsmith.pipelines.pairs import list_units, make_pairs
 from pairsmith.pipelines.recipe import Recipe
 from pairsmith.pipelines.rejected import PLAIN_REJECTED, plain
+from pairsmith.pipelines.row_groups import cut_row_groups, merge_runs, sort_runs
 from pairsmith.pipelines.storage import join, put_file
 from pairsmith.pipelines.token_ids import add_ids
 from pairsmith.schemas import REJECTED, ROW_GROUP_ROWS, ShardFile
@@ -61,41 +62,51 @@ def fill_shard(
         recipe = recipe.fitted(list_units(blocks).table["text"])
     for run in _runs(blocks, batch_units):
         make_pairs(run, recipe, made)
-    pairs = _sorted(made.written, plain(recipe.schema), [("pair_id", "ascending")])
-    for rule in recipe.negatives:
-        if isinstance(rule, RandomNegatives):
-            pairs = add_random(pairs, rule, recipe.seed)
-    if recipe.ids is not None:
-        pairs = add_ids(pairs, recipe.ids, recipe.seed)
+    sort_runs(made.written)
+    pairs = pa.Table.from_batches(made.written, plain(recipe.schema))
     files = {}
     if len(pairs):
-        files["shards"] = write_parquet(
-            pairs, recipe.schema, output, f"shards/{number:05d}.parquet"
-        )
+        groups = _row_groups(made.written, recipe)
+        path = f"shards/{number:05d}.parquet"
+        files["shards"] = write_parquet(groups, recipe.schema, output, path)
     rejected = {}
     for folder, batches_of_folder in (("dropped", made.dropped), ("failed", made.failed)):
         rows = _sorted(batches_of_folder, PLAIN_REJECTED, _REJECTED_ORDER)
         rejected[folder] = rows
         if len(rows):
             path = f"{folder}/{number:05d}.parquet"
-            files[folder] = write_parquet(rows, REJECTED, output, path)
+            files[folder] = write_parquet(cut_row_groups(rows), REJECTED, output, path)
     return count_shard(files, blocks, pairs, rejected["dropped"], rejected["failed"], made)
 
 
-def write_parquet(table: pa.Table, schema: pa.Schema, output: str, path: str) -> ShardFile:
-    """Write the table as `output/path` and return its entry for the manifest.
+def write_parquet(
+    groups: Iterable[pa.Table], schema: pa.Schema, output: str, path: str
+) -> ShardFile:
+    """Write tables, each as a row group, to `output/path`; return its entry for the manifest.
 
-    The same rows give the same bytes, whatever chunks they come in. A row group at a time is cast
-    and encoded, so that there is no second copy of the table.
+    The same rows give the same bytes, whatever chunks they come in.
     """
-    sink = pa.BufferOutputStream()
+    rows, sink = 0, pa.BufferOutputStream()
     with pq.ParquetWriter(sink, schema, compression="zstd", use_dictionary=_REPEATING) as writer:
-        for start in range(0, len(table), ROW_GROUP_ROWS):
-            group = table.slice(start, ROW_GROUP_ROWS).combine_chunks().cast(schema)
-            writer.write_table(group, ROW_GROUP_ROWS)
+        for group in groups:
+            writer.write_table(group.cast(schema), ROW_GROUP_ROWS)
+            rows += len(group)
     data = sink.getvalue()
     put_file(join(output, path), data)
-    return ShardFile(path, table.num_rows, data.size, hashlib.sha256(data).hexdigest())
+    return ShardFile(path, rows, data.size, hashlib.sha256(data).hexdigest())
+
+
+def _row_groups(runs: list[pa.RecordBatch], recipe: Recipe) -> Iterator[pa.Table]:
+    """Yield the pairs of a shard in order, with random negatives and ids where there are some."""
+    groups = merge_runs(runs)
+    rules = [rule for rule in recipe.negatives if isinstance(rule, RandomNegatives)]
+    if rules:  # which are picked among all pairs of the shard
+        pairs = pa.concat_tables(groups)
+        for rule in rules:
+            pairs = add_random(pairs, rule, recipe.seed)
+        groups = cut_row_groups(pairs)
+    for group in groups:
+        yield group if recipe.ids is None else add_ids(group, recipe.ids, recipe.seed)
 
 
 def _sorted(
