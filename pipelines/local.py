@@ -14,6 +14,7 @@ from typing import Any
 
 import apache_beam as beam
 import orjson
+import pyarrow as pa
 
 from pairsmith.pipelines.engine import run_pipeline
 from pairsmith.pipelines.increments import fill_or_reuse
@@ -123,6 +124,7 @@ class _FillSpilled(beam.DoFn):
         self.job.recipe.setup()
 
     def process(self, number: int) -> Iterator[Keyed]:
+        pa.default_memory_pool().release_unused()
         parts = list(spilled(_spill(self.job), number))
         # A wave without parts must have results, too.
         yield 0, fill_or_reuse(self.job, number, parts) if parts else b"{}"

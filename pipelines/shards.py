@@ -1,8 +1,9 @@
 """Filling one shard: its blocks become sorted pairs, its files are written under final names."""
 
 import hashlib
+import io
 from collections.abc import Iterable, Iterator
-from typing import Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +17,7 @@ from pairsmith.pipelines.pairs import list_units, make_pairs
 from pairsmith.pipelines.recipe import Recipe
 from pairsmith.pipelines.rejected import PLAIN_REJECTED, plain
 from pairsmith.pipelines.row_groups import cut_row_groups, merge_runs, sort_runs
-from pairsmith.pipelines.storage import join, put_file
+from pairsmith.pipelines.storage import join, write_file
 from pairsmith.pipelines.token_ids import add_ids
 from pairsmith.schemas import REJECTED, ROW_GROUP_ROWS, ShardFile
 
@@ -56,7 +57,7 @@ def fill_shard(
     for tag, batch in parts:
         batches[tag].append(batch)
     order = [("source_id", "ascending"), ("block", "ascending")]
-    blocks = _joined(batches["blocks"], BLOCKS).sort_by(order)
+    blocks = _joined(batches.pop("blocks"), BLOCKS).sort_by(order)
     made = Made(dropped=batches["dropped"], failed=batches["failed"])
     if recipe.fits and len(blocks):
         recipe = recipe.fitted(list_units(blocks).table["text"])
@@ -86,14 +87,33 @@ def write_parquet(
 
     The same rows give the same bytes, whatever chunks they come in.
     """
-    rows, sink = 0, pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, schema, compression="zstd", use_dictionary=_REPEATING) as writer:
-        for group in groups:
-            writer.write_table(group.cast(schema), ROW_GROUP_ROWS)
-            rows += len(group)
-    data = sink.getvalue()
-    put_file(join(output, path), data)
-    return ShardFile(path, rows, data.size, hashlib.sha256(data).hexdigest())
+    rows = 0
+    with write_file(join(output, path)) as stream:
+        sink = _Summed(stream)
+        with pq.ParquetWriter(
+            pa.PythonFile(sink, "w"), schema, compression="zstd", use_dictionary=_REPEATING
+        ) as writer:
+            for group in groups:
+                writer.write_table(group.cast(schema), ROW_GROUP_ROWS)
+                rows += len(group)
+    return ShardFile(path, rows, sink.bytes, sink.sum.hexdigest())
+
+
+class _Summed(io.RawIOBase):
+    """Hands on what is written to a stream, and knows how much it was and its sha256."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.stream = stream
+        self.bytes = 0
+        self.sum = hashlib.sha256()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.sum.update(data)
+        self.bytes += len(data)
+        return self.stream.write(data)
 
 
 def _row_groups(runs: list[pa.RecordBatch], recipe: Recipe) -> Iterator[pa.Table]:
