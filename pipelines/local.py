@@ -19,7 +19,7 @@ import pyarrow as pa
 from pairsmith.pipelines.engine import run_pipeline
 from pairsmith.pipelines.increments import fill_or_reuse
 from pairsmith.pipelines.inputs import Split
-from pairsmith.pipelines.spill import Spill, spilled
+from pairsmith.pipelines.spill import Spill, Spilled
 from pairsmith.pipelines.transforms import (
     WORKERS,
     CutDocuments,
@@ -28,7 +28,7 @@ from pairsmith.pipelines.transforms import (
     Keyed,
     WriteResults,
 )
-from pairsmith.pipelines.workers import workers
+from pairsmith.pipelines.workers import frugal_memory, workers
 from pairsmith.schemas import put
 
 _POOL_BYTES = 8 << 20
@@ -67,14 +67,15 @@ def plan_work(splits: Sequence[Split], shards: int, workers: int, waves: int | N
 def build_here(job: Job, splits: Sequence[Split], plan: Plan) -> list[dict[str, Any]]:
     """Make the files of the dataset but its manifest, and return the results of all steps."""
     work = Path(job.work)
-    _find_copies(job, splits, work)
-    with workers(plan.workers, work / WORKERS) as run:
-        for kind, step, pieces in (("cut", _cut, plan.tasks), ("wave", _fill_wave, plan.waves)):
-            run(
-                (step, job, piece, number)
-                for number, piece in enumerate(pieces)
-                if not _results(work, kind, number).exists()
-            )
+    with frugal_memory():
+        _find_copies(job, splits, work)
+        with workers(plan.workers, work / WORKERS) as run:
+            for kind, step, pieces in (("cut", _cut, plan.tasks), ("wave", _fill_wave, plan.waves)):
+                run(
+                    (step, job, piece, number)
+                    for number, piece in enumerate(pieces)
+                    if not _results(work, kind, number).exists()
+                )
     paths = [_results(work, "cut", n) for n in range(len(plan.tasks))]
     paths += [_results(work, "wave", n) for n in range(len(plan.waves))]
     return [result for path in paths for result in orjson.loads(path.read_bytes())]
@@ -122,10 +123,14 @@ class _FillSpilled(beam.DoFn):
 
     def setup(self) -> None:
         self.job.recipe.setup()
+        self.spilled = Spilled(_spill(self.job))
+
+    def teardown(self) -> None:
+        self.spilled.close()
 
     def process(self, number: int) -> Iterator[Keyed]:
         pa.default_memory_pool().release_unused()
-        parts = list(spilled(_spill(self.job), number))
+        parts = list(self.spilled.parts(number))
         # A wave without parts must have results, too.
         yield 0, fill_or_reuse(self.job, number, parts) if parts else b"{}"
 
