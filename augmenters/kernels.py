@@ -300,7 +300,7 @@ def _hashed(h: np.uint64, point: np.uint32) -> np.uint64:
 def _folded(point: int, folds: Points) -> np.uint32:
     """Return the code point in lower case."""
     if point < FOLD_COUNT:
-        return folds[np.uintp(point)]
+        return folds[np.uintp(point)]  # type: ignore[no-any-return]
     full_width_a_to_z = point >= 0xFF21 and point <= 0xFF3A
     return np.uint32(point + 0x20 if full_width_a_to_z else point)
 

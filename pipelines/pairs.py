@@ -123,7 +123,8 @@ def _make_kind(
         _hashes_of(pair.positive, positives, table),
     )
     measured = Measured(anchors, positives, *hashes)
-    kept, measured = pass_gates(table, measured, recipe.gates_of(pair), made, **place)
+    gates = recipe.gates_of(pair)
+    kept, measured = pass_gates(table, measured, gates, made, kind=pair.kind, draw=draw)
     keep = pa.array(kept)
     pairs = _rows(table, pair, draw, measured, details, plain(recipe.schema)).filter(keep)
     add_perturbed(pairs, table["text"].filter(keep), recipe, made)
