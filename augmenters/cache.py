@@ -7,10 +7,13 @@ the row is added under its own key, so the next run finds just what this one use
 """
 
 import functools
+import os
+import re
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -124,6 +127,29 @@ def with_cache(augmenter: Augmenter, folder: str) -> Augmenter:
     return map_leaves(
         augmenter, lambda leaf: Cached(leaf, folder) if isinstance(leaf, Costly) else leaf
     )
+
+
+def check_folder(folder: Path, here: bool = True) -> None:
+    """Raise UserError for what is no folder, or, if it is of this machine, cannot be written to.
+
+    It need not be there yet, and is not made.
+    """
+    if address := re.match(r"([A-Za-z][\w+.-]+):/", str(folder)):
+        raise UserError(
+            f"--cache must be a folder, not an address of {address[1]}://; mount the store, or "
+            "choose another --cache"
+        )
+    if not here:
+        return
+    there = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+    try:
+        with TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        why = f"{there} is a file" if there.is_file() else f"{there}: {error.strerror}"
+        raise UserError(
+            f"cannot write to the cache {folder}: {why}; choose another --cache"
+        ) from error
 
 
 class Tally(NamedTuple):

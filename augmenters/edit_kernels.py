@@ -37,7 +37,18 @@ from pairsmith.augmenters.operations import (
     Edit,
     Words,
 )
-from pairsmith.augmenters.plans import Bytes, Ints, Keys, below, draw, integer, njit, unit
+from pairsmith.augmenters.plans import (
+    Bytes,
+    Ints,
+    Keys,
+    below,
+    draw,
+    hit_each,
+    hit_some,
+    integer,
+    njit,
+    unit,
+)
 
 _SPACE = 32
 _LETTERS = (1 << LETTER) | (1 << LOWER) | (1 << UPPER)
@@ -66,8 +77,11 @@ def edit_words(
     bounds = np.empty(longest(offsets) + 4, np.int32)
     edges = np.empty(bounds.size // 2, np.uint8)
     threshold = np.uint64(rate * 2.0**64)
+    what = np.empty(edges.size, np.int32)
     room = longest(words.offsets) + 2
-    out = np.empty(integer(offsets[rows]) - offsets[0] + 64, np.uint8)
+    given = integer(offsets[rows]) - offsets[0]
+    # To make room later is to copy all; what is never written takes no memory.
+    out = np.empty(given + given // 4 + 64, np.uint8)
     out_offsets = np.zeros(rows + 1, np.int32)
     o = 0
     for row in range(rows):
@@ -78,22 +92,17 @@ def edit_words(
         end = integer(offsets[row + 1])
         n = scan(data, start, end, classes, inside, bounds, edges)
         state = draw(keys[row], op)
-        left = 0
         if op == PUNCTUATE:
-            left = min(n, 1 + below(draw(state, n), integer(rate * n) + 1))
+            hits = hit_some(n, state, rate, what)
+        else:
+            hits = hit_each(n, state, threshold, what)
         copied = start
-        out = with_room(out, o, end - copied)
-        for t in range(n):
+        out = with_room(out, o, end - copied + hits * room)
+        for h in range(hits):
+            t = integer(what[h])
             own = draw(state, t)
-            if op == PUNCTUATE:
-                if below(own, n - t) >= left:
-                    continue
-                left -= 1
-            elif own >= threshold:
-                continue
             a = integer(bounds[2 * t])
             b = integer(bounds[2 * t + 1])
-            out = with_room(out, o, end - copied + room)
             if op == JOIN:
                 if t > 0:
                     o = copy(data, copied, integer(bounds[2 * t - 1]), out, o)
@@ -159,6 +168,22 @@ def core(data: Bytes, a: int, b: int, classes: Bytes, kinds: Bytes) -> tuple[int
     The length counts characters with the marks that change them as one; it is 0 for what is no
     word: no letter, or a digit, or punctuation inside other than apostrophes and hyphens.
     """
+    # First as if it were ASCII, in few steps a byte; `every` tells whether it is.
+    first = a
+    stop = b
+    seen = 0
+    every = np.uint8(0)
+    while first < stop and kinds[data[np.uintp(first)]] in (MARK, INNER):
+        every |= data[np.uintp(first)]
+        first += 1
+    while first < stop and kinds[data[np.uintp(stop - 1)]] in (MARK, INNER):
+        stop -= 1
+        every |= data[np.uintp(stop)]
+    for i in range(first, stop):
+        every |= data[np.uintp(i)]
+        seen |= 1 << integer(kinds[data[np.uintp(i)]])
+    if every < 128:
+        return first, stop, stop - first if _is_word(seen) else 0
     first = a
     stop = a
     length = 0
@@ -186,9 +211,13 @@ def core(data: Bytes, a: int, b: int, classes: Bytes, kinds: Bytes) -> tuple[int
             between = 1 << kind if pending == 0 else between | (1 << kind)
             pending += 1
         i += width
-    if seen & _LETTERS == 0 or seen & _STRANGE != 0:
-        length = 0
-    return first, stop, length
+    return first, stop, length if _is_word(seen) else 0
+
+
+@njit
+def _is_word(seen: int) -> bool:
+    """Return whether the kinds of letters seen in a token, as bits, are those of a word."""
+    return seen & _LETTERS != 0 and seen & _STRANGE == 0
 
 
 @njit

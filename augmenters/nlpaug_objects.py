@@ -7,7 +7,8 @@ import json
 import re
 import warnings
 from collections.abc import Callable
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -30,8 +31,8 @@ _LANGUAGE_MODELS = {
 _SHARED_MODELS = ("SpellingAug", "TfIdfAug")
 """Classes that take the first model which the process read, whatever file they are given."""
 _WORDNET = ("SynonymAug", "AntonymAug")
-_BEFORE_QUOTE = re.compile(r"\s([.,:;?!%]+)([ '\"`])")
-_AT_END = re.compile(r"\s([.,:;?!%]+)$")
+_MARKS = ".,:;?!%"
+_BEFORE_MARKS = re.compile(r"\s([.,:;?!%]+[ '\"`])")
 _OPENING = re.compile(r"\s([\[\(\{\<])\s")
 _CLOSING = re.compile(r"\s([\]\)\}\>])\s")
 
@@ -72,10 +73,15 @@ class Hooks:
 
 
 def nlpaug_join(tokens: list[str]) -> str:
-    """Return what nlpaug 1.1.11 joins tokens to; patterns that cannot match are not tried."""
-    text = _BEFORE_QUOTE.sub(r"\1\2", " ".join(tokens))
-    if text[-1:] in ".,:;?!%":
-        text = _AT_END.sub(r"\1", text)
+    """Return what nlpaug 1.1.11 joins tokens to, in half the time.
+
+    It substitutes four patterns. Two only delete a space, of which one stands at the end of a text;
+    the others cannot match without a bracket.
+    """
+    text = "".join(_BEFORE_MARKS.split(" ".join(tokens)))
+    bare = text.rstrip(_MARKS)
+    if len(bare) < len(text) and bare[-1:].isspace():
+        text = bare[:-1] + text[len(bare) :]
     if "(" in text or "[" in text or "{" in text or "<" in text:
         text = _OPENING.sub(r" \g<1>", text)
     if ")" in text or "]" in text or "}" in text or ">" in text:
@@ -98,9 +104,11 @@ def load(module: str) -> ModuleType:
 def make(name: str, arguments: dict[str, Any]) -> Any:
     """Return an object of the class of nlpaug that a dotted name stands for.
 
-    Raises UserError when there is no such class or it takes no such arguments.
+    Raises UserError when there is no such class, or none that works with the transformers here.
     """
     module, _, kind = name.rpartition(".")
+    if name == "nlpaug.augmenter.word.ContextualWordEmbsAug":
+        _check_tokenizers(kind, arguments)
     try:
         found = getattr(load(module or kind), kind, None)
     except ModuleNotFoundError as error:
@@ -115,6 +123,16 @@ def make(name: str, arguments: dict[str, Any]) -> Any:
     if kind in _SHARED_MODELS:
         made.model = made.get_model(force_reload=True)
     return made
+
+
+def _check_tokenizers(kind: str, arguments: dict[str, Any]) -> None:
+    """Raise UserError for transformers 5 and later, before a hub is asked for a model in vain."""
+    if not arguments.get("use_custom_api", True):
+        return
+    with suppress(PackageNotFoundError):  # nlpaug says what is missing
+        if int(version("transformers").split(".")[0]) >= 5:
+            missing = AttributeError("its tokenizers have no _convert_token_to_id")
+            raise UserError(trouble(kind, missing))
 
 
 def asks_wordnet(kind: str, arguments: dict[str, Any]) -> bool:

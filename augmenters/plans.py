@@ -21,8 +21,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def njit(function: F) -> F:
-    """Return `function` compiled at its first call, without the GIL, cached on disk."""
-    return cast(F, numba.njit(nogil=True, cache=True, error_model="numpy")(function))
+    """Return `function` compiled at its first call, without the GIL, cached on disk.
+
+    Inlined into what calls it: a call counts up and down, atomically, who holds each array.
+    """
+    return cast(
+        F, numba.njit(nogil=True, cache=True, error_model="numpy", forceinline=True)(function)
+    )
 
 
 @njit
@@ -55,6 +60,32 @@ def unit(bits: np.uint64) -> float:
 def below(bits: np.uint64, n: int) -> int:
     """Return an int64 in [0, n) made of random bits, for n < 2**31."""
     return integer((bits >> np.uint64(32)) * np.uint64(n) >> np.uint64(32))
+
+
+@njit
+def hit_each(n: int, state: np.uint64, threshold: np.uint64, what: Ints) -> int:
+    """List the tokens whose draw is below a threshold, and return their number.
+
+    Free of branches, as `plan_drop` is: no processor foresees a draw.
+    """
+    m = 0
+    for t in range(n):
+        what[np.uintp(m)] = t
+        m += integer(draw(state, t) < threshold)
+    return m
+
+
+@njit
+def hit_some(n: int, state: np.uint64, rate: float, what: Ints) -> int:
+    """List from 1 to int(rate * n) + 1 tokens, at most n, uniform, and return their number."""
+    left = min(n, 1 + below(draw(state, n), integer(rate * n) + 1))
+    m = 0
+    for t in range(n):
+        what[np.uintp(m)] = t
+        hit = integer(below(draw(state, t), n - t) < left)
+        m += hit
+        left -= hit
+    return m
 
 
 @njit

@@ -105,36 +105,41 @@ def _fewer(parts: list[str], old: list[str], new: list[str]) -> Joined | None:
 
 def _more(parts: list[str], old: list[str], new: list[str]) -> Joined | None:
     """Join where tokens were inserted, or cut in two."""
-    made: list[str] = []
+    made = parts.copy()
     edits: Edits = []
     at = 0
     last = len(new) - 1
-    for token, gap in zip(old, parts[::2], strict=False):
+    for number, token in enumerate(old):
         if at > last:
             return None
-        if new[at] == token:
-            made += gap, token
-        elif at < last and new[at] + new[at + 1] == token:
-            made += gap, new[at], " ", new[at + 1]
-            edits.append((token, f"{new[at]} {new[at + 1]}"))
-            at += 1
-        else:
-            found = _find(new, token, at)
-            if found < 0:
-                return None
-            for added in new[at:found]:
-                made += gap if gap or not made or made[-1] in _OPENING else " ", added
-                edits.append(("", added))
-                gap = gap or " " * token[0].isalnum()
-            made += gap, new[found]
-            if token != new[found]:
-                edits.append((token, new[found]))
-            at = found
+        if new[at] != token:
+            if at < last and new[at] + new[at + 1] == token:
+                made[2 * number + 1] = both = f"{new[at]} {new[at + 1]}"
+                edits.append((token, both))
+                at += 1
+            else:
+                found = _find(new, token, at)
+                if found < 0:
+                    return None
+                gap = parts[2 * number]
+                before = made[2 * number - 1] if number else None
+                lead = ""
+                for added in new[at:found]:
+                    lead += gap if gap or before is None or before in _OPENING else " "
+                    lead += added
+                    edits.append(("", added))
+                    gap = gap or " " * token[0].isalnum()
+                    before = added
+                made[2 * number] = lead + gap
+                if token != new[found]:
+                    made[2 * number + 1] = new[found]
+                    edits.append((token, new[found]))
+                at = found
         at += 1
-    for added in new[at:]:
-        made += " ", added
-        edits.append(("", added))
-    return Joined("".join(made) + parts[-1], edits)
+    rest = new[at:]
+    edits += [("", added) for added in rest]
+    made[-1:] = [*(f" {added}" for added in rest), parts[-1]]
+    return Joined("".join(made), edits)
 
 
 def _find(tokens: list[str], token: str, start: int) -> int:

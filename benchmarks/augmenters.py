@@ -3,9 +3,10 @@
     python benchmarks/augmenters.py [sentences.parquet]
 
 Everything runs on one core with one thread. Each figure is the median of five runs, with their
-range; the contenders take turns, so that a busy machine is hard on all of them alike. Peers get and
-return Python lists, which is how they are used; pairsmith gets and returns Arrow arrays, and one
-row says what it does from list to list. Compilation and loading are not timed.
+range, in time of the processor; the contenders take turns, so that a busy machine is hard on all of
+them alike. Peers get and return Python lists, which is how they are used; pairsmith gets and
+returns Arrow arrays, and one row says what it does from list to list. Compilation and loading are
+not timed.
 """
 
 import io
@@ -186,15 +187,15 @@ def others(
 
 
 def race(contenders: dict[str, Callable[[], Any]]) -> dict[str, list[float]]:
-    """Return the seconds of RUNS runs of each, in turns, after one that is not timed."""
+    """Return the processor's seconds of RUNS runs of each, in turns, after one not timed."""
     for run in contenders.values():
         run()
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(RUNS):
         for name, run in contenders.items():
-            start = time.perf_counter()
+            start = time.process_time()
             run()
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(time.process_time() - start)
     return seconds
 
 

@@ -11,6 +11,7 @@ import apache_beam as beam
 import orjson
 from rich.console import Console
 
+from pairsmith.augmenters.cache import check_folder
 from pairsmith.augmenters.settings import as_data
 from pairsmith.pipelines.claim import Claim, claimed
 from pairsmith.pipelines.cloud import check_cloud, engine_flags, is_detached, model_hints
@@ -91,11 +92,13 @@ def build_at(
     use_options(beam_flags)
     check_output(output)
     check_cloud(beam_flags, inputs, output)
+    elsewhere = runs_elsewhere(beam_flags)
+    if cache:
+        check_folder(cache, here=not elsewhere)
     hints = model_hints(beam_flags, recipe)
     files = plan_inputs(inputs, recipe.source)
     splits = [split for file in files for split in file.splits]
     plan = plan_work(splits, recipe.shards, workers or cores(), waves)
-    elsewhere = runs_elsewhere(beam_flags)
     terms = Terms(recipe, name, files, max_failed, min_changed, warn_idle)
     with ExitStack() as held:
         run = recipe

@@ -9,11 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pairsmith.augmenters.nlpaug_adapter import NlpAug
+from pairsmith.augmenters.nlpaug_objects import nlpaug_join
 from pairsmith.augmenters.settings import as_data
 from pairsmith.augmenters.spacing import cut, respaced_share
-from pairsmith.schemas import UserError
 from tests.augmenters.properties import check_golden, check_properties
 
 with warnings.catch_warnings():
@@ -253,6 +255,13 @@ def test_flows_and_objects_with_a_tokenizer_of_their_own_work():
     assert flow[0].tokenizer is KeyboardAug().tokenizer  # the user's object is left as it was
 
 
+@given(st.lists(st.sampled_from([*".,:;?!%()[]{}<>'`\" ", "...", "a b", "word", "é", "x\t"])))
+def test_tokens_are_joined_as_nlpaug_joins_them(tokens):
+    from nlpaug.util.text.tokenizer import Tokenizer
+
+    assert nlpaug_join(tokens) == Tokenizer.reverse_tokenizer(tokens)
+
+
 def test_a_text_that_nlpaug_cannot_do_or_leaves_empty_has_a_reason():
     crop = NlpAug(f"{WORDS}.RandomWordAug", action="crop").views(*arrays(["one"], 20))
     for view, reason in zip(crop.texts.to_pylist(), crop.reasons.to_pylist(), strict=True):
@@ -262,74 +271,6 @@ def test_a_text_that_nlpaug_cannot_do_or_leaves_empty_has_a_reason():
     said = gone.views(*arrays(["ab", "", None]))
     assert said.texts.to_pylist() == [None, "", None]
     assert said.reasons.to_pylist() == ["nothing left", None, None]
-
-
-@pytest.mark.parametrize(
-    ("name", "arguments", "says"),
-    [
-        (f"{WORDS}.WordEmbsAug", {"model_type": "word2vec"}, "needs gensim: pip install gensim"),
-        (f"{WORDS}.NoSuchAug", {}, f"there is no {WORDS}.NoSuchAug"),
-        ("nlpaug.nowhere.KeyboardAug", {}, "there is no nlpaug.nowhere.KeyboardAug"),
-        (f"{CHARACTERS}.KeyboardAug", {"nope": 1}, "unexpected keyword argument 'nope'"),
-        (f"{WORDS}.SynonymAug", {"model_path": "/nowhere"}, "apt-get install wordnet-base"),
-        (
-            f"{WORDS}.ReservedAug",
-            {"reserved_tokens": [["fox", "wolf"]], "aug_p": 1, "generate_all_combinations": True},
-            "makes list of a text, not one text",
-        ),
-    ],
-)
-def test_what_does_not_work_is_told_at_setup_in_one_line(name, arguments, says):
-    if "Embs" in name:
-        try:
-            import gensim  # noqa: F401
-        except ModuleNotFoundError:
-            pass
-        else:
-            pytest.skip("gensim is installed")
-    with pytest.raises(UserError, match=says) as caught:
-        NlpAug(name, **arguments).setup()
-    assert "\n" not in str(caught.value)
-
-
-def test_sentences_without_nltk_data_are_told_at_setup():
-    nltk = pytest.importorskip("nltk")
-    try:
-        nltk.data.find("tokenizers/punkt_tab")
-    except LookupError:
-        with pytest.raises(UserError, match=r"needs NLTK's punkt_tab: python -m nltk\.downloader"):
-            NlpAug("nlpaug.augmenter.sentence.RandomSentAug").setup()
-    else:
-        pytest.skip("NLTK's data are installed")
-
-
-def test_contextual_embeddings_are_told_apart_by_the_version_of_transformers(tmp_path):
-    transformers = pytest.importorskip("transformers")
-    vocabulary = [
-        "[PAD]",
-        "[UNK]",
-        "[CLS]",
-        "[SEP]",
-        "[MASK]",
-        "the",
-        "quick",
-        "brown",
-        "fox",
-        "dog",
-    ]
-    (tmp_path / "vocab.txt").write_text("\n".join(vocabulary))
-    small = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
-    config = transformers.BertConfig(vocab_size=10, intermediate_size=8, **small)
-    transformers.BertForMaskedLM(config).save_pretrained(tmp_path)
-    transformers.BertTokenizer(str(tmp_path / "vocab.txt")).save_pretrained(tmp_path)
-    augmenter = NlpAug(
-        f"{WORDS}.ContextualWordEmbsAug", model_path=str(tmp_path), model_type="bert"
-    )
-    if transformers.__version__.startswith("4"):
-        check_properties(augmenter, 5)
-    else:
-        with pytest.raises(UserError, match=r"with transformers 5.*pip install 'transformers<5'"):
-            augmenter.setup()
 
 
 def test_models_of_two_files_are_not_mixed_up(tfidf):

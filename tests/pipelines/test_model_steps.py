@@ -71,6 +71,30 @@ def test_the_cache_lies_beside_the_dataset_unless_told_otherwise(
     assert not (tmp_path / "plain.cache").exists()
 
 
+@pytest.mark.parametrize(
+    ("where", "says"),
+    [
+        ("file", r"cannot write to the cache .*/file: .*/file is a file"),
+        ("file/views", r"cannot write to the cache .*/file/views: .*/file is a file"),
+        ("gone", r"cannot write to the cache .*/gone: .*/gone: No such file or directory"),
+        ("/proc/views", r"cannot write to the cache /proc/views: /"),
+        ("gs://bucket/views", "--cache must be a folder, not an address of gs://"),
+    ],
+)
+def test_a_cache_that_cannot_be_written_to_is_found_before_anything_else(
+    tmp_path: Path, model: Model, where: str, says: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    place = Path(where) if ":" in where else tmp_path / where
+    with pytest.raises(UserError, match=says) as caught:
+        run(tmp_path, "out", recipe_of(model), cache=place)
+    assert "\n" not in str(caught.value)
+    assert "choose another --cache" in str(caught.value)
+    assert model.calls.logged() == []
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_build_that_broke_goes_on_from_the_cache(tmp_path: Path) -> None:
     calls = Calls(log=str(tmp_path / "asked"))
     refusing = recipe_of(Model(calls))
