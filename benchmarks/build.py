@@ -29,6 +29,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from xxhash import xxh3_64_intdigest
 
 CORPUS = Path(__file__).resolve().parents[2] / "shared" / "data" / "corpus"
 DOCUMENTS = ("novels_documents_en", "fed_documents_en", "sgd_dialogues_en")
@@ -130,14 +131,21 @@ def per_sentence(runs: list[Run], count: int, nothing: list[Run]) -> float:
 
 
 def write_corpus(files: list[Path], count: int, target: Path) -> int:
-    """Write documents with `count` lines in all and return the size of their text."""
+    """Write documents with `count` lines in all and return the size of their text.
+
+    Documents come in the order of their hashes, so that texts are mixed alike at every size.
+    """
+    documents = [
+        (f"{file.stem}/{document['doc_id']}", document["text"])
+        for file in files
+        for document in pq.read_table(file, columns=["doc_id", "text"]).to_pylist()
+    ]
     ids, texts, left = [], [], count
-    for file in files:
-        for document in pq.read_table(file, columns=["doc_id", "text"]).to_pylist():
-            if lines := document["text"].split("\n")[:left]:
-                ids.append(f"{file.stem}/{document['doc_id']}")
-                texts.append("\n".join(lines))
-                left -= len(lines)
+    for name, text in sorted(documents, key=lambda document: xxh3_64_intdigest(document[0])):
+        if lines := text.split("\n")[:left]:
+            ids.append(name)
+            texts.append("\n".join(lines))
+            left -= len(lines)
     if left:
         raise SystemExit(f"the files hold {left:,} lines fewer than {count:,}")
     pq.write_table(pa.table({"doc_id": ids, "text": texts}), target, row_group_size=500)

@@ -12,7 +12,7 @@ from pairsmith.augmenters import word_overlap
 from pairsmith.pipelines.made import Made, rejected_rows
 from pairsmith.pipelines.rules import Mask, Measured, Overlap, PairRule, TextRule, Values
 from pairsmith.pipelines.similarity import Similarity
-from pairsmith.schemas import UserError, text_hashes
+from pairsmith.schemas import UserError
 
 
 def pass_screens(units: pa.RecordBatch, screens: Sequence[TextRule], made: Made) -> Mask:
@@ -26,8 +26,7 @@ def pass_screens(units: pa.RecordBatch, screens: Sequence[TextRule], made: Made)
 
 def pass_gates(
     table: pa.RecordBatch,
-    anchors: pa.StringArray,
-    positives: pa.StringArray,
+    measured: Measured,
     gates: Sequence[PairRule | Similarity],
     made: Made,
     *,
@@ -36,10 +35,11 @@ def pass_gates(
 ) -> tuple[Mask, Measured]:
     """Return which pairs no gate refuses, and what was measured of all of them.
 
+    measured: the views of the units in the table, and what is known of them before any gate.
     The pairs that are refused are added to what was dropped, once each. Similarity is measured of
     those that passed the gates before it; it is nan for the others.
     """
-    measured = Measured(anchors, positives, text_hashes(anchors), text_hashes(positives))
+    anchors, positives = measured.anchors, measured.positives
     if any(isinstance(gate, Overlap) for gate in gates):
         measured = dataclasses.replace(measured, overlap=word_overlap(anchors, positives))
     kept = np.ones(len(table), bool)

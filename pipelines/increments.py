@@ -45,8 +45,11 @@ class Reused(NamedTuple):
         return " and ".join(told)
 
 
-def fill_or_reuse(job: Job, number: int, parts: Sequence[tuple[Tag, pa.RecordBatch]]) -> bytes:
-    """Make the files of a shard, or take those there are; return the result as JSON."""
+def fill_or_reuse(job: Job, number: int, parts: list[tuple[Tag, pa.RecordBatch]]) -> bytes:
+    """Make the files of a shard, or take those there are; return the result as JSON.
+
+    Takes the parts out of the list, which would keep a second copy.
+    """
     made_from = _digest(job, number, parts)
     before = tally(job.recipe.steps)
     known = _known(job.previous).get(str(number), {}) if job.previous else {}
@@ -55,7 +58,8 @@ def fill_or_reuse(job: Job, number: int, parts: Sequence[tuple[Tag, pa.RecordBat
         result = _reuse(job, ShardResult.from_data(known["result"]))
     reused = result is not None
     if result is None:
-        result = fill_shard(number, parts, job.recipe, job.output, job.batch_rows)
+        taken = (parts.pop() for _ in range(len(parts)))
+        result = fill_shard(number, taken, job.recipe, job.output, job.batch_rows)
     report_shard(job, result)
     views = tally(job.recipe.steps) - before
     told = {"number": number, "made_from": made_from, "reused": reused, "views": list(views)}

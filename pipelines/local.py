@@ -14,11 +14,12 @@ from typing import Any
 
 import apache_beam as beam
 import orjson
+import pyarrow as pa
 
 from pairsmith.pipelines.engine import run_pipeline
 from pairsmith.pipelines.increments import fill_or_reuse
 from pairsmith.pipelines.inputs import Split
-from pairsmith.pipelines.spill import Spill, spilled
+from pairsmith.pipelines.spill import Spill, Spilled
 from pairsmith.pipelines.transforms import (
     WORKERS,
     CutDocuments,
@@ -27,7 +28,7 @@ from pairsmith.pipelines.transforms import (
     Keyed,
     WriteResults,
 )
-from pairsmith.pipelines.workers import workers
+from pairsmith.pipelines.workers import frugal_memory, workers
 from pairsmith.schemas import put
 
 _POOL_BYTES = 8 << 20
@@ -66,14 +67,15 @@ def plan_work(splits: Sequence[Split], shards: int, workers: int, waves: int | N
 def build_here(job: Job, splits: Sequence[Split], plan: Plan) -> list[dict[str, Any]]:
     """Make the files of the dataset but its manifest, and return the results of all steps."""
     work = Path(job.work)
-    _find_copies(job, splits, work)
-    with workers(plan.workers, work / WORKERS) as run:
-        for kind, step, pieces in (("cut", _cut, plan.tasks), ("wave", _fill_wave, plan.waves)):
-            run(
-                (step, job, piece, number)
-                for number, piece in enumerate(pieces)
-                if not _results(work, kind, number).exists()
-            )
+    with frugal_memory():
+        _find_copies(job, splits, work)
+        with workers(plan.workers, work / WORKERS) as run:
+            for kind, step, pieces in (("cut", _cut, plan.tasks), ("wave", _fill_wave, plan.waves)):
+                run(
+                    (step, job, piece, number)
+                    for number, piece in enumerate(pieces)
+                    if not _results(work, kind, number).exists()
+                )
     paths = [_results(work, "cut", n) for n in range(len(plan.tasks))]
     paths += [_results(work, "wave", n) for n in range(len(plan.waves))]
     return [result for path in paths for result in orjson.loads(path.read_bytes())]
@@ -82,9 +84,7 @@ def build_here(job: Job, splits: Sequence[Split], plan: Plan) -> list[dict[str, 
 def _find_copies(job: Job, splits: Sequence[Split], work: Path) -> None:
     done = work / "copies.done"
     if not done.exists():
-        run_pipeline(
-            lambda p: _spread(p, list(splits)) | "Copies" >> FindCopies(job), job.store_flags
-        )
+        run_pipeline(lambda p: p | _each(splits) | "Copies" >> FindCopies(job), job.store_flags)
         put(done, b"")
 
 
@@ -96,7 +96,7 @@ def _cut(job: Job, splits: Sequence[Split], number: int) -> None:
     done = _results(Path(job.work), "cut", number)
 
     def wire(pipeline: beam.Pipeline) -> None:
-        parts, read = _spread(pipeline, list(splits)) | "Cut" >> CutDocuments(job)
+        parts, read = pipeline | _each(splits) | "Cut" >> CutDocuments(job)
         _ = parts | "Spill" >> beam.ParDo(Spill(str(folder)))
         _ = read | "Results" >> WriteResults(str(_early(done)))
 
@@ -110,7 +110,7 @@ def _fill_wave(job: Job, shards: Sequence[int], number: int) -> None:
     done = _results(Path(job.work), "wave", number)
 
     def wire(pipeline: beam.Pipeline) -> None:
-        filled = _spread(pipeline, list(shards)) | "Fill" >> beam.ParDo(_FillSpilled(job))
+        filled = pipeline | _each(shards) | "Fill" >> beam.ParDo(_FillSpilled(job))
         _ = filled | "Results" >> WriteResults(str(_early(done)))
 
     run_pipeline(wire, job.store_flags)
@@ -123,9 +123,14 @@ class _FillSpilled(beam.DoFn):
 
     def setup(self) -> None:
         self.job.recipe.setup()
+        self.spilled = Spilled(_spill(self.job))
+
+    def teardown(self) -> None:
+        self.spilled.close()
 
     def process(self, number: int) -> Iterator[Keyed]:
-        parts = list(spilled(_spill(self.job), number))
+        pa.default_memory_pool().release_unused()
+        parts = list(self.spilled.parts(number))
         # A wave without parts must have results, too.
         yield 0, fill_or_reuse(self.job, number, parts) if parts else b"{}"
 
@@ -134,8 +139,9 @@ def _spill(job: Job) -> Path:
     return Path(job.work) / "spill"
 
 
-def _spread(pipeline: beam.Pipeline, elements: list[Any]) -> Any:
-    return pipeline | "Create" >> beam.Create(elements) | "Spread" >> beam.Reshuffle()
+def _each(elements: Sequence[Any]) -> beam.PTransform[Any, Any]:
+    """Return the elements as a collection; there is one worker, so that none need be spread."""
+    return beam.Create(elements, reshuffle=False)
 
 
 def _results(work: Path, kind: str, number: int) -> Path:

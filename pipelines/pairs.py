@@ -1,6 +1,7 @@
 """Blocks of units become pairs: screen, view, measure, gate."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -9,15 +10,15 @@ import pyarrow.compute as pc
 
 from pairsmith.augmenters.compose import join_details
 from pairsmith.pipelines.augment import Augmented, augment
-from pairsmith.pipelines.bases import Base
+from pairsmith.pipelines.bases import Base, Unit
 from pairsmith.pipelines.gates import pass_gates, pass_screens
 from pairsmith.pipelines.made import Made, failed_rows, rejected_rows
 from pairsmith.pipelines.perturb import add_perturbed
 from pairsmith.pipelines.recipe import Pair, Recipe, View
 from pairsmith.pipelines.rejected import plain
 from pairsmith.pipelines.rules import Measured
-from pairsmith.schemas import group_ids, pair_ids, record_keys
-from pairsmith.schemas.keys import UNITS_PER_BLOCK
+from pairsmith.schemas import group_ids, pair_ids, record_keys, text_hashes
+from pairsmith.schemas.keys import UNITS_PER_BLOCK, UInt64Array
 
 DETAILS = "details"
 NO_KEYS = np.empty(0, np.uint64)
@@ -28,7 +29,7 @@ class Units(NamedTuple):
     """The units that pairs may be made of: arrays of one length, and how to see them."""
 
     table: pa.RecordBatch
-    """source_id, unit, text, lang, label, group_id"""
+    """source_id, unit, text, text_hash, lang, label, group_id"""
     of_base: Callable[[Base], pa.StringArray]
     """The text of every unit as a base sees it."""
 
@@ -49,28 +50,36 @@ def make_pairs(blocks: pa.RecordBatch, recipe: Recipe, made: Made) -> None:
 def list_units(blocks: pa.RecordBatch) -> Units:
     """Return the own units of blocks, in order."""
     before, own = blocks["before"].to_numpy(), blocks["own"].to_numpy()
-    texts: list[list[str]] = blocks["units"].to_pylist()
-    spans = [range(b, b + n) for b, n in zip(before.tolist(), own.tolist(), strict=True)]
     row = pa.array(np.repeat(np.arange(len(blocks)), own))
-    start = np.repeat(np.cumsum(own) - own, own)
+    within = np.arange(len(row)) - np.repeat(np.cumsum(own) - own, own)
     block = blocks["block"].to_numpy().astype(np.int64)
-    unit = np.repeat(block * UNITS_PER_BLOCK, own) + np.arange(len(row)) - start
-
-    def of_base(base: Base) -> pa.StringArray:
-        seen = (base(units, span) for units, span in zip(texts, spans, strict=True))
-        return pa.array([text for block_texts in seen for text in block_texts], pa.string())
-
-    owned = (units[span.start : span.stop] for units, span in zip(texts, spans, strict=True))
+    unit = np.repeat(block * UNITS_PER_BLOCK, own) + within
+    around = blocks["units"].value_lengths().to_numpy()
+    place = np.repeat(np.cumsum(around) - around + before, own) + within
+    text = pc.list_flatten(blocks["units"]).take(pa.array(place))
     table = pa.RecordBatch.from_pydict(
         {
             "source_id": blocks["source_id"].take(row),
             "unit": pa.array(unit.astype(np.int32)),
-            "text": pa.array([text for units in owned for text in units], pa.string()),
+            "text": text,
+            "text_hash": text_hashes(text),
             "lang": blocks["lang"].take(row),
             "label": blocks["label"].take(row),
             "group_id": pa.array(group_ids(blocks["source_id"])).take(row),
         }
     )
+    spans = [range(b, b + n) for b, n in zip(before.tolist(), own.tolist(), strict=True)]
+
+    def of_base(base: Base) -> pa.StringArray:
+        if base == Unit():
+            return text
+        seen = (base(units, span) for units, span in zip(texts(), spans, strict=True))
+        return pa.array([text for block_texts in seen for text in block_texts], pa.string())
+
+    @cache
+    def texts() -> list[list[str]]:
+        return blocks["units"].to_pylist()  # type: ignore[no-any-return]
+
     return Units(table, of_base)
 
 
@@ -109,9 +118,13 @@ def _make_kind(
         keep = pa.array(kept)
         table, anchors, positives = (x.filter(keep) for x in (table, anchors, positives))
         details = details and details.filter(keep)
-    kept, measured = pass_gates(
-        table, anchors, positives, recipe.gates_of(pair), made, kind=pair.kind, draw=draw
+    hashes = (
+        _hashes_of(pair.anchor, anchors, table),
+        _hashes_of(pair.positive, positives, table),
     )
+    measured = Measured(anchors, positives, *hashes)
+    gates = recipe.gates_of(pair)
+    kept, measured = pass_gates(table, measured, gates, made, kind=pair.kind, draw=draw)
     keep = pa.array(kept)
     pairs = _rows(table, pair, draw, measured, details, plain(recipe.schema)).filter(keep)
     add_perturbed(pairs, table["text"].filter(keep), recipe, made)
@@ -130,6 +143,13 @@ def _see(
     seen = augment(view.steps, texts, keys, units.table["lang"].take(rows))
     made.count_changes(place, seen)
     return seen
+
+
+def _hashes_of(view: View, texts: pa.StringArray, table: pa.RecordBatch) -> UInt64Array:
+    """Return the hashes of the texts that a view made of the units in the table."""
+    if view.base == Unit() and not view.steps:
+        return table["text_hash"].to_numpy()  # type: ignore[no-any-return]
+    return text_hashes(texts)
 
 
 def _rows(

@@ -111,7 +111,7 @@ def try_out(recipe: Recipe, found: Scan, folder: Path, seconds: float, batch_row
 def _sizes(results: Sequence[ShardResult], recipe: Recipe, folder: Path) -> dict[str, Size]:
     sizes = {}
     for name, schema in (("shards", recipe.schema), ("dropped", REJECTED), ("failed", REJECTED)):
-        empty = write_parquet(schema.empty_table(), schema, str(folder), name).bytes
+        empty = write_parquet([], schema, str(folder), name).bytes
         files = [result.files[name] for result in results if name in result.files]
         rows = sum(file.rows for file in files)
         sizes[name] = Size(empty, sum(file.bytes - empty for file in files) / max(1, rows))

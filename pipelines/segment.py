@@ -9,6 +9,9 @@ from pairsmith.schemas import require
 _HAN = re.compile("[\u4e00-\u9fff]")
 _LINE_BREAKS = re.compile(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
 
+# White space that is neither one plain space nor a line break.
+_UNEVEN = ("  ", *"\t\x1f\xa0\u1680\u202f\u205f\u3000", *map(chr, range(0x2000, 0x200B)))
+
 
 class Segmenter(Protocol):
     """Cuts one text into units."""
@@ -37,12 +40,10 @@ class Sentences:
             lang = "zh" if _HAN.search(text) else "en"
         segment = require("sentencex", "build").segment
         lines = _LINE_BREAKS.split(text) if self.line_breaks == "end" else [text]
-        return [
-            trimmed
-            for line in lines
-            for sentence in segment(lang, line)
-            if (trimmed := " ".join(sentence.split()))
-        ]
+        sentences = [sentence for line in lines for sentence in segment(lang, line)]
+        if self.line_breaks == "end" and not any(space in text for space in _UNEVEN):
+            return [trimmed for sentence in sentences if (trimmed := sentence.strip())]
+        return [trimmed for sentence in sentences if (trimmed := " ".join(sentence.split()))]
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """Filling one shard: its blocks become sorted pairs, its files are written under final names."""
 
 import hashlib
-from collections.abc import Iterable
-from typing import Literal
+import io
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,8 @@ from pairsmith.pipelines.negatives import RandomNegatives, add_random
 from pairsmith.pipelines.pairs import list_units, make_pairs
 from pairsmith.pipelines.recipe import Recipe
 from pairsmith.pipelines.rejected import PLAIN_REJECTED, plain
-from pairsmith.pipelines.storage import join, put_file
+from pairsmith.pipelines.row_groups import cut_row_groups, merge_runs, sort_runs
+from pairsmith.pipelines.storage import join, write_file
 from pairsmith.pipelines.token_ids import add_ids
 from pairsmith.schemas import REJECTED, ROW_GROUP_ROWS, ShardFile
 
@@ -55,47 +57,76 @@ def fill_shard(
     for tag, batch in parts:
         batches[tag].append(batch)
     order = [("source_id", "ascending"), ("block", "ascending")]
-    blocks = _joined(batches["blocks"], BLOCKS).sort_by(order)
+    blocks = _joined(batches.pop("blocks"), BLOCKS).sort_by(order)
     made = Made(dropped=batches["dropped"], failed=batches["failed"])
     if recipe.fits and len(blocks):
         recipe = recipe.fitted(list_units(blocks).table["text"])
     for run in _runs(blocks, batch_units):
         make_pairs(run, recipe, made)
-    pairs = _sorted(made.written, plain(recipe.schema), [("pair_id", "ascending")])
-    for rule in recipe.negatives:
-        if isinstance(rule, RandomNegatives):
-            pairs = add_random(pairs, rule, recipe.seed)
-    if recipe.ids is not None:
-        pairs = add_ids(pairs, recipe.ids, recipe.seed)
+    sort_runs(made.written)
+    pairs = pa.Table.from_batches(made.written, plain(recipe.schema))
     files = {}
     if len(pairs):
-        files["shards"] = write_parquet(
-            pairs, recipe.schema, output, f"shards/{number:05d}.parquet"
-        )
+        groups = _row_groups(made.written, recipe)
+        path = f"shards/{number:05d}.parquet"
+        files["shards"] = write_parquet(groups, recipe.schema, output, path)
     rejected = {}
     for folder, batches_of_folder in (("dropped", made.dropped), ("failed", made.failed)):
         rows = _sorted(batches_of_folder, PLAIN_REJECTED, _REJECTED_ORDER)
         rejected[folder] = rows
         if len(rows):
             path = f"{folder}/{number:05d}.parquet"
-            files[folder] = write_parquet(rows, REJECTED, output, path)
+            files[folder] = write_parquet(cut_row_groups(rows), REJECTED, output, path)
     return count_shard(files, blocks, pairs, rejected["dropped"], rejected["failed"], made)
 
 
-def write_parquet(table: pa.Table, schema: pa.Schema, output: str, path: str) -> ShardFile:
-    """Write the table as `output/path` and return its entry for the manifest.
+def write_parquet(
+    groups: Iterable[pa.Table], schema: pa.Schema, output: str, path: str
+) -> ShardFile:
+    """Write tables, each as a row group, to `output/path`; return its entry for the manifest.
 
-    The same rows give the same bytes, whatever chunks they come in. A row group at a time is cast
-    and encoded, so that there is no second copy of the table.
+    The same rows give the same bytes, whatever chunks they come in.
     """
-    sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, schema, compression="zstd", use_dictionary=_REPEATING) as writer:
-        for start in range(0, len(table), ROW_GROUP_ROWS):
-            group = table.slice(start, ROW_GROUP_ROWS).combine_chunks().cast(schema)
-            writer.write_table(group, ROW_GROUP_ROWS)
-    data = sink.getvalue()
-    put_file(join(output, path), data)
-    return ShardFile(path, table.num_rows, data.size, hashlib.sha256(data).hexdigest())
+    rows = 0
+    with write_file(join(output, path)) as stream:
+        sink = _Summed(stream)
+        with pq.ParquetWriter(
+            pa.PythonFile(sink, "w"), schema, compression="zstd", use_dictionary=_REPEATING
+        ) as writer:
+            for group in groups:
+                writer.write_table(group.cast(schema), ROW_GROUP_ROWS)
+                rows += len(group)
+    return ShardFile(path, rows, sink.bytes, sink.sum.hexdigest())
+
+
+class _Summed(io.RawIOBase):
+    """Hands on what is written to a stream, and knows how much it was and its sha256."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.stream = stream
+        self.bytes = 0
+        self.sum = hashlib.sha256()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.sum.update(data)
+        self.bytes += len(data)
+        return self.stream.write(data)
+
+
+def _row_groups(runs: list[pa.RecordBatch], recipe: Recipe) -> Iterator[pa.Table]:
+    """Yield the pairs of a shard in order, with random negatives and ids where there are some."""
+    groups = merge_runs(runs)
+    rules = [rule for rule in recipe.negatives if isinstance(rule, RandomNegatives)]
+    if rules:  # which are picked among all pairs of the shard
+        pairs = pa.concat_tables(groups)
+        for rule in rules:
+            pairs = add_random(pairs, rule, recipe.seed)
+        groups = cut_row_groups(pairs)
+    for group in groups:
+        yield group if recipe.ids is None else add_ids(group, recipe.ids, recipe.seed)
 
 
 def _sorted(

@@ -4,6 +4,7 @@ import json
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import apache_beam as beam
@@ -59,12 +60,25 @@ class Spill(beam.DoFn):
         self.bytes = 0
 
 
-def spilled(folder: Path, number: int) -> Iterator[tuple[Tag, pa.RecordBatch]]:
-    """Yield the parts of a shard from the files of all spilling steps below the folder."""
-    for tag, schema in SCHEMAS.items():
-        for path in sorted(folder.rglob(f"{tag}-*.arrow")):
-            with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
-                numbers = json.loads(file.schema.metadata[_SHARDS])
-                if number in numbers:
-                    batch = file.get_batch(numbers.index(number))
-                    yield tag, batch.replace_schema_metadata(schema.metadata)
+class Spilled:
+    """The parts in the files of all spilling steps below a folder. Close it after use."""
+
+    def __init__(self, folder: Path) -> None:
+        self._open = ExitStack()
+        self._files: list[tuple[Tag, list[int], pa.RecordBatchFileReader]] = []
+        for tag in SCHEMAS:
+            for path in sorted(folder.rglob(f"{tag}-*.arrow")):
+                source = self._open.enter_context(pa.OSFile(str(path)))
+                file = self._open.enter_context(pa.ipc.open_file(source))
+                self._files.append((tag, json.loads(file.schema.metadata[_SHARDS]), file))
+
+    def parts(self, number: int) -> Iterator[tuple[Tag, pa.RecordBatch]]:
+        """Yield the parts of a shard."""
+        for tag, numbers, file in self._files:
+            if number in numbers:
+                batch = file.get_batch(numbers.index(number))
+                yield tag, batch.replace_schema_metadata(SCHEMAS[tag].metadata)
+
+    def close(self) -> None:
+        """Close the files."""
+        self._open.close()

@@ -5,8 +5,8 @@ What concerns an object store is asked patiently (`patience.ask`) and raises Use
 
 import io
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,7 +16,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 
 from pairsmith.pipelines.patience import StoreOptions, ask
-from pairsmith.schemas import UserError, put, require
+from pairsmith.schemas import UserError, put, require, writing
 
 _READ_BYTES = 4 << 20
 _EXTRAS = {"gs": "gcp", "s3": "aws"}
@@ -110,6 +110,21 @@ def put_file(path: str, data: bytes | pa.Buffer) -> None:
             raise
 
     ask(f"write {path}", write, len(content))
+
+
+@contextmanager
+def write_file(path: str) -> Iterator[BinaryIO]:
+    """Yield a stream to what is there as a whole file after the block, or not at all: `put_file`.
+
+    For a store it is kept in memory until then.
+    """
+    if not is_remote(path):
+        with writing(Path(path)) as stream:
+            yield stream
+        return
+    kept = io.BytesIO()
+    yield kept
+    put_file(path, kept.getvalue())
 
 
 def _let_go(stream: BinaryIO) -> None:

@@ -13,10 +13,13 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from pairsmith.pipelines.telling import Logging
 from pairsmith.schemas import UserError
 
 Call = tuple[Any, ...]
+_CHOICE = "ARROW_DEFAULT_MEMORY_POOL"
 
 
 @contextmanager
@@ -52,6 +55,25 @@ def workers(count: int, lock: Path) -> Iterator[Callable[[Iterable[Call]], None]
         pool.shutdown(cancel_futures=True)
 
 
+@contextmanager
+def frugal_memory() -> Iterator[None]:
+    """Have Arrow take its memory from jemalloc, unless the environment names an allocator.
+
+    Arrow's own choice, mimalloc, keeps much of what is freed: builds peak 50 to 80 MB higher.
+    """
+    before = pa.default_memory_pool()
+    _take_jemalloc()
+    try:
+        yield
+    finally:
+        pa.set_memory_pool(before)
+
+
+def _take_jemalloc() -> None:
+    if _CHOICE not in os.environ and "jemalloc" in pa.supported_memory_backends():
+        pa.set_memory_pool(pa.jemalloc_memory_pool())
+
+
 def _run_here(calls: Iterable[Call]) -> None:
     for function, *rest in calls:
         function(*rest)
@@ -63,6 +85,7 @@ def _begin(driver: int, lock: str, log: Logging) -> None:
         os._exit(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver gets it, too, and ends us
     log.begin()
+    _take_jemalloc()
     held = Path(lock).open("a")  # noqa: SIM115 - held until this process ends
     fcntl.flock(held, fcntl.LOCK_SH)
 

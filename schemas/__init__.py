@@ -2,7 +2,7 @@
 
 from pairsmith.schemas.dataset import Dataset, open_dataset, problems, read_manifest
 from pairsmith.schemas.errors import UserError, require
-from pairsmith.schemas.files import put
+from pairsmith.schemas.files import put, writing
 from pairsmith.schemas.interrupts import heeding_interrupts
 from pairsmith.schemas.keys import (
     group_ids,
@@ -47,4 +47,5 @@ __all__ = [
     "text_hashes",
     "text_ids",
     "with_columns",
+    "writing",
 ]

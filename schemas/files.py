@@ -2,24 +2,27 @@
 
 import os
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 
 from pairsmith.schemas.errors import UserError
 
 
-def put(path: Path, data: bytes | pa.Buffer) -> None:
-    """Write a file so that it is there whole or not at all, even if two do it at once.
+@contextmanager
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """Yield a stream to what is there as a whole file after the block, or not at all.
 
-    Raises UserError when the disk is full or cannot be written to.
+    Two may write one path at once. Raises UserError when the disk is full or cannot be written to.
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as stream:
-            stream.write(data)
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)
@@ -30,3 +33,9 @@ def put(path: Path, data: bytes | pa.Buffer) -> None:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def put(path: Path, data: bytes | pa.Buffer) -> None:
+    """Write a file so that it is there whole or not at all: `writing`, for what is in memory."""
+    with writing(path) as stream:
+        stream.write(data)

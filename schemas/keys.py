@@ -14,6 +14,8 @@ UNITS_PER_BLOCK = 256
 _SEED_LIMIT = 2**64
 _OTHER_SPACE = r"[\t-\r\x1c-\x1f\x{85}\x{1680}\x{2028}\x{2029}]"  # what NFKD leaves of White_Space
 
+_SPECIAL = "[^ -~‘’“”–—]|  |^ | $"  # all that may change but for ASCII upper case
+
 
 def normalise(texts: pa.StringArray) -> pa.StringArray:
     """Return texts as identity compares them: NFKD, lower case, single spaces, trimmed.
@@ -21,8 +23,16 @@ def normalise(texts: pa.StringArray) -> pa.StringArray:
     Not NFKC: Arrow before 26 leaves out its composition (apache/arrow#51225), so the hashes would
     depend on the version. As a test of equality the two forms are the same.
     """
+    # Most texts need little, and finding that out is several times cheaper than doing it all.
+    lowered = pc.ascii_lower(texts)
+    special = pc.match_substring_regex(texts, _SPECIAL)
+    if not pc.any(special).as_py():
+        return lowered
+    return pc.replace_with_mask(lowered, special, _normalise_special(texts.filter(special)))
+
+
+def _normalise_special(texts: pa.StringArray) -> pa.StringArray:
     folded = pc.utf8_lower(pc.utf8_normalize(texts, "NFKD"))
-    # Most texts need no replacement, and finding that out is several times cheaper than replacing.
     uneven = pc.match_substring_regex(folded, f"  |{_OTHER_SPACE}")
     if pc.any(uneven).as_py():
         single = pc.replace_substring_regex(folded, f"(?: |{_OTHER_SPACE})+", " ")
@@ -52,11 +62,9 @@ def record_keys(
 
     The key is XXH3-64, seeded with `seed` modulo 2**64, of source id, unit, view and draw.
     """
-    tail = f"\x1f{view}\x1f{draw}".encode()
-    joined = zip(_bytes(source_ids), units.tolist(), strict=True)
     seed %= _SEED_LIMIT
-    digests = [xxh3_64_intdigest(b"%b\x1f%d%b" % (s, u, tail), seed=seed) for s, u in joined]
-    return np.array(digests, np.uint64)
+    joined = _joined(source_ids, units, view, str(draw))
+    return np.array([xxh3_64_intdigest(record, seed) for record in joined], np.uint64)
 
 
 def subkeys(keys: UInt64Array, stream: int) -> UInt64Array:
@@ -74,9 +82,7 @@ def pair_ids(
     source_ids: pa.StringArray, units: npt.NDArray[np.int32], kind: str, draw: int
 ) -> pa.StringArray:
     """Return the pair id of each row: XXH3-128 of source id, unit, kind and draw, in hex."""
-    tail = f"\x1f{kind}\x1f{draw}".encode()
-    joined = zip(_bytes(source_ids), units.tolist(), strict=True)
-    ids = [xxh3_128_hexdigest(b"%b\x1f%d%b" % (s, u, tail)) for s, u in joined]
+    ids = [xxh3_128_hexdigest(record) for record in _joined(source_ids, units, kind, str(draw))]
     return pa.array(ids, pa.string())
 
 
@@ -84,9 +90,13 @@ def shard_numbers(
     source_ids: pa.StringArray, units: npt.NDArray[np.int32], shards: int
 ) -> npt.NDArray[np.int64]:
     """Return the shard of each row: int64 in [0, shards), from source id and unit // 256."""
-    blocks = (units // UNITS_PER_BLOCK).tolist()
-    joined = zip(_bytes(source_ids), blocks, strict=True)
-    return np.array([xxh3_64_intdigest(b"%b\x1f%d" % sb) % shards for sb in joined], np.int64)
+    joined = _joined(source_ids, units // UNITS_PER_BLOCK)
+    return np.array([xxh3_64_intdigest(record) % shards for record in joined], np.int64)
+
+
+def _joined(source_ids: pa.StringArray, numbers: npt.NDArray[np.int32], *rest: str) -> list[bytes]:
+    fields = (source_ids, pa.array(numbers).cast(pa.string()), *rest)
+    return _bytes(pc.binary_join_element_wise(*fields, "\x1f"))
 
 
 def _bytes(texts: pa.StringArray) -> list[bytes]:

@@ -1,5 +1,7 @@
 """What a view shows of a document, and how documents are cut into units and blocks."""
 
+import sys
+
 import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,6 +34,13 @@ def test_a_line_break_ends_a_sentence_unless_the_text_is_wrapped() -> None:
     assert Sentences(line_breaks="wrap")(text, "en") == ["Los Angeles What date?", "The first"]
     assert Lines()(text, None) == ["Los Angeles", "What date? The", "first"]
     assert Whole()(f" {text} ", None) == [text]
+
+
+def test_white_space_of_every_kind_becomes_one_space_within_a_sentence() -> None:
+    ends = "\r\n\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+    spaces = [c for c in map(chr, range(sys.maxunicode)) if c.isspace() and c not in ends]
+    for text in [f"{c}One {c}{c}two{c}three.{c}" for c in spaces]:
+        assert Sentences()(text, "en") == ["One two three."]
 
 
 def test_neighbours_are_the_sentences_around_without_the_sentence_itself() -> None:

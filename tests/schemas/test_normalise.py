@@ -20,6 +20,8 @@ def normalised(text):
     ("text", "same"),
     [
         ("Prices  rose.", "prices rose."),
+        (" Prices “ROSE” — twice ", "prices “rose” — twice"),
+        ("Prices rose…", "prices rose..."),
         ("\tPrices\nrose. ", "prices rose."),
         ("ＰＲＩＣＥＳ　ｒｏｓｅ．", "prices rose."),
         ("ﬁne", "fine"),
@@ -76,6 +78,6 @@ def test_a_text_hash_is_the_xxh3_of_the_normalised_text(text):
 
 
 def test_a_text_is_normalised_alike_in_every_company():
-    texts = pa.array(["a  b", "a b", "A\nB", "c"])
+    texts = pa.array(["a  b", "a b", "A\nB", "c", "D’", " E", "É"])
     alone = [normalised(t) for t in texts.to_pylist()]
     assert normalise(texts).to_pylist() == alone

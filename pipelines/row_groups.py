@@ -1,0 +1,39 @@
+"""The pairs of a shard in their order, a row group at a time, so that there is no second copy."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pairsmith.schemas import ROW_GROUP_ROWS
+
+
+def sort_runs(batches: list[pa.RecordBatch]) -> None:
+    """Sort the rows of every batch in the list by `pair_id`."""
+    for number, batch in enumerate(batches):
+        batches[number] = batch.take(pc.sort_indices(batch["pair_id"]))
+
+
+def merge_runs(runs: list[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Yield the rows of batches that are each sorted by `pair_id`, in that order, by row groups."""
+    if not runs:
+        return
+    order = pc.sort_indices(pa.chunked_array([run["pair_id"] for run in runs])).to_numpy()
+    ends = np.cumsum([len(run) for run in runs])
+    owners = np.searchsorted(ends, order, side="right")
+    reached = np.zeros(len(runs), np.int64)
+    for start in range(0, len(order), ROW_GROUP_ROWS):
+        owner = owners[start : start + ROW_GROUP_ROWS]
+        taken = np.bincount(owner, minlength=len(runs))
+        slices = [run[a : a + n] for run, a, n in zip(runs, reached, taken, strict=True) if n]
+        # Rows of one run stay in its order, so that the place of a row follows from its owner.
+        places = np.argsort(np.argsort(owner, kind="stable"), kind="stable")
+        reached += taken
+        yield pa.Table.from_batches(slices).combine_chunks().take(pa.array(places))
+
+
+def cut_row_groups(table: pa.Table) -> Iterator[pa.Table]:
+    """Yield the rows of a table by row groups."""
+    for start in range(0, len(table), ROW_GROUP_ROWS):
+        yield table.slice(start, ROW_GROUP_ROWS).combine_chunks()
