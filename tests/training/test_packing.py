@@ -28,19 +28,18 @@ from transformers import (
 )
 
 from pairsmith.schemas import UserError
-from pairsmith.training.packed_attention import (
-    jagged,
-    packed,
-    packed_states,
-    pooled,
-    use_packed_attention,
-)
+from pairsmith.training.encoders.pooling import pool, pool_packed
+from pairsmith.training.packed_attention import jagged, use_packed_attention
 from pairsmith.training.packing import (
     Features,
     TokenCount,
     bagged,
+    by_length,
+    in_chunks,
     in_micro_batches,
     micro_batches,
+    packed,
+    packed_states,
     padded,
     token_count,
 )
@@ -215,7 +214,7 @@ def test_packed_texts_give_the_vectors_and_gradients_of_padded_ones(name: str) -
     assert first == position
     assert not model.training
     rows = packed(texts, first)
-    vectors = pooled(packed_states(model, rows), rows["cu_seq_lens"], pooling)
+    vectors = pool_packed(packed_states(model, rows), rows["cu_seq_lens"], pooling)
     same(model, vectors, expected)
     # The same model still takes padded texts.
     again = {"mean": mean, "last": last}[pooling](model, features)
@@ -229,7 +228,7 @@ def test_minilm_gives_the_same_vectors_packed() -> None:
     with torch.no_grad():
         expected = mean(model, padded(texts))
         rows = packed(texts, use_packed_attention(model))
-        found = pooled(packed_states(model, rows), rows["cu_seq_lens"], "mean")
+        found = pool_packed(packed_states(model, rows), rows["cu_seq_lens"], "mean")
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
