@@ -170,7 +170,7 @@ def open_device(config: TrainConfig, local: int = 0, beside: int = 1) -> torch.d
         torch.cuda.set_device(device)
     else:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        # A static encoder learns a batch faster than it is tokenised, which takes a core of its own.
+        # A static encoder learns a batch sooner than the next is tokenised: that takes a core.
         free = (cores or 1) - config.encoder.is_static
         torch.set_num_threads(config.running.threads or max(1, free // beside))
     return device
