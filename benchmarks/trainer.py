@@ -9,8 +9,9 @@ temperature 0.05, which is MultipleNegativesRankingLoss), and are otherwise left
 without evaluation, on a CPU. Each run is a process of its own, all on the same cores, taking turns;
 timed is the call that trains, from opening the data (pairsmith: with its checksums, and with saving
 the model) to its return, not the imports before it. Threads are those of each trainer's default
-(torch: one for each core; pairsmith: one less, which is left to tokenising), or given for both: on
-a machine where others work too, more threads than free cores wait for each other.
+(torch: one for each core; pairsmith for static: one less, which is left to tokenising), or given
+for both. In both, threads sleep while they wait for each other, as `pairsmith train` has them: on a
+machine where others work too, spinning takes ten times a step's time.
 """
 
 import argparse
@@ -43,6 +44,8 @@ def main() -> None:
     parser.add_argument("sentences", nargs="?", type=Path, default=default)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--encoders", nargs="+", default=("static", "bert"))
+    parser.add_argument("--batches", nargs="+", type=int, default=(64, 1024))
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
@@ -62,7 +65,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as name:
         prepare(Path(name), options.sentences)
-        for kind, batch in product(("static", "bert"), (64, 1024)):
+        for kind, batch in product(options.encoders, options.batches):
             rows = batch * STEPS[kind, batch]
             seconds: dict[str, list[Seconds]] = {trainer: [] for trainer in TRAINERS}
             for _, trainer in product(range(options.runs), TRAINERS):
@@ -83,7 +86,8 @@ def run(trainer: str, folder: Path, kind: str, batch: int, threads: int) -> Seco
     """Return the seconds that one process took to train."""
     command = [sys.executable, __file__, "--one", trainer, str(folder), kind, str(batch)]
     command += ["--threads", str(threads)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise SystemExit(f"{trainer} failed:\n{done.stderr}")
     wall, cpu = json.loads(done.stdout.splitlines()[-1])

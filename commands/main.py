@@ -38,6 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(importlib.metadata.version("pairsmith"))
         return 0
     name, *rest = arguments
+    # Where others compute too, torch's threads wait for each other by spinning, ten times a step's
+    # time, unless this is set before torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         if name not in COMMANDS:
             raise UserError(f"no command {name!r}; there are {', '.join(COMMANDS)}")

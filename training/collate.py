@@ -12,11 +12,11 @@ from torch import Tensor
 
 from pairsmith.schemas import group_ids, text_hashes
 from pairsmith.training.loader import Cursor, Share
+from pairsmith.training.packing import Features, on_device
 from pairsmith.training.row_groups import ABOUT, NEGATIVES, TARGETS, TEXTS
 from pairsmith.training.token_cache import NEGATIVE_IDS, TEXT_IDS
 from pairsmith.training.token_ids import TokenIds, ids_of_pairs
 
-Features = dict[str, Tensor]
 Ints = npt.NDArray[np.int64]
 
 
@@ -81,7 +81,7 @@ class Batch:
             return self
         tensors = ("weight", "label", "similarity")
         rest = {name: getattr(self, name).to(device) for name in tensors}
-        moved = {k: v.to(device, non_blocking=True) for k, v in self.features.items()}
+        moved = on_device(self.features, device)
         identities = Identities(**{k: v.to(device) for k, v in vars(self.identities).items()})
         return replace(self, features=moved, identities=identities, **rest)
 

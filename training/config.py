@@ -51,8 +51,8 @@ class RunningConfig:
     device: Annotated[str, Free()] = "auto"
     """cpu, cuda, cuda:1, …; auto takes a GPU where there is one."""
     threads: Annotated[int, AtLeast(0), Free()] = 0
-    """Threads that compute on a CPU, of each process; 0: all cores but one, left to reading and
-    tokenising, shared by the processes of a machine."""
+    """Threads that compute on a CPU, of each process; 0: all cores, shared by the processes of a
+    machine, but for static one, which is left to reading and tokenising."""
     precision: Precision = "auto"
     """Compute in float32, bfloat16 or float16 with a scaled loss; auto: bf16 on a GPU that has it,
     else fp32."""

@@ -10,6 +10,7 @@ import numpy as np
 from pairsmith.schemas import Dataset, UserError, open_dataset
 from pairsmith.schemas.store import RemoteDataset, is_remote, open_remote_dataset
 from pairsmith.training.lookahead import Ints
+from pairsmith.training.losses.config import LossConfig
 from pairsmith.training.mix import shares
 from pairsmith.training.order import LEAST_BATCHES, Order, Source
 from pairsmith.training.row_groups import (
@@ -98,6 +99,24 @@ def open_order(
         mixed=config.batches == "mixed",
         look_ahead=config.look_ahead,
     )
+
+
+def check_targets(order: Order, names: Sequence[str], losses: Sequence[LossConfig]) -> None:
+    """Look for the column that a loss needs: one loss for all datasets, or one for each.
+
+    Raises UserError when no pair has a value there.
+    """
+    for number, loss in enumerate(losses):
+        here = slice(number, number + 1) if len(losses) > 1 else slice(None)
+        groups = (group for source in order.sources[here] for group in source.groups)
+        column = loss.column
+        if column and all(
+            read(group, [column])[column].null_count == group.rows for group in groups
+        ):
+            raise UserError(
+                f"{', '.join(names[here])}: no pair has a {column}, which --loss {loss.loss} "
+                "learns from; build pairs that have one, or choose another --loss"
+            )
 
 
 def shard_files(dataset: Dataset | RemoteDataset, config: StreamConfig) -> list[Shard]:

@@ -23,10 +23,9 @@ from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 from pairsmith.schemas import UserError
-from pairsmith.training.collate import Features
-from pairsmith.training.config import RunningConfig
+from pairsmith.training.config import TrainConfig
 from pairsmith.training.encoders.encoder import Encoder
-from pairsmith.training.packing import in_micro_batches
+from pairsmith.training.packing import Features, in_micro_batches, on_device
 from pairsmith.training.vectors import Encode
 
 TIMEOUT = timedelta(hours=2)
@@ -122,7 +121,7 @@ ALONE = World()
 
 
 @contextmanager
-def open_world(config: RunningConfig) -> Iterator[World]:
+def open_world(config: TrainConfig) -> Iterator[World]:
     """Join the processes that torchrun started, if it did; then leave them.
 
     Raises UserError when there is no such device, or when another process ends before its time.
@@ -152,12 +151,12 @@ def open_world(config: RunningConfig) -> Iterator[World]:
             dist.destroy_process_group()
 
 
-def open_device(config: RunningConfig, local: int = 0, beside: int = 1) -> torch.device:
+def open_device(config: TrainConfig, local: int = 0, beside: int = 1) -> torch.device:
     """Return the device of process `local` of the `beside` on this machine; on a CPU, set threads.
 
     Raises UserError when there is no such device.
     """
-    name = config.device
+    name = config.running.device
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and beside > 1:
@@ -171,7 +170,9 @@ def open_device(config: RunningConfig, local: int = 0, beside: int = 1) -> torch
         torch.cuda.set_device(device)
     else:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        torch.set_num_threads(config.threads or max(1, ((cores or 1) - 1) // beside))
+        # A static encoder learns a batch sooner than the next is tokenised: that takes a core.
+        free = (cores or 1) - config.encoder.is_static
+        torch.set_num_threads(config.running.threads or max(1, free // beside))
     return device
 
 
@@ -224,8 +225,7 @@ def freeze_unreached(encoder: Encoder, device: torch.device) -> None:
     """
     training = encoder.training
     encoder.train()  # the projection head is passed in training only
-    features = {name: value.to(device) for name, value in encoder.tokenise(["text"]).items()}
-    encoder(features).sum().backward()
+    encoder(on_device(encoder.tokenise(["text"]), device)).sum().backward()
     for parameter in encoder.parameters():
         if parameter.grad is None:
             parameter.requires_grad_(False)

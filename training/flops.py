@@ -8,6 +8,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from pairsmith.training.packing import BOUNDS
+
 PEAKS = {
     "B200": 2250,
     "H200": 989,
@@ -81,8 +83,8 @@ def token_counts(features: dict[str, torch.Tensor]) -> npt.NDArray[np.int64]:
     """Return the real tokens of each text of `features`: int64, shape (texts,)."""
     if "attention_mask" in features:
         counts = features["attention_mask"].sum(1)
-    elif "cu_seqlens" in features:
-        counts = features["cu_seqlens"].diff()
+    elif BOUNDS in features:
+        counts = features[BOUNDS].diff()
     else:
         ends = torch.tensor([len(features["input_ids"])], device=features["offsets"].device)
         counts = torch.cat([features["offsets"], ends]).diff()

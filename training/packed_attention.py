@@ -1,5 +1,7 @@
 """Texts end to end in one row, through transformers' own models, each attending to itself alone."""
 
+from collections.abc import Callable
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from pairsmith.schemas import UserError
-from pairsmith.training.packing import Features, padded
+from pairsmith.training.packing import Features, on_device, packed, packed_states, padded
 from pairsmith.training.token_ids import TokenIds
 
 PACKED = "pairsmith_packed"
@@ -19,27 +21,11 @@ PACKED = "pairsmith_packed"
 _NEAR = {torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 1e-2}
 
 
-def packed(texts: TokenIds, first_position: int = 0) -> Features:
-    """Return texts end to end: what `DataCollatorWithFlattening` returns, as tensors.
-
-    `input_ids`, `position_ids`: int64, shape (1, total), positions counted from `first_position` in
-    each text. `cu_seq_lens`: int32, shape (texts + 1,), where each text begins and the last ends.
-    `max_length`: int64, shape (), on the CPU.
-    """
-    ends = np.concatenate([[0], np.cumsum(texts.lengths)])
-    positions = np.arange(len(texts.ids)) - np.repeat(ends[:-1], texts.lengths) + first_position
-    return {
-        "input_ids": torch.from_numpy(texts.ids)[None],
-        "position_ids": torch.from_numpy(positions)[None],
-        "cu_seq_lens": torch.from_numpy(ends.astype(np.int32)),
-        "max_length": torch.tensor(int(texts.lengths.max(initial=0))),
-    }
-
-
 def use_packed_attention(model: PreTrainedModel) -> int:
     """Make `model` take packed features as well as padded ones; return its texts' first position.
 
-    Three short texts are computed both ways, since not every model can do this.
+    Three short texts are computed both ways where the model is, since not every model and device
+    can do this: in float32, and on a GPU in bfloat16, too.
     Raises UserError when they differ; the model is then as it was.
     """
     AttentionInterface.register(PACKED, packed_attention)
@@ -48,58 +34,45 @@ def use_packed_attention(model: PreTrainedModel) -> int:
     pad = model.config.pad_token_id or 0
     ids = np.setdiff1d(np.arange(12), [pad])[:9] % model.config.vocab_size
     texts = TokenIds(ids, np.array([3, 1, 5]))
-    features = {k: v.to(model.device) for k, v in padded(texts, pad).items()}
+    rows = on_device(padded(texts, pad), model.device)
+    kinds = [model.dtype] if model.device.type == "cpu" else [model.dtype, torch.bfloat16]
     model.train(False)
     try:
-        with torch.no_grad():
-            states = model(**features).last_hidden_state
-            expected = states[features["attention_mask"].bool()].float()
-            model.set_attn_implementation(PACKED)
-            for first in (0, pad + 1):  # RoBERTa and its kin count from behind the padding's id
-                features = {k: v.to(model.device) for k, v in packed(texts, first).items()}
-                off = (packed_states(model, features).float() - expected).abs().max()
-                if off < _NEAR[model.dtype] * expected.abs().max():
-                    return first
+        expected = [_computed(_padded_states, model, rows, kind) for kind in kinds]
+        model.set_attn_implementation(PACKED)
+        for first in (0, pad + 1):  # RoBERTa and its kin count from behind the padding's id
+            ends = on_device(packed(texts, first), model.device)
+            found = (_computed(packed_states, model, ends, kind) for kind in kinds)
+            if all(map(_near, found, expected, kinds)):
+                return first
         reason = "its vectors would differ"
-    except (TypeError, ValueError, UserError) as error:
-        reason = str(error)
+    except (TypeError, ValueError, RuntimeError, UserError) as error:  # of its code, or of kernels
+        reason = str(error).partition("\n")[0]
     finally:
         model.train(training)
     model.set_attn_implementation(before)
     raise UserError(
-        f"{type(model).__name__} cannot read texts end to end ({reason}); train with --no-packed"
+        f"{type(model).__name__} cannot read texts end to end ({reason}); train with --packed False"
     )
 
 
-def packed_states(model: PreTrainedModel, features: Features) -> Tensor:
-    """Return the last layer's states of all tokens: shape (total, hidden).
-
-    model: one that `use_packed_attention` or `attn_implementation="flash_attention_2"` prepared.
-    """
-    ends, longest = features["cu_seq_lens"], int(features["max_length"])
-    states: Tensor = model(
-        input_ids=features["input_ids"],
-        position_ids=features["position_ids"],
-        cu_seq_lens_q=ends,
-        cu_seq_lens_k=ends,
-        max_length_q=longest,
-        max_length_k=longest,
-    ).last_hidden_state
-    return states[0]
+def _padded_states(model: PreTrainedModel, features: Features) -> Tensor:
+    states: Tensor = model(**features).last_hidden_state
+    return states[features["attention_mask"].bool()]
 
 
-def pooled(states: Tensor, ends: Tensor, pooling: str) -> Tensor:
-    """Return one vector for each text: the mean, first (`cls`) or last of its states.
+def _computed(
+    states: Callable[[PreTrainedModel, Features], Tensor],
+    model: PreTrainedModel,
+    features: Features,
+    kind: torch.dtype,
+) -> Tensor:
+    with torch.no_grad(), torch.autocast(model.device.type, kind, enabled=kind != model.dtype):
+        return states(model, features).float()
 
-    states: shape (total, hidden). ends: `cu_seq_lens`. Returns float32, shape (texts, hidden).
-    """
-    states, ends = states.float(), ends.long()
-    if pooling == "cls":
-        return states[ends[:-1]]
-    if pooling == "last":
-        return states[ends[1:] - 1]
-    # Sums in a fixed order on every device, which adding by index does not give.
-    return torch.segment_reduce(states, "mean", lengths=ends.diff(), axis=0)
+
+def _near(found: Tensor, expected: Tensor, kind: torch.dtype) -> bool:
+    return bool((found - expected).abs().max() < _NEAR[kind] * expected.abs().max())
 
 
 def packed_attention(
@@ -129,7 +102,7 @@ def packed_attention(
     for name in ("position_bias", "softcap", "sliding_window"):
         if others.get(name) is not None:
             raise UserError(f"its attention has a {name}")
-    inside = _each_text if query.device.type == "cpu" else jagged
+    inside = _in_runs if query.device.type == "cpu" else jagged
     given = {"dropout_p": dropout, "scale": scaling, "is_causal": causal}
     if (shared := query.shape[1] // key.shape[1]) > 1:  # queries that share a head of keys
         key, value = (states.repeat_interleave(shared, 1) for states in (key, value))
@@ -151,14 +124,19 @@ def jagged(
     return attended.transpose(1, 2).values()[None]
 
 
-def _each_text(
+def _in_runs(
     query: Tensor, key: Tensor, value: Tensor, ends: Tensor, longest: int | None, given: Any
 ) -> Tensor:
-    """Return attention text by text, which a CPU does faster than in jagged tensors."""
-    sizes = ends.diff().tolist()
-    texts = zip(*(states.split(sizes, 2) for states in (query, key, value)), strict=True)
-    parts = [scaled_dot_product_attention(*text, **given) for text in texts]
-    return torch.cat(parts, 2).transpose(1, 2).contiguous()
+    """Return attention in one call for neighbours of equal length: on a CPU, faster than jagged."""
+    runs = [(length, len(list(run))) for length, run in groupby(ends.diff().tolist()) if length]
+    sizes = [length * count for length, count in runs]
+    parts = zip(runs, *(states[0].split(sizes, 1) for states in (query, key, value)), strict=True)
+    attended = []
+    for (length, count), *states in parts:
+        texts = (part.unflatten(1, (count, length)).transpose(0, 1) for part in states)
+        inside = scaled_dot_product_attention(*texts, **given)
+        attended.append(inside.transpose(1, 2).flatten(0, 1))
+    return torch.cat(attended)[None]
 
 
 def _mask(**given: Any) -> Tensor | None:

@@ -16,7 +16,7 @@ import torch
 from pairsmith.schemas import UserError
 from pairsmith.training.collate import Batch, Identities, collate, columns
 from pairsmith.training.config import TrainConfig
-from pairsmith.training.corpus import open_data, open_order, shard_files
+from pairsmith.training.corpus import check_targets, open_data, open_order, shard_files
 from pairsmith.training.distributed import open_device
 from pairsmith.training.encoders.encoder import Encoder
 from pairsmith.training.encoders.opening import open_encoder
@@ -50,6 +50,8 @@ class Sample:
     tokens_per_text: float
     padding: float
     """Tokens computed by real tokens."""
+    layout: str
+    """How texts are computed: end to end, in runs of like length, or padded to the longest."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ class Plan:
             ("meet their like in a batch", f"{sample.meeting:.2%} of {sample.rows:,} pairs"),
             ("shuffle", self.shuffle.in_short),
             ("tokens a text", f"{about}{sample.tokens_per_text:.1f}"),
+            ("texts are computed", sample.layout),
             ("computed by real tokens", f"{sample.padding:.3f}"),
             ("token cache", f"{about}{_size(self.cache_bytes)}"),
             ("parameters", f"{self.parameters:,}"),
@@ -124,7 +127,7 @@ def plan(config: TrainConfig, ranks: int = 1, measure: int = 0) -> Plan:
     config = config.resolved()
     if config.output.exists():
         raise UserError(f"{config.output} exists; choose another --output or remove it")
-    open_device(config.running)
+    device = open_device(config)
     config.evaluation.check_files()
     stream_config = config.stream
     datasets = [open_data(name, checksums=stream_config.checksums) for name in config.data]
@@ -134,12 +137,16 @@ def plan(config: TrainConfig, ranks: int = 1, measure: int = 0) -> Plan:
     rows, batch_size = order.rows, stream_config.batch_size
     if rows < 2:
         raise UserError(f"{rows} pairs are too few to train on; build more")
+    check_targets(order, config.data, config.losses or (config.loss,))
     steps = config.steps or config.epochs * order.batches
     own = config.encoder.trains_tokenizer
     encoder = (
-        _own_encoder(config, order.groups) if own else open_encoder(config.encoder, config.seed)
+        _own_encoder(config, order.groups, device)
+        if own
+        else open_encoder(config.encoder, config.seed, device=device)
     )
-    sample = _sample(order, config, encoder)
+    runs = device.type == "cpu" and not (ranks > 1 and config.running.parallel == "fsdp")
+    sample = _sample(order, config, encoder, CALL_TOKENS if runs else None)
     shares = [len(part) for part in np.array_split(np.arange(batch_size), ranks)]
     return Plan(
         rows=rows,
@@ -185,7 +192,7 @@ def memory(encoder: Encoder, config: TrainConfig, sample: Sample, rows: int) -> 
         half = (
             resolve(
                 config.running.precision,
-                torch.device("cuda" if torch.cuda.is_available() else "cpu"),
+                next(encoder.parameters()).device,
             )
             != "fp32"
         )
@@ -195,7 +202,9 @@ def memory(encoder: Encoder, config: TrainConfig, sample: Sample, rows: int) -> 
     return total + 8 * texts * encoder.dimension + 12 * rows * candidates
 
 
-def _sample(order: Order, config: TrainConfig, encoder: Encoder) -> Sample:
+def _sample(
+    order: Order, config: TrainConfig, encoder: Encoder, call_tokens: float | None
+) -> Sample:
     rows = met = texts = tokens = computed = 0
     negatives = config.stream.negatives
     batches: Stream[Batch] = stream(
@@ -210,19 +219,22 @@ def _sample(order: Order, config: TrainConfig, encoder: Encoder) -> Sample:
         met += int(meeting(batch.identities).sum())
         texts += len(counts)
         tokens += int(counts.sum())
-        computed += token_count(batch.features, CALL_TOKENS).computed
+        computed += token_count(batch.features, call_tokens).computed
         if rows >= SAMPLE_ROWS:
             break
     tokens = max(tokens, 1)
-    return Sample(rows, met / rows, texts / rows, tokens / texts, computed / tokens)
+    layout = "in runs of like length" if call_tokens is not None else "padded to the longest"
+    if "attention_mask" not in batch.features:
+        layout = "end to end, without padding"
+    return Sample(rows, met / rows, texts / rows, tokens / texts, computed / tokens, layout)
 
 
-def _own_encoder(config: TrainConfig, groups: Sequence[RowGroup]) -> Encoder:
+def _own_encoder(config: TrainConfig, groups: Sequence[RowGroup], device: torch.device) -> Encoder:
     """Return an encoder whose tokenizer has seen enough of the data for an estimate."""
     ends = np.cumsum([group.rows for group in groups])
     some = groups[: int(np.searchsorted(ends, SAMPLE_ROWS)) + 1]
     tokenizer = train_tokenizer(some, config.encoder.vocabulary, config.seed)
-    return open_encoder(config.encoder, config.seed, tokenizer)
+    return open_encoder(config.encoder, config.seed, tokenizer, device)
 
 
 def _cache_bytes(texts: float, tokens: float, encoder: Encoder) -> int:

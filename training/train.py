@@ -5,7 +5,8 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from pairsmith.training.checkpoint import (
 )
 from pairsmith.training.collate import Batch, KeptIds, collate, columns
 from pairsmith.training.config import Precision, TrainConfig
-from pairsmith.training.corpus import open_data, open_order, shard_files
+from pairsmith.training.corpus import check_targets, open_data, open_order, shard_files
 from pairsmith.training.distributed import Spread, World, open_world, shared_encode, spread
 from pairsmith.training.encoders.encoder import Encoder
 from pairsmith.training.encoders.opening import open_encoder
@@ -100,7 +101,7 @@ def train(config: TrainConfig, watch: Watch | None = None) -> dict[int, dict[str
     is finished and a checkpoint saved before SystemExit(143) or KeyboardInterrupt is raised.
     """
     config = config.resolved()
-    with open_world(config.running) as world:
+    with open_world(config) as world:
         run = open_run(config, world)
         run.watch = watch
         progress = run.progress
@@ -129,9 +130,11 @@ def open_run(config: TrainConfig, world: World) -> Run:
         if order.rows < 2:
             names = ", ".join(map(str, config.data))
             raise UserError(f"{names}: {order.rows} pairs are too few to train on; build more")
+        check_targets(order, config.data, config.losses or (config.loss,))
         check_leaks([s for d in datasets for s in shard_files(d, config.stream)], config.evaluation)
         from_data = config.encoder.trains_tokenizer
-        opened = None if from_data else open_encoder(config.encoder, config.seed)
+        make = partial(open_encoder, config.encoder, config.seed, device=world.device)
+        opened = None if from_data else make()
     steps = config.steps or config.epochs * order.batches
     identity = {
         **config.fingerprint(),
@@ -152,7 +155,7 @@ def open_run(config: TrainConfig, world: World) -> Run:
     if from_data:
         written = world.broadcast(tokenizer and tokenizer.to_str())
         tokenizer = Tokenizer.from_str(written)
-    encoder = opened or open_encoder(config.encoder, config.seed, tokenizer)
+    encoder = opened or make(tokenizer)
     forward = spread(encoder, world, config.running.parallel)
     objectives = nn.ModuleList(map(Objective, config.losses or (config.loss,))).to(world.device)
     learner = nn.ModuleDict({"encoder": encoder, "objectives": objectives})
@@ -323,7 +326,8 @@ def finish(run: Run) -> None:
             if keeps_best(run):
                 weights = read_tensors(best_weights(run.folder, step))
             if weights is not None:  # into an encoder that is not spread over processes
-                encoder = open_encoder(run.config.encoder, run.config.seed, run.tokenizer)
+                plain = replace(run.config.encoder, packed=False)
+                encoder = open_encoder(plain, run.config.seed, run.tokenizer)
                 put_weights(encoder, weights)
             publish(run.folder, run.config, encoder, run.datasets, run.progress, step)
 

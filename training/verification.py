@@ -21,7 +21,7 @@ def verify_run(config: TrainConfig) -> list[str]:
     """
     with tempfile.TemporaryDirectory(prefix="pairsmith-verify-") as place:
         config = replace(config.resolved(), output=Path(place) / "model")
-        with open_world(config.running) as world:
+        with open_world(config) as world:
             run = open_run(config, world)
             with closing(open_stream(run)) as batches:
                 batch = next(batches)

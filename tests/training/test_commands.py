@@ -192,3 +192,14 @@ def test_verify_checks_a_run_and_leaves_nothing(
     assert lines
     assert all(line.endswith("ok") for line in lines)
     assert not list(tmp_path.iterdir())
+
+
+def test_threads_that_wait_for_each_other_sleep_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for given, expected in ((None, "PASSIVE"), ("ACTIVE", "ACTIVE")):
+        monkeypatch.setenv("OMP_WAIT_POLICY", given or "")
+        if given is None:
+            monkeypatch.delenv("OMP_WAIT_POLICY")
+        assert main(["nothing"]) == 2
+        assert os.environ["OMP_WAIT_POLICY"] == expected

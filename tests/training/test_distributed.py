@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from pairsmith.training.checkpoint import last_checkpoint
+from pairsmith.training.config import make_config
+from pairsmith.training.distributed import open_device
 from tests.training.pair_folders import paired_sentences, write_dataset
 from tests.training.ranks import LIMIT, finish, once, run, start
 
@@ -91,6 +94,24 @@ def test_two_and_three_processes_do_what_one_does(
     for step, expected in json.loads((alone / "training.json").read_text())["scores"].items():
         assert scores[step] == pytest.approx(expected, abs=1e-3)
     assert [rank.said for rank in ended[1:]] == [""] * (size - 1)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize(("size", "parallel"), [(2, "ddp"), (2, "fsdp"), (3, "fsdp")])
+def test_a_gradient_cache_over_processes_does_what_one_process_does_without(
+    tmp_path: Path,
+    dataset: Path,
+    calm_bert: Path,
+    alone: Path,
+    size: int,
+    parallel: str,
+    packed: bool,
+) -> None:
+    output = tmp_path / "model"
+    more = ("--parallel", parallel, "--chunk", "7", "--packed", str(packed))
+    ended = run(size, arguments(dataset, calm_bert, output, *more), tmp_path)
+    assert [rank.code for rank in ended] == [0] * size, ended
+    assert_equal_runs(output, alone)
 
 
 def test_a_tokenizer_from_the_data_is_the_same_on_all_processes(
@@ -224,6 +245,25 @@ def test_a_full_disk_ends_all_with_one_line(
     (line,) = ended[0].said.splitlines()
     assert "No space left on device" in line
     assert ended[1].said == ""
+
+
+@pytest.mark.parametrize(
+    ("model", "beside", "threads"),
+    [("bert::2x128", 1, 4), ("bert::2x128", 3, 1), ("static::8", 1, 3), ("static::8", 4, 1)],
+)
+def test_all_cores_compute_but_one_that_tokenises_for_a_static_encoder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, beside: int, threads: int
+) -> None:
+    before = torch.get_num_threads()
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
+    try:
+        open_device(make_config(("data",), tmp_path, model=model, device="cpu"), 0, beside)
+        assert torch.get_num_threads() == threads
+        config = make_config(("data",), tmp_path, model=model, device="cpu", threads=2)
+        open_device(config, 0, beside)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_every_process_has_its_part_of_every_batch() -> None:

@@ -52,5 +52,5 @@ def test_the_peak_is_what_the_user_says_or_unknown_on_a_cpu() -> None:
 
 
 def test_counts_of_packed_texts() -> None:
-    packed = {"input_ids": torch.arange(9), "cu_seqlens": torch.tensor([0, 4, 4, 9])}
+    packed = {"input_ids": torch.arange(9), "cu_seq_lens": torch.tensor([0, 4, 4, 9])}
     assert np.array_equal(token_counts(packed), [4, 0, 5])

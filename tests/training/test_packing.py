@@ -28,19 +28,17 @@ from transformers import (
 )
 
 from pairsmith.schemas import UserError
-from pairsmith.training.packed_attention import (
-    jagged,
-    packed,
-    packed_states,
-    pooled,
-    use_packed_attention,
-)
+from pairsmith.training.encoders.pooling import pool, pool_packed
+from pairsmith.training.packed_attention import jagged, use_packed_attention
 from pairsmith.training.packing import (
     Features,
     TokenCount,
     bagged,
+    by_length,
     in_micro_batches,
     micro_batches,
+    packed,
+    packed_states,
     padded,
     token_count,
 )
@@ -215,7 +213,7 @@ def test_packed_texts_give_the_vectors_and_gradients_of_padded_ones(name: str) -
     assert first == position
     assert not model.training
     rows = packed(texts, first)
-    vectors = pooled(packed_states(model, rows), rows["cu_seq_lens"], pooling)
+    vectors = pool_packed(packed_states(model, rows), rows["cu_seq_lens"], pooling)
     same(model, vectors, expected)
     # The same model still takes padded texts.
     again = {"mean": mean, "last": last}[pooling](model, features)
@@ -229,21 +227,54 @@ def test_minilm_gives_the_same_vectors_packed() -> None:
     with torch.no_grad():
         expected = mean(model, padded(texts))
         rows = packed(texts, use_packed_attention(model))
-        found = pooled(packed_states(model, rows), rows["cu_seq_lens"], "mean")
+        found = pool_packed(packed_states(model, rows), rows["cu_seq_lens"], "mean")
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("pooling", ["mean", "cls", "last"])
-def test_pooling_is_that_of_each_text_alone(pooling: str) -> None:
-    states = torch.randn(9, 4, dtype=torch.bfloat16)
-    texts = states.float().split([3, 1, 5])
-    expected = {
-        "mean": [text.mean(0) for text in texts],
-        "cls": [text[0] for text in texts],
-        "last": [text[-1] for text in texts],
-    }
-    found = pooled(states, torch.tensor([0, 3, 4, 9], dtype=torch.int32), pooling)
-    torch.testing.assert_close(found, torch.stack(expected[pooling]))
+@pytest.mark.parametrize("pooling", ["mean", "cls", "last", "max", "weighted"])
+def test_pooling_texts_end_to_end_is_pooling_them_padded(pooling: Any) -> None:
+    states = torch.randn(9, 4, requires_grad=True)
+    lengths = [0, 3, 1, 0, 5, 0]
+    bounds = torch.tensor([0, *np.cumsum(lengths)], dtype=torch.int32)
+    padded_states = torch.nn.utils.rnn.pad_sequence(list(states.split(lengths)), batch_first=True)
+    mask = (torch.arange(5) < torch.tensor(lengths)[:, None]).long()
+    found, expected = pool_packed(states, bounds, pooling), pool(padded_states, mask, pooling)
+    torch.testing.assert_close(found, expected)
+    slopes = torch.randn(6, 4)
+    (one,), (other,) = (torch.autograd.grad(v, states, slopes) for v in (found, expected))
+    torch.testing.assert_close(one, other)
+
+
+@settings(max_examples=100, deadline=None)
+@given(lengths=st.lists(st.integers(0, 4), min_size=1, max_size=9))
+def test_texts_by_length_are_the_same_texts(lengths: list[int]) -> None:
+    ids = np.arange(sum(lengths))
+    texts = TokenIds(ids, np.array(lengths, np.int64))
+    ordered, places = by_length(packed(texts, 2))
+    sizes = ordered["cu_seq_lens"].diff().tolist()
+    assert sizes == sorted(lengths)
+    rows = [part.tolist() for part in ordered["input_ids"][0].split(sizes)]
+    assert [rows[place] for place in places] == texts.lists()
+    positions = [part.tolist() for part in ordered["position_ids"][0].split(sizes)]
+    assert positions == [list(range(2, 2 + size)) for size in sizes]
+
+
+def test_a_cpu_attends_once_for_each_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    attend = torch.nn.functional.scaled_dot_product_attention
+
+    def counted(query: Tensor, *rest: Tensor, **given: Any) -> Tensor:
+        calls.append(tuple(query.shape))
+        return attend(query, *rest, **given)
+
+    place = "pairsmith.training.packed_attention.scaled_dot_product_attention"
+    monkeypatch.setattr(place, counted)
+    model = bert().eval()
+    use_packed_attention(model)
+    calls.clear()
+    texts = TokenIds(np.arange(14) + 5, np.array([4, 1, 4, 4, 1]))
+    packed_states(model, by_length(packed(texts))[0])
+    assert calls == [(2, 2, 1, 16), (3, 2, 4, 16)] * 2
 
 
 @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")

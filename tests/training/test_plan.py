@@ -53,14 +53,26 @@ def test_steps_and_tokens_are_those_of_the_run(config: TrainConfig) -> None:
 
 
 def test_padding_is_that_of_the_batches_a_bert_gets(config: TrainConfig, bert: Path) -> None:
-    told = plan(change(config, model=str(bert), batch_size=600, epochs=1))
+    once = change(config, model=str(bert), batch_size=600, epochs=1)
+    told = plan(change(once, packed=False))
     table = open_dataset(config.data[0]).read(["anchor", "positive"])
     texts = table["anchor"].to_pylist() + table["positive"].to_pylist()
-    mask = open_encoder(EncoderConfig(model=str(bert))).tokenise(texts)["attention_mask"]
-    assert mask.numel() / mask.sum().item() > 1.05
+    mask = open_encoder(EncoderConfig(model=str(bert), packed=False)).tokenise(texts)[
+        "attention_mask"
+    ]
+    longest = mask.numel() / mask.sum().item()
+    assert longest > 1.05
     # Computed in runs of texts of like length, as a CPU does.
     assert 1 <= told.sample.padding < 1.05
+    assert ("texts are computed", "in runs of like length") in told.table()
     assert told.memory_bytes > 16 * told.parameters
+    # Sharded, all ranks must call equally often, so the batch is one call.
+    sharded = plan(change(once, packed=False, parallel="fsdp"), ranks=2)
+    assert sharded.sample.padding == pytest.approx(longest)
+    assert sharded.sample.layout == "padded to the longest"
+    ends = plan(once)
+    assert ends.sample.padding == 1
+    assert ("texts are computed", "end to end, without padding") in ends.table()
 
 
 def test_rows_are_shared_out_among_ranks(config: TrainConfig) -> None:

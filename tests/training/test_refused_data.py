@@ -13,7 +13,11 @@ from pairsmith.schemas import SCHEMA_VERSION, Manifest, UserError
 from pairsmith.schemas.dataset import sha256_file
 from pairsmith.schemas.pair import VERSION_KEY
 from pairsmith.training.config import make_config
+from pairsmith.training.losses.config import LossConfig
+from pairsmith.training.plan import plan
+from pairsmith.training.settings import change
 from pairsmith.training.train import train
+from tests.training.pair_folders import paired_sentences, write_dataset
 
 NEWER = SCHEMA_VERSION + 1
 
@@ -85,3 +89,30 @@ def test_data_that_is_not_what_was_built_is_refused(
         train(config)
     assert "\n" not in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+@pytest.mark.parametrize(
+    ("loss", "column"), [("supcon", "label"), ("cosine", "similarity"), ("cosent", "similarity")]
+)
+def test_a_loss_without_the_column_that_it_learns_from_is_refused(
+    tmp_path: Path, dataset: Path, tokenizer_file: Path, loss: str, column: str
+) -> None:
+    config = make_config(
+        (dataset,), tmp_path / "model", model=f"static:{tokenizer_file}:8", loss=loss
+    )
+    for work in (train, plan):
+        with pytest.raises(UserError, match=f"no pair has a {column}, .* --loss {loss}") as caught:
+            work(config)
+        assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+    # One pair that has it, in the last of all row groups, is enough.
+    rows = [dict(row) for row in paired_sentences(40)]
+    rows[-1][column] = {"label": "one", "similarity": 0.5}[column]
+    some = write_dataset(tmp_path / "some", rows, row_group_rows=8)
+    assert plan(change(config, data=(str(some),), batch_size=8)).rows == 40
+    # Of losses for single datasets, each is for its own.
+    other, mine = LossConfig(), LossConfig(loss=loss)  # type: ignore[arg-type]
+    single = change(config, data=(str(dataset), str(some)), batches="single", batch_size=8)
+    assert plan(replace(single, loss=other, losses=(other, mine))).rows == 640
+    with pytest.raises(UserError, match=f"pairs: no pair has a {column}"):
+        plan(replace(single, loss=other, losses=(mine, other)))

@@ -72,6 +72,15 @@ class EncoderConfig:
     """Compile the model with torch.compile: minutes at the start, faster steps."""
     attention: Literal["auto", "eager", "sdpa", "flash_attention_2"] = "auto"
     """Which implementation of attention to compute with; auto: what transformers prefers."""
+    packed: bool | None = None
+    """Compute a batch's texts end to end, without padding; None: where the model can, unless
+    --attention or --compile is given. Otherwise in runs of texts of like length on a CPU, padded on
+    a GPU."""
+
+    @property
+    def packs(self) -> bool:
+        """Tell whether nothing that is asked for stands against texts end to end."""
+        return self.attention == "auto" and not self.compile
 
     @property
     def fresh(self) -> Fresh | None:
@@ -134,11 +143,13 @@ class EncoderConfig:
             raise UserError(f"--vocabulary {self.vocabulary} is too small; give at least 100")
         if self.lora and self.freeze != "nothing":
             raise UserError("--lora freezes the whole model by itself; leave --freeze out")
+        if self.packed and not self.packs:
+            raise UserError("--packed attends in its own way; leave --attention and --compile out")
         if static:
             self._check_static()
 
     def _check_static(self) -> None:
-        for name in ("lora", "gradient_checkpointing", "compile", "append_eos"):
+        for name in ("lora", "gradient_checkpointing", "compile", "append_eos", "packed"):
             if getattr(self, name):
                 raise UserError(f"{_flag(name)} is for transformers; {self.model} is static")
         if self.pooling not in ("auto", "mean"):

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pairsmith.training.collate import Features
 from pairsmith.training.encoders.subwords import Subwords, split
+from pairsmith.training.packing import Features, on_device
 from pairsmith.training.token_ids import Frame, TokenIds, framed
 from pairsmith.training.wordpiece import Ids, flatten
 
@@ -103,9 +103,8 @@ class Encoder(nn.Module, ABC):
         with torch.no_grad():
             for start in range(0, len(order), batch_size):
                 rows = order[start : start + batch_size]
-                features = self.tokenise([texts[i] for i in rows])
-                moved = {name: value.to(device) for name, value in features.items()}
-                vectors[rows] = self(moved).cpu().numpy()
+                features = on_device(self.tokenise([texts[i] for i in rows]), device)
+                vectors[rows] = self(features).cpu().numpy()
         self.train(training)
         return vectors
 

@@ -24,13 +24,17 @@ from pairsmith.training.encoders.static import StaticEncoder, fresh_weight
 from pairsmith.training.encoders.template import ends_with_eos, fresh_tokenizer, with_eos
 from pairsmith.training.encoders.transformer import TransformerEncoder
 
+CPU = torch.device("cpu")
 MAX_LENGTH = 128
 
 
 def open_encoder(
-    config: EncoderConfig, seed: int = 17, tokenizer: Tokenizer | None = None
+    config: EncoderConfig,
+    seed: int = 17,
+    tokenizer: Tokenizer | None = None,
+    device: torch.device = CPU,
 ) -> Encoder:
-    """Return the encoder a run starts from; what is random is drawn after `seed`.
+    """Return the encoder a run starts from, on `device`; what is random is drawn after `seed`.
 
     tokenizer: the one trained from the data, where `config.trains_tokenizer`.
     Raises UserError when there is no such model or tokenizer, or it cannot do what is asked.
@@ -47,6 +51,9 @@ def open_encoder(
         else:
             encoder = _open_transformer(saved, config)
     adapt(encoder, config)
+    encoder.to(device)
+    if isinstance(encoder, TransformerEncoder):
+        _pack(encoder, config)
     return encoder
 
 
@@ -169,6 +176,19 @@ def is_decoder(settings: Any) -> bool:
     )
     causal = type(settings) in MODEL_FOR_CAUSAL_LM_MAPPING
     return causal and type(settings) not in MODEL_FOR_MASKED_LM_MAPPING and not both_ways
+
+
+def _pack(encoder: TransformerEncoder, config: EncoderConfig) -> None:
+    """Have texts computed end to end, where that is asked for, or open and possible."""
+    if not (config.packs if config.packed is None else config.packed):
+        return
+    from pairsmith.training.packed_attention import use_packed_attention
+
+    try:
+        encoder.first_position = use_packed_attention(encoder.model)
+    except UserError:
+        if config.packed:
+            raise
 
 
 def _longest(model: Any, pieces: Any, config: EncoderConfig, usual: int) -> int:

@@ -34,17 +34,27 @@ def pool(states: Tensor, mask: Tensor, how: Pooling) -> Tensor:
     raise AssertionError(how)
 
 
-def pool_packed(states: Tensor, bounds: Tensor, longest: int, how: Pooling) -> Tensor:
+def pool_packed(states: Tensor, bounds: Tensor, how: Pooling) -> Tensor:
     """Return the same for texts that stand end to end.
 
-    states: shape (total tokens, D); bounds: where each text begins and the last one ends, shape
-    (n + 1,); longest: tokens of the longest text.
+    states: shape (total tokens, D), at least one; bounds: where each text begins and the last one
+    ends, shape (n + 1,).
     """
-    lengths = (bounds[1:] - bounds[:-1]).long()
-    index = torch.repeat_interleave(torch.arange(len(lengths), device=states.device), lengths)
-    place = torch.arange(len(states), device=states.device) - bounds[:-1].long()[index]
-    padded = states.new_zeros(len(lengths), longest, states.shape[1])
-    padded[index, place] = states
-    mask = torch.zeros(padded.shape[:2], device=states.device, dtype=torch.int32)
-    mask[index, place] = 1
-    return pool(padded, mask, how)
+    bounds = bounds.long()
+    lengths = bounds.diff()
+    if how in ("cls", "last"):
+        places = bounds[:-1] if how == "cls" else bounds[1:] - 1
+        chosen = states[places.clamp(0, len(states) - 1)]
+        return chosen * (lengths > 0).to(states.dtype)[:, None]
+    # Sums in a fixed order on every device, which adding by index does not give.
+    if how == "mean":
+        return torch.segment_reduce(states, "mean", lengths=lengths, axis=0, initial=0)
+    if how == "weighted":
+        places = torch.arange(len(states), device=states.device)
+        weights = places - bounds[:-1].repeat_interleave(lengths) + 1
+        total = torch.segment_reduce(states * weights[:, None], "sum", lengths=lengths, axis=0)
+        return total / (lengths * (lengths + 1) / 2).clamp(min=1)[:, None]
+    if how == "max":
+        highest = torch.segment_reduce(states, "max", lengths=lengths, axis=0)
+        return torch.where(lengths[:, None] > 0, highest, 0.0)
+    raise AssertionError(how)

@@ -9,10 +9,10 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pairsmith.training.collate import Features
 from pairsmith.training.encoders.encoder import Encoder
 from pairsmith.training.encoders.sentence_folder import write_modules
 from pairsmith.training.encoders.subwords import Subwords
+from pairsmith.training.packing import Features
 from pairsmith.training.wordpiece import Ids
 
 

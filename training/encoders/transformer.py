@@ -4,11 +4,8 @@ import copy
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 
-from pairsmith.training.collate import Features
 from pairsmith.training.encoders.config import Pooling
 from pairsmith.training.encoders.encoder import Encoder
 from pairsmith.training.encoders.pooling import pool, pool_packed
@@ -18,9 +15,16 @@ from pairsmith.training.encoders.sentence_folder import (
     write_pooling,
 )
 from pairsmith.training.encoders.subwords import Subwords
+from pairsmith.training.packing import (
+    BOUNDS,
+    Features,
+    by_length,
+    packed,
+    packed_states,
+    padded,
+)
+from pairsmith.training.token_ids import TokenIds
 from pairsmith.training.wordpiece import Ids
-
-BOUNDS, LONGEST = "cu_seq_lens", "max_length"
 
 
 class TransformerEncoder(Encoder):
@@ -41,6 +45,8 @@ class TransformerEncoder(Encoder):
         self.pooling: Pooling = pooling
         self.dimension = int(model.config.hidden_size)
         self.merge = True
+        self.first_position: int | None = None
+        """Of each text, where texts are computed end to end; None: they are padded."""
         tokenizer.padding_side = "right"
         tokenizer.model_max_length = max_length
         cut = tokenizer.truncation_side
@@ -53,36 +59,25 @@ class TransformerEncoder(Encoder):
                 parameter.requires_grad_(False)
 
     def flat_features(self, ids: Ids, lengths: Ids) -> Features:
-        """Return `input_ids` and `attention_mask`, int64, padded on the right to the longest."""
-        longest = int(lengths.max(initial=1))
-        mask = np.arange(longest) < lengths[:, None]
-        padded = np.full(mask.shape, self.tokenizer.pad_token_id, np.int64)
-        padded[mask] = ids
-        return {
-            "input_ids": torch.from_numpy(padded),
-            "attention_mask": torch.from_numpy(mask.astype(np.int64)),
-        }
+        """Return texts end to end where that is how they are computed, else padded on the right."""
+        texts = TokenIds(ids, lengths)
+        if self.first_position is not None and len(ids):
+            return packed(texts, self.first_position)
+        return padded(texts, self.tokenizer.pad_token_id)
 
     def pooled(self, features: Features) -> Tensor:
         """Return the pooled last layer, float32; a text without tokens becomes 0.
 
-        features: `input_ids` and `attention_mask`, shape (n, T), padded on either side; or texts
-        end to end: `input_ids` and `position_ids`, shape (1, total); `cu_seq_lens`, int32, shape
-        (n + 1,): where each text begins and the last one ends; `max_length`, shape (), the tokens
-        of the longest. These need attention that keeps the texts apart. All else that there may
-        be goes to the model as it is.
+        features: `input_ids` and `attention_mask`, shape (n, T), padded on either side; or those of
+        `packed`, which need attention that keeps the texts apart.
         """
         if BOUNDS in features:
-            rest = {k: v for k, v in features.items() if k not in (BOUNDS, LONGEST)}
-            ends, longest = features[BOUNDS], int(features[LONGEST])
-            states = self.model(
-                **rest,
-                cu_seq_lens_q=ends,
-                cu_seq_lens_k=ends,
-                max_length_q=longest,
-                max_length_k=longest,
-            ).last_hidden_state
-            return pool_packed(states[0].float(), ends, longest, self.pooling)
+            if features[BOUNDS].is_cpu:  # where neighbours of equal length attend in one call
+                features, places = by_length(features)
+                states = packed_states(self.model, features).float()
+                return pool_packed(states, features[BOUNDS], self.pooling)[places]
+            states = packed_states(self.model, features).float()
+            return pool_packed(states, features[BOUNDS], self.pooling)
         mask = features["attention_mask"]
         # Attention over nothing is not a number.
         seen = mask | (mask.sum(1, keepdim=True) == 0).to(mask.dtype)

@@ -103,7 +103,7 @@ def test_a_vector_does_not_depend_on_what_stands_beside_the_text(
 def test_padding_on_the_left_gives_the_vectors_of_padding_on_the_right(
     llama: Path, pooling: str
 ) -> None:
-    model = encoder(llama, pooling=pooling).eval()
+    model = encoder(llama, pooling=pooling, packed=False).eval()
     right = model.tokenise(TEXTS)
     lengths = right["attention_mask"].sum(1)
     left = {
@@ -179,23 +179,6 @@ def test_a_model_of_random_weights_is_of_the_size_asked_for(
     assert np.array_equal(named.encode(TEXTS), one.encode(TEXTS))
 
 
-def test_packed_texts_have_the_vectors_of_padded_ones(bert: Path) -> None:
-    model = encoder(bert).eval()
-    rows = model.token_ids(TEXTS)
-    lengths = torch.tensor([len(row) for row in rows])
-    bounds = torch.cat([torch.zeros(1, dtype=torch.long), lengths.cumsum(0)])
-    owner = torch.repeat_interleave(torch.arange(len(rows)), lengths)
-    packed = {
-        "input_ids": torch.tensor([[i for row in rows for i in row.tolist()]]),
-        "position_ids": torch.cat([torch.arange(int(n)) for n in lengths])[None],
-        "attention_mask": (owner[:, None] == owner)[None, None],
-        "cu_seq_lens": bounds.int(),
-        "max_length": lengths.max(),
-    }
-    with torch.inference_mode():
-        np.testing.assert_allclose(model(packed).numpy(), model.encode(TEXTS), atol=1e-5)
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -229,6 +212,7 @@ def test_a_text_must_have_room_beside_the_special_tokens(tokenizer_file: Path) -
         ({"lora": 2}, "--lora is for transformers"),
         ({"pooling": "cls"}, "--pooling cls is for transformers"),
         ({"compile": True}, "--compile is for transformers"),
+        ({"packed": True}, "--packed is for transformers"),
         ({"freeze": 1}, "--freeze 1 counts blocks"),
         ({"freeze": "embeddings"}, "--freeze embeddings leaves nothing to train"),
     ],
