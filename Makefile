@@ -40,7 +40,7 @@ test: lint ## The whole suite: lint, tests with coverage, then some against the 
 	.ci/prism
 	.ci/other-python
 	.ci/cloud-test --cov --cov-report= --cov-fail-under=0
-	$(BIN)/pytest --cov --cov-append
+	$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile --cov --cov-append
 	.ci/wheel-test
 
 cloud-test: setup ## Only the tests of object stores and Dataflow, in an environment of their own

@@ -20,6 +20,7 @@ from pairsmith.training.schedule import ScheduleConfig
 from pairsmith.training.settings import (
     Above,
     AtLeast,
+    AtMost,
     Free,
     change,
     check,
@@ -92,6 +93,9 @@ class TrainConfig:
     chunk: Annotated[int, AtLeast(0)] = 0
     """Texts encoded at a time, with gradients cached between the passes (GradCache): any batch size
     in the memory of so many, at a third more time; 0: all at once."""
+    interpolate: Annotated[float, Above(0), AtMost(1)] = 1.0
+    """How far the saved weights lie on the line from the start, 0, to the trained ones, 1; they are
+    what is evaluated. Less than 1 keeps more of what a model could do before (WiSE-FT)."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     """How far each step goes: AdamW."""
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
@@ -123,6 +127,8 @@ class TrainConfig:
             raise UserError("losses: give one for each dataset, and batches of single datasets")
         for loss in self.losses:
             loss.check()
+        if config.interpolate < 1 and config.encoder.lora:
+            raise UserError("--interpolate and --lora: give a smaller --lora-alpha instead")
         if config.schedule.schedule == "plateau" and not config.evaluation.stop_on:
             raise UserError("--schedule plateau watches an evaluation; name it, as --stop-on NAME")
         return config

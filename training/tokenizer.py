@@ -1,12 +1,14 @@
 """A WordPiece tokenizer trained from the data, for static encoders that bring none."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
+import numpy as np
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from pairsmith.training.order import permutation
 from pairsmith.training.row_groups import TEXTS, RowGroup, read
+from pairsmith.training.wordpiece import Ids
 
 SAMPLE_TEXTS = 1_000_000
 SAMPLE_CHARACTERS = 50_000_000
@@ -33,6 +35,22 @@ def train_tokenizer(groups: Sequence[RowGroup], vocabulary: int, seed: int) -> T
     empty.train_from_iterator(_sample(groups, seed), trainer)
     # The names were special only to the trainer: a new tokenizer does not look for them in texts.
     return _with_vocabulary(empty.get_vocab())
+
+
+def count_tokens(
+    groups: Sequence[RowGroup],
+    tokenise: Callable[[list[str]], tuple[Ids, Ids]],
+    vocabulary: int,
+    seed: int,
+) -> Ids:
+    """Return how often each id occurs in the sample that a tokenizer is trained on.
+
+    int64, shape (vocabulary,). tokenise: returns the ids of texts, end to end, and their lengths.
+    """
+    counts = np.zeros(vocabulary, np.int64)
+    for lines in _sample(groups, seed):
+        counts += np.bincount(tokenise(lines)[0], minlength=vocabulary)
+    return counts
 
 
 def _with_vocabulary(vocabulary: dict[str, int]) -> Tokenizer:

@@ -3,91 +3,43 @@
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
-from tokenizers import Tokenizer
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor
 
-from pairsmith.schemas import Dataset, UserError
-from pairsmith.schemas.store import RemoteDataset
+from pairsmith.schemas import UserError
 from pairsmith.training.checkpoint import (
-    Progress,
-    last_checkpoint,
-    load_checkpoint,
     put_weights,
     read_tensors,
     save_checkpoint,
     seed_step,
     whole_weights,
 )
-from pairsmith.training.collate import Batch, KeptIds, collate, columns
+from pairsmith.training.collate import Batch
 from pairsmith.training.config import Precision, TrainConfig
-from pairsmith.training.corpus import check_targets, open_data, open_order, shard_files
-from pairsmith.training.distributed import Spread, World, open_world, shared_encode, spread
-from pairsmith.training.encoders.encoder import Encoder
+from pairsmith.training.distributed import open_world, shared_encode
 from pairsmith.training.encoders.opening import open_encoder
 from pairsmith.training.evaluation import evaluate
 from pairsmith.training.flops import token_counts
 from pairsmith.training.folder import (
     CHECKPOINTS,
     best_weights,
-    data_tokenizer,
     forget_others,
-    open_folder,
     publish,
     save_best,
 )
-from pairsmith.training.kept_tokens import open_tokens_of, tokenised
-from pairsmith.training.leaks import check_leaks
-from pairsmith.training.loader import Stream, stream
 from pairsmith.training.losses.cache import cached_step
-from pairsmith.training.losses.objective import Objective, Outcome
-from pairsmith.training.optimizer import finish_gradients, make_optimizer
-from pairsmith.training.order import Order
+from pairsmith.training.losses.objective import Outcome
+from pairsmith.training.optimizer import finish_gradients
 from pairsmith.training.packing import Features, in_chunks
-from pairsmith.training.precision import FIRST_SCALE, LossScale, computing, resolve
+from pairsmith.training.precision import computing, resolve
 from pairsmith.training.reports import Reports
+from pairsmith.training.run import Run, Watch, as_saved, open_run, open_stream
 from pairsmith.training.schedule import best_step, drops, learning_rate, since_best
 from pairsmith.training.stopping import Stop, Terminated, stop_signals
 from pairsmith.training.telemetry import Step, say
-
-Watch = Callable[[int, Mapping[str, float]], None]
-
-
-@dataclass
-class Run:
-    """What the loop works on."""
-
-    config: TrainConfig
-    world: World
-    steps: int
-    identity: Mapping[str, Any]
-    """Settings and data digests that must be equal on resumption."""
-    datasets: Sequence[Dataset | RemoteDataset]
-    order: Order
-    folder: Path
-    """Of the unfinished run."""
-    tokenizer: Tokenizer | None
-    """Where it was trained from the data."""
-    encoder: Encoder
-    forward: Spread
-    """The encoder as it is called in training, over all processes."""
-    objectives: nn.ModuleList
-    """What is learned: of all batches, or of those of each dataset."""
-    optimizer: Optimizer
-    progress: Progress
-    watch: Watch | None = None
-
-    @property
-    def learner(self) -> nn.Module:
-        """Return all that is trained."""
-        return nn.ModuleDict({"encoder": self.encoder, "objectives": self.objectives})
 
 
 def train(config: TrainConfig, watch: Watch | None = None) -> dict[int, dict[str, float]]:
@@ -113,63 +65,6 @@ def train(config: TrainConfig, watch: Watch | None = None) -> dict[int, dict[str
             loop(run, batches, reports, stop)
         finish(run)
     return run.progress.scores
-
-
-def open_run(config: TrainConfig, world: World) -> Run:
-    """Return the run, new or at its last checkpoint.
-
-    Nothing is written before all that can be wrong has been looked at. Raises UserError.
-    """
-    with world.together():
-        if world.leads and config.output.exists():
-            raise UserError(f"{config.output} exists; choose another --output or remove it")
-        config.evaluation.check_files()
-        checksums = config.stream.checksums and world.local == 0  # once on each machine
-        datasets = [open_data(name, checksums=checksums) for name in config.data]
-        order = open_order(datasets, config.stream, config.stream.batch_size, config.seed)
-        if order.rows < 2:
-            names = ", ".join(map(str, config.data))
-            raise UserError(f"{names}: {order.rows} pairs are too few to train on; build more")
-        check_targets(order, config.data, config.losses or (config.loss,))
-        check_leaks([s for d in datasets for s in shard_files(d, config.stream)], config.evaluation)
-        from_data = config.encoder.trains_tokenizer
-        make = partial(open_encoder, config.encoder, config.seed, device=world.device)
-        opened = None if from_data else make()
-    steps = config.steps or config.epochs * order.batches
-    identity = {
-        **config.fingerprint(),
-        "data": [d.manifest.digest for d in datasets],
-        "weights": order.weights.digest,
-    }
-    first = world.broadcast(identity)
-    with world.together():
-        if identity != first:
-            raise UserError(f"rank {world.rank} has not the data or settings of rank 0")
-    with world.together():
-        folder, tokenizer, checkpoint = Path(), None, None
-        if world.leads:
-            folder = open_folder(config.output, identity)
-            tokenizer = data_tokenizer(config, order.groups, folder) if from_data else None
-            checkpoint = last_checkpoint(folder / CHECKPOINTS)
-    folder, checkpoint = world.broadcast((folder, checkpoint))
-    if from_data:
-        written = world.broadcast(tokenizer and tokenizer.to_str())
-        tokenizer = Tokenizer.from_str(written)
-    encoder = opened or make(tokenizer)
-    forward = spread(encoder, world, config.running.parallel)
-    objectives = nn.ModuleList(map(Objective, config.losses or (config.loss,))).to(world.device)
-    learner = nn.ModuleDict({"encoder": encoder, "objectives": objectives})
-    optimizer, progress = make_optimizer(learner, config.optimizer), Progress()
-    if config.running.precision == "fp16":
-        progress.scale = LossScale(FIRST_SCALE)
-    if checkpoint:
-        progress = load_checkpoint(checkpoint, learner, optimizer, identity, world)
-        if world.leads:
-            say(f"going on after step {progress.step} of {steps}")
-    return Run(
-        *(config, world, steps, identity, datasets, order, folder, tokenizer),
-        *(encoder, forward, objectives, optimizer, progress),
-    )
 
 
 def loop(run: Run, batches: Iterator[Batch], reports: Reports, stop: Stop) -> None:
@@ -269,7 +164,7 @@ def backward(run: Run, batch: Batch, precision: Precision) -> Outcome:
 
 
 def score(run: Run, reports: Reports) -> None:
-    """Evaluate the encoder as it is, and keep the scores, and the weights if they are the best.
+    """Evaluate the encoder as it would be saved; keep the scores, and the best weights.
 
     Raises UserError when the evaluation to watch is not among them.
     """
@@ -277,9 +172,9 @@ def score(run: Run, reports: Reports) -> None:
     scores: dict[str, float] = {}
     if run.config.evaluation:
         # All see the same numbers, so that all stop at the same step.
-        scores = run.world.broadcast(
-            evaluate(shared_encode(run.encoder, run.world), run.config.evaluation)
-        )
+        with as_saved(run):
+            found = evaluate(shared_encode(run.encoder, run.world), run.config.evaluation)
+        scores = run.world.broadcast(found)
         run.progress.scores[step] = scores
         reports.scores(step, scores)
         if run.watch:
@@ -288,7 +183,8 @@ def score(run: Run, reports: Reports) -> None:
         have = ", ".join(scores) or "none; give --sts, --intent or --retrieval"
         raise UserError(f"--stop-on {watched} is not among the evaluations, which are: {have}")
     if keeps_best(run) and best_step(run.progress.scores, watched) == step:
-        weights = whole_weights(run.encoder, run.world)
+        with as_saved(run):
+            weights = whole_weights(run.encoder, run.world)
         with run.world.together():
             if run.world.leads:
                 save_best(run.folder, step, weights)
@@ -314,22 +210,23 @@ def finished(run: Run) -> bool:
 
 def finish(run: Run) -> None:
     """Make the model folder of the run's result."""
-    step, world = run.progress.step, run.world
-    weights = None
-    if keeps_best(run):
-        step = best_step(run.progress.scores, run.config.evaluation.stop_on) or 0
-    elif world.size > 1 and run.config.running.parallel == "fsdp":
-        weights = whole_weights(run.encoder, world)
-    with world.together():
-        if world.leads:
-            encoder = run.encoder
-            if keeps_best(run):
-                weights = read_tensors(best_weights(run.folder, step))
-            if weights is not None:  # into an encoder that is not spread over processes
-                plain = replace(run.config.encoder, packed=False)
-                encoder = open_encoder(plain, run.config.seed, run.tokenizer)
-                put_weights(encoder, weights)
-            publish(run.folder, run.config, encoder, run.datasets, run.progress, step)
+    config, world, step = run.config, run.world, run.progress.step
+    with as_saved(run):
+        weights = None
+        if keeps_best(run):
+            step = best_step(run.progress.scores, config.evaluation.stop_on) or 0
+        elif world.size > 1 and config.running.parallel == "fsdp":
+            weights = whole_weights(run.encoder, world)
+        with world.together():
+            if world.leads:
+                encoder = run.encoder
+                if keeps_best(run):
+                    weights = read_tensors(best_weights(run.folder, step))
+                if weights is not None:  # into an encoder that is not spread over processes
+                    plain = replace(config.encoder, packed=False)
+                    encoder = open_encoder(plain, config.seed, run.tokenizer)
+                    put_weights(encoder, weights)
+                publish(run.folder, config, encoder, run.datasets, run.progress, step)
 
 
 def keeps_best(run: Run) -> bool:
@@ -374,26 +271,4 @@ def not_finite(run: Run, batch: Batch, value: float, norm: float) -> BaseExcepti
         f"{ids[-1]}, all listed in {file}; the checkpoint before is whole: look at these pairs, or "
         f"delete {run.folder} and train with a --learning-rate below "
         f"{config.optimizer.learning_rate}"
-    )
-
-
-def open_stream(run: Run) -> Stream[Batch]:
-    """Return this process's shares of the batches from where the run is, without end."""
-    config, world, encoder = run.config.stream, run.world, run.encoder
-    order, kept = run.order, None
-    with world.together():
-        epochs = run.steps / order.batches
-        tokenizer = encoder.subwords.tokenizer
-        caches = open_tokens_of(run.datasets, tokenizer, run.config.tokens, epochs)
-    if caches:
-        order = tokenised(order, run.datasets, caches)
-        kept = KeptIds(caches[0].width, encoder.kept_features)
-    return stream(
-        order,
-        run.progress.cursor,
-        lambda share: collate(share, encoder.tokenise, config.negatives, kept),
-        columns=columns(config.negatives, kept=kept is not None),
-        rank=world.rank,
-        world=world.size,
-        workers=config.workers,
     )

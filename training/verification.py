@@ -10,7 +10,7 @@ from pairsmith.training.config import TrainConfig
 from pairsmith.training.distributed import open_world
 from pairsmith.training.losses.verify import verify
 from pairsmith.training.packing import in_chunks
-from pairsmith.training.train import open_run, open_stream
+from pairsmith.training.run import open_run, open_stream
 
 
 def verify_run(config: TrainConfig) -> list[str]:

@@ -46,6 +46,11 @@ class EncoderConfig:
     else all for static, 128 for others."""
     vocabulary: int = 30_000
     """Subwords of the tokenizer, where one is trained."""
+    rarity: float = 0.0
+    """Static, new: scale the vector of a subword by a / (a + its share of the data's subwords), a
+    this number (SIF); 0.001 is usual. 0: all alike."""
+    letters: bool = False
+    """Static, new: subwords with the same letters start alike."""
     dropout: float | None = None
     """Rate of all the model's dropout; None: the model's own, which is 0 for static."""
     dense: int = 0
@@ -143,6 +148,11 @@ class EncoderConfig:
             raise UserError(f"--vocabulary {self.vocabulary} is too small; give at least 100")
         if self.lora and self.freeze != "nothing":
             raise UserError("--lora freezes the whole model by itself; leave --freeze out")
+        if not 0 <= self.rarity < 1:
+            raise UserError(f"--rarity {self.rarity} is no share; give 0 or more, such as 0.001")
+        if (self.rarity or self.letters) and not (static and self.fresh):
+            name = "rarity" if self.rarity else "letters"
+            raise UserError(f"--{name} is for new static encoders, not {self.model}")
         if self.packed and not self.packs:
             raise UserError("--packed attends in its own way; leave --attention and --compile out")
         if static:

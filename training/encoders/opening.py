@@ -20,7 +20,8 @@ from pairsmith.training.encoders.sentence_folder import (
     read_sentence_folder,
     read_static,
 )
-from pairsmith.training.encoders.static import StaticEncoder, fresh_weight
+from pairsmith.training.encoders.start import fresh_weight
+from pairsmith.training.encoders.static import StaticEncoder
 from pairsmith.training.encoders.template import ends_with_eos, fresh_tokenizer, with_eos
 from pairsmith.training.encoders.transformer import TransformerEncoder
 
@@ -77,7 +78,7 @@ def open_tokenizer(name: str) -> Tokenizer:
 
 def _make(fresh: Fresh, config: EncoderConfig, tokenizer: Tokenizer) -> Encoder:
     if fresh.family == "static":
-        weight = fresh_weight(tokenizer.get_vocab_size(), fresh.width)
+        weight = fresh_weight(tokenizer.get_vocab(), fresh.width, letters=config.letters)
         return StaticEncoder(tokenizer, weight, config.max_length, config.dropout or 0.0)
     pieces = fresh_tokenizer(tokenizer, fresh)
     model = fresh_model(fresh, pieces, config)

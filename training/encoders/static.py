@@ -44,6 +44,11 @@ class StaticEncoder(Encoder):
         means = self.embedding(features["input_ids"], features["offsets"])
         return functional.dropout(means, self.dropout, self.training)
 
+    def weigh(self, factors: Tensor) -> None:
+        """Scale the vector of each id by its factor, shape (ids,)."""
+        with torch.no_grad():
+            self.embedding.weight.mul_(factors[:, None])
+
     def blocks(self) -> list[nn.Module]:
         """Return nothing: there is one table only."""
         return []
@@ -56,8 +61,3 @@ class StaticEncoder(Encoder):
         save_file(weights, inner / "model.safetensors")
         self.subwords.tokenizer.save(str(inner / "tokenizer.json"))
         write_modules(folder, [("StaticEmbedding", inner.name)], self)
-
-
-def fresh_weight(ids: int, dimension: int) -> Tensor:
-    """Return a random table, so small that Adam's first steps turn the vectors, not nudge them."""
-    return torch.empty(ids, dimension).normal_(std=0.05)

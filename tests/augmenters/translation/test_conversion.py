@@ -34,10 +34,10 @@ def conversions(cache):
 
 
 def test_a_checkpoint_is_converted_once_and_then_found(marian, tmp_path):
-    folder = converted(marian, "int8", tmp_path)
+    folder = converted(marian, "float16", tmp_path)
     assert conversions(tmp_path) == [folder.name]
     made = (folder / "model.bin").stat().st_mtime_ns
-    assert converted(marian, "int8", tmp_path) == folder
+    assert converted(marian, "float16", tmp_path) == folder
     assert (folder / "model.bin").stat().st_mtime_ns == made
     assert converted(marian, "float32", tmp_path) != folder
     assert len(conversions(tmp_path)) == 2
@@ -69,7 +69,7 @@ def test_a_damaged_checkpoint_is_one_line(marian, tmp_path):
     for data in (b"", b"not a pickle"):
         (checkpoint / "pytorch_model.bin").write_bytes(data)
         with pytest.raises(UserError, match=r"transformers cannot load .*copy: .") as caught:
-            converted(checkpoint, "int8", tmp_path / "cache")
+            converted(checkpoint, "float16", tmp_path / "cache")
         assert "\n" not in str(caught.value)
 
 
@@ -84,13 +84,13 @@ def test_weights_that_a_checkpoint_lacks_are_not_made_up(marian, tmp_path):
 
 
 def test_a_changed_checkpoint_is_converted_anew(marian, make_marian, tmp_path):
-    folder = converted(marian, "int8", tmp_path)
+    folder = converted(marian, "float16", tmp_path)
     other = make_marian(tmp_path / "checkpoint", seed=1)
-    assert converted(other, "int8", tmp_path / "cache").name != folder.name
+    assert converted(other, "float16", tmp_path / "cache").name != folder.name
 
 
 def test_a_converted_model_can_be_moved_and_named_itself(marian, tmp_path):
-    convert(marian, tmp_path / "moved", "int8")
+    convert(marian, tmp_path / "moved", "float16")
     translator = Model(str(tmp_path / "moved"), device="cpu").translator()
     assert translator.max_tokens() == converted_positions(tmp_path / "moved") == 64
     assert len(translator.translate(["the cat."], Decoding(), [0]).texts) == 1
@@ -109,7 +109,7 @@ def test_a_checkpoint_whose_pad_row_is_not_zero_is_refused_with_the_way_out(make
     checkpoint = make_marian(tmp_path / "checkpoint", pad_row=0.2)
     cache = tmp_path / "cache"
     with pytest.raises(UserError, match=r"row \d+, pad\) is not zero but up to 0\.2") as caught:
-        converted(checkpoint, "int8", cache)
+        converted(checkpoint, "float16", cache)
     assert 'use engine="transformers"' in str(caught.value)
     assert "\n" not in str(caught.value)
     assert conversions(cache) == []
@@ -127,7 +127,7 @@ def test_a_trained_checkpoint_with_a_changed_pad_row_is_refused(checkpoints, tmp
         model.get_input_embeddings().weight[model.config.pad_token_id] = 0.05
     model.save_pretrained(checkpoint)
     with pytest.raises(UserError, match=r"is not zero but up to 0\.05"):
-        converted(checkpoint, "int8", tmp_path / "cache")
+        converted(checkpoint, "float16", tmp_path / "cache")
 
 
 def test_a_conversion_is_close_to_its_checkpoint_and_far_from_another(
@@ -149,13 +149,13 @@ def test_a_conversion_that_translates_otherwise_is_refused(make_marian, tmp_path
     # The converter takes the encoder's number of heads for both sides, without a word.
     checkpoint = make_marian(tmp_path / "checkpoint", decoder_heads=4)
     with pytest.raises(UserError, match="translates otherwise than transformers does") as caught:
-        converted(checkpoint, "int8", tmp_path / "cache")
+        converted(checkpoint, "float16", tmp_path / "cache")
     assert 'use engine="transformers"' in str(caught.value)
     assert conversions(tmp_path / "cache") == []
 
 
 def _convert(checkpoint, cache, done):
-    done.put(str(converted(Path(checkpoint), "int8", Path(cache))))
+    done.put(str(converted(Path(checkpoint), "float16", Path(cache))))
 
 
 def test_a_kill_half_way_leaves_nothing_and_two_at_once_make_one(marian, tmp_path):
@@ -182,13 +182,13 @@ def test_a_kill_half_way_leaves_nothing_and_two_at_once_make_one(marian, tmp_pat
 
 
 def test_what_a_killed_conversion_left_goes_after_a_day(marian, tmp_path):
-    name = converted(marian, "int8", tmp_path).name
+    name = converted(marian, "float16", tmp_path).name
     shutil.rmtree(tmp_path / name)
     left, fresh = tmp_path / f".{name}.old", tmp_path / f".{name}.new"
     left.mkdir()
     fresh.mkdir()
     os.utime(left, (0, 0))
-    converted(marian, "int8", tmp_path)
+    converted(marian, "float16", tmp_path)
     assert not left.exists()
     assert fresh.exists()
 
@@ -196,4 +196,4 @@ def test_what_a_killed_conversion_left_goes_after_a_day(marian, tmp_path):
 def test_a_cache_that_cannot_be_written_is_one_line(marian, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"cannot write the converted model to .*PAIRSMITH_CACHE"):
-        converted(marian, "int8", tmp_path / "file" / "cache")
+        converted(marian, "float16", tmp_path / "file" / "cache")

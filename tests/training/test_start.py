@@ -1,0 +1,100 @@
+"""What a run starts from, and how much of it is in the result."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+from tokenizers import Tokenizer
+
+from pairsmith.schemas import UserError
+from pairsmith.training.config import TrainConfig, make_config
+from pairsmith.training.encoders.opening import open_encoder
+from pairsmith.training.evaluation import sts
+from pairsmith.training.saved import encode_with, open_saved
+from pairsmith.training.settings import change
+from pairsmith.training.train import train
+from tests.training.pair_folders import paired_sentences, write_dataset
+
+
+@pytest.fixture
+def config(tmp_path: Path, dataset: Path, tokenizer_file: Path) -> TrainConfig:
+    """Return a short run of a small static encoder."""
+    return make_config(
+        (dataset,),
+        tmp_path / "model",
+        model=f"static:{tokenizer_file}:16",
+        batch_size=64,
+        steps=12,
+        learning_rate=0.02,
+        threads=1,
+        tensorboard=False,
+        curves=False,
+    )
+
+
+def vectors(model: Path) -> np.ndarray:
+    return load_file(model / "0_StaticEmbedding/model.safetensors")["embedding.weight"]
+
+
+def test_interpolated_weights_are_saved_and_judged(config: TrainConfig, sts_file: Path) -> None:
+    start = open_encoder(config.resolved().encoder, config.seed).embedding.weight.detach().numpy()
+    train(config)
+    mixed = change(
+        config, output=config.output.with_name("mixed"), interpolate=0.25, sts=(sts_file,)
+    )
+    scores = train(mixed)
+    expected = start + 0.25 * (vectors(config.output) - start)
+    np.testing.assert_allclose(vectors(mixed.output), expected, atol=1e-6)
+    saved = encode_with(open_saved(str(mixed.output), "cpu"), 32)
+    assert sts(saved, sts_file) == pytest.approx(scores[12]["sts/made/spearman"], abs=1e-6)
+
+
+def test_the_best_interpolated_weights_are_kept(config: TrainConfig, sts_file: Path) -> None:
+    judged = change(config, sts=(sts_file,), stop_on="sts/made/spearman", interpolate=0.5)
+    scores = train(judged)
+    saved = encode_with(open_saved(str(config.output), "cpu"), 32)
+    best = max(values["sts/made/spearman"] for values in scores.values())
+    assert sts(saved, sts_file) == pytest.approx(best, abs=1e-6)
+
+
+def test_a_run_that_goes_on_is_interpolated_from_the_same_start(
+    config: TrainConfig, sts_file: Path
+) -> None:
+    class StoppedError(Exception):
+        pass
+
+    def stop(step: int, scores: object) -> None:
+        if step == 6:
+            raise StoppedError
+
+    mixed = change(config, interpolate=0.25, sts=(sts_file,), evaluate_every=6, checkpoint_every=5)
+    train(mixed)
+    again = change(mixed, output=config.output.with_name("again"))
+    with pytest.raises(StoppedError):
+        train(again, stop)
+    train(again)
+    assert np.array_equal(vectors(again.output), vectors(mixed.output))
+
+
+def test_rare_subwords_start_long(tmp_path: Path) -> None:
+    """Each vector has the length of SIF's factor of its share, times that of a plain start."""
+    rows = paired_sentences(300)
+    data = write_dataset(tmp_path / "data", rows)
+    plain = make_config((data,), tmp_path / "plain", model="static::64", vocabulary=300, steps=1)
+    plain = change(plain, learning_rate=1e-12, batch_size=64, tensorboard=False, curves=False)
+    weighed = change(plain, output=tmp_path / "weighed", rarity=0.01)
+    train(plain)
+    train(weighed)
+    tokenizer = Tokenizer.from_file(str(tmp_path / "plain/0_StaticEmbedding/tokenizer.json"))
+    texts = [row[side] for row in rows for side in ("anchor", "positive")]
+    counts = Counter(i for text in texts for i in tokenizer.encode(text).ids)
+    shares = np.array([counts[i] for i in range(tokenizer.get_vocab_size())]) / counts.total()
+    ratio = vectors(weighed.output) / vectors(plain.output)
+    np.testing.assert_allclose(ratio, np.tile(0.01 / (0.01 + shares), (64, 1)).T, rtol=1e-4)
+
+
+def test_interpolating_low_rank_updates_is_refused(config: TrainConfig) -> None:
+    with pytest.raises(UserError, match="give a smaller --lora-alpha instead"):
+        change(config, model="bert::2x64", interpolate=0.5, lora=4).resolved()

@@ -1,0 +1,189 @@
+"""What a training run works on, and how it is opened: new, or where it was."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from pairsmith.schemas import Dataset, UserError
+from pairsmith.schemas.store import RemoteDataset
+from pairsmith.training.checkpoint import (
+    Progress,
+    last_checkpoint,
+    load_checkpoint,
+)
+from pairsmith.training.collate import Batch, KeptIds, collate, columns
+from pairsmith.training.config import TrainConfig
+from pairsmith.training.corpus import check_targets, open_data, open_order, shard_files
+from pairsmith.training.distributed import Spread, World, spread
+from pairsmith.training.encoders.encoder import Encoder
+from pairsmith.training.encoders.opening import open_encoder
+from pairsmith.training.encoders.start import rarity
+from pairsmith.training.encoders.static import StaticEncoder
+from pairsmith.training.folder import (
+    CHECKPOINTS,
+    data_tokenizer,
+    open_folder,
+)
+from pairsmith.training.kept_tokens import open_tokens_of, tokenised
+from pairsmith.training.leaks import check_leaks
+from pairsmith.training.loader import Stream, stream
+from pairsmith.training.losses.objective import Objective
+from pairsmith.training.optimizer import make_optimizer
+from pairsmith.training.order import Order
+from pairsmith.training.precision import FIRST_SCALE, LossScale
+from pairsmith.training.telemetry import say
+from pairsmith.training.tokenizer import count_tokens
+
+Watch = Callable[[int, Mapping[str, float]], None]
+
+
+@dataclass
+class Run:
+    """What the loop works on."""
+
+    config: TrainConfig
+    world: World
+    steps: int
+    identity: Mapping[str, Any]
+    """Settings and data digests that must be equal on resumption."""
+    datasets: Sequence[Dataset | RemoteDataset]
+    order: Order
+    folder: Path
+    """Of the unfinished run."""
+    tokenizer: Tokenizer | None
+    """Where it was trained from the data."""
+    encoder: Encoder
+    forward: Spread
+    """The encoder as it is called in training, over all processes."""
+    start: Sequence[Tensor]
+    """The encoder's parameters before the first step, where `interpolate` asks for them."""
+    objectives: nn.ModuleList
+    """What is learned: of all batches, or of those of each dataset."""
+    optimizer: Optimizer
+    progress: Progress
+    watch: Watch | None = None
+
+    @property
+    def learner(self) -> nn.Module:
+        """Return all that is trained."""
+        return nn.ModuleDict({"encoder": self.encoder, "objectives": self.objectives})
+
+
+def open_run(config: TrainConfig, world: World) -> Run:
+    """Return the run, new or at its last checkpoint.
+
+    Nothing is written before all that can be wrong has been looked at. Raises UserError.
+    """
+    with world.together():
+        if world.leads and config.output.exists():
+            raise UserError(f"{config.output} exists; choose another --output or remove it")
+        config.evaluation.check_files()
+        checksums = config.stream.checksums and world.local == 0  # once on each machine
+        datasets = [open_data(name, checksums=checksums) for name in config.data]
+        order = open_order(datasets, config.stream, config.stream.batch_size, config.seed)
+        if order.rows < 2:
+            names = ", ".join(map(str, config.data))
+            raise UserError(f"{names}: {order.rows} pairs are too few to train on; build more")
+        check_targets(order, config.data, config.losses or (config.loss,))
+        check_leaks([s for d in datasets for s in shard_files(d, config.stream)], config.evaluation)
+        from_data = config.encoder.trains_tokenizer
+        make = partial(open_encoder, config.encoder, config.seed, device=world.device)
+        opened = None if from_data else make()
+    steps = config.steps or config.epochs * order.batches
+    identity = {
+        **config.fingerprint(),
+        "data": [d.manifest.digest for d in datasets],
+        "weights": order.weights.digest,
+    }
+    first = world.broadcast(identity)
+    with world.together():
+        if identity != first:
+            raise UserError(f"rank {world.rank} has not the data or settings of rank 0")
+    with world.together():
+        folder, tokenizer, checkpoint = Path(), None, None
+        if world.leads:
+            folder = open_folder(config.output, identity)
+            tokenizer = data_tokenizer(config, order.groups, folder) if from_data else None
+            checkpoint = last_checkpoint(folder / CHECKPOINTS)
+    folder, checkpoint = world.broadcast((folder, checkpoint))
+    if from_data:
+        written = world.broadcast(tokenizer and tokenizer.to_str())
+        tokenizer = Tokenizer.from_str(written)
+    encoder = opened or make(tokenizer)
+    weigh_by_rarity(encoder, order, config)
+    forward = spread(encoder, world, config.running.parallel)
+    objectives = nn.ModuleList(map(Objective, config.losses or (config.loss,))).to(world.device)
+    learner = nn.ModuleDict({"encoder": encoder, "objectives": objectives})
+    start = [p.detach().clone() for p in encoder.parameters()] if config.interpolate < 1 else []
+    optimizer, progress = make_optimizer(learner, config.optimizer), Progress()
+    if config.running.precision == "fp16":
+        progress.scale = LossScale(FIRST_SCALE)
+    if checkpoint:
+        progress = load_checkpoint(checkpoint, learner, optimizer, identity, world)
+        if world.leads:
+            say(f"going on after step {progress.step} of {steps}")
+    return Run(
+        *(config, world, steps, identity, datasets, order, folder, tokenizer),
+        *(encoder, forward, start, objectives, optimizer, progress),
+    )
+
+
+def weigh_by_rarity(encoder: Encoder, order: Order, config: TrainConfig) -> None:
+    """Let a new static encoder begin with long vectors for rare subwords, on every process."""
+    if not (isinstance(encoder, StaticEncoder) and config.encoder.rarity):
+        return
+    size = encoder.embedding.num_embeddings
+    counts = count_tokens(order.groups, encoder.subwords, size, config.seed)
+    encoder.weigh(rarity(counts, config.encoder.rarity))
+
+
+def open_stream(run: Run) -> Stream[Batch]:
+    """Return this process's shares of the batches from where the run is, without end."""
+    config, world, encoder = run.config.stream, run.world, run.encoder
+    order, kept = run.order, None
+    with world.together():
+        epochs = run.steps / order.batches
+        tokenizer = encoder.subwords.tokenizer
+        caches = open_tokens_of(run.datasets, tokenizer, run.config.tokens, epochs)
+    if caches:
+        order = tokenised(order, run.datasets, caches)
+        kept = KeptIds(caches[0].width, encoder.kept_features)
+    return stream(
+        order,
+        run.progress.cursor,
+        lambda share: collate(share, encoder.tokenise, config.negatives, kept),
+        columns=columns(config.negatives, kept=kept is not None),
+        rank=world.rank,
+        world=world.size,
+        workers=config.workers,
+    )
+
+
+@contextmanager
+def as_saved(run: Run) -> Iterator[None]:
+    """Give the encoder the weights that a model is saved with and judged by, for a while.
+
+    These lie `interpolate` of the way from the start to what is trained.
+    """
+    share, parameters = run.config.interpolate, list(run.encoder.parameters())
+    if share == 1:
+        yield
+        return
+    trained = [p.detach().clone() for p in parameters]
+    with torch.no_grad():
+        for parameter, start in zip(parameters, run.start, strict=True):
+            parameter.copy_(start + share * (parameter - start))
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for parameter, value in zip(parameters, trained, strict=True):
+                parameter.copy_(value)
