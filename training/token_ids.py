@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +10,7 @@ import pyarrow as pa
 from tokenizers import Tokenizer
 
 from pairsmith.schemas import UserError
-from pairsmith.training.wordpiece import ColumnWordPiece, flatten
+from pairsmith.training.wordpiece import ColumnWordPiece
 
 Ids = npt.NDArray[np.int64]
 
@@ -27,6 +28,12 @@ class TokenIds:
     lengths: Ids
     """Shape (n,): how many belong to each text."""
 
+    @classmethod
+    def of(cls, rows: Sequence[Sequence[int] | Ids]) -> "TokenIds":
+        """Return these ids, a row for each text."""
+        lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+        return cls(np.fromiter(chain.from_iterable(rows), np.int64, int(lengths.sum())), lengths)
+
     def __len__(self) -> int:
         """Return the number of texts."""
         return len(self.lengths)
@@ -36,9 +43,13 @@ class TokenIds:
         """Return where each text begins: shape (n,)."""
         return np.cumsum(self.lengths) - self.lengths
 
+    def rows(self) -> list[Ids]:
+        """Return the ids of each text as an array."""
+        return np.split(self.ids, self.starts)[1:]
+
     def lists(self) -> list[list[int]]:
         """Return the ids of each text as a list."""
-        return [row.tolist() for row in np.split(self.ids, self.starts)[1:]]
+        return [row.tolist() for row in self.rows()]
 
 
 @dataclass(frozen=True)
@@ -67,12 +78,19 @@ def cutter(tokenizer: Tokenizer) -> Callable[[list[str]], TokenIds]:
             encoded = bare.encode_batch_fast(
                 texts[start : start + _AT_ONCE], add_special_tokens=False
             )
-            parts.append(flatten([encoding.ids for encoding in encoded]))
-        empty = np.empty(0, np.int64)
-        ids, lengths = zip(*parts, strict=True) if parts else ([empty], [empty])
-        return TokenIds(np.concatenate(ids), np.concatenate(lengths))
+            parts.append(TokenIds.of([encoding.ids for encoding in encoded]))
+        return joined(parts)
 
     return cut
+
+
+def joined(parts: Sequence[TokenIds]) -> TokenIds:
+    """Return the ids of the texts of all parts."""
+    empty = np.empty(0, np.int64)
+    return TokenIds(
+        np.concatenate([empty, *(part.ids for part in parts)]),
+        np.concatenate([empty, *(part.lengths for part in parts)]),
+    )
 
 
 def frame_of(tokenizer: Tokenizer, *, cut_left: bool = False) -> Frame:
@@ -94,8 +112,8 @@ def frame_of(tokenizer: Tokenizer, *, cut_left: bool = False) -> Frame:
         found = ways if found is None else found & ways
     if found is None or len(found) != 1:
         raise UserError(
-            "the tokenizer does not just put special tokens around a text, so ids cannot be kept; "
-            "train without a token cache"
+            "the tokenizer does not just put special tokens around a text, which is all that is "
+            "known how to do here; use a model with another tokenizer"
         )
     before, after = found.pop()
     return Frame(before, after, cut_left)
@@ -137,15 +155,14 @@ def from_bytes(columns: Sequence[pa.Array], width: int) -> TokenIds:
 
     columns: large_binary without nulls, as a token cache holds them. width: bytes of an id.
     """
-    parts, lengths = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    parts = []
     for column in columns:
         if len(column):
             _, places, data = column.buffers()
             ends = np.frombuffer(places, np.int64)[column.offset : column.offset + len(column) + 1]
             raw = np.frombuffer(data or b"", np.uint8)[ends[0] : ends[-1]]
-            parts.append(raw.view(f"<u{width}").astype(np.int64))
-            lengths.append(np.diff(ends) // width)
-    return TokenIds(np.concatenate(parts), np.concatenate(lengths))
+            parts.append(TokenIds(raw.view(f"<u{width}").astype(np.int64), np.diff(ends) // width))
+    return joined(parts)
 
 
 def ids_of_pairs(pairs: pa.RecordBatch, width: int, negatives: Ids | None = None) -> TokenIds:

@@ -8,7 +8,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 
 from pairsmith.training.order import permutation
 from pairsmith.training.row_groups import TEXTS, RowGroup, read
-from pairsmith.training.wordpiece import Ids
+from pairsmith.training.token_ids import Ids, TokenIds
 
 SAMPLE_TEXTS = 1_000_000
 SAMPLE_CHARACTERS = 50_000_000
@@ -39,17 +39,17 @@ def train_tokenizer(groups: Sequence[RowGroup], vocabulary: int, seed: int) -> T
 
 def count_tokens(
     groups: Sequence[RowGroup],
-    tokenise: Callable[[list[str]], tuple[Ids, Ids]],
+    tokenise: Callable[[list[str]], TokenIds],
     vocabulary: int,
     seed: int,
 ) -> Ids:
     """Return how often each id occurs in the sample that a tokenizer is trained on.
 
-    int64, shape (vocabulary,). tokenise: returns the ids of texts, end to end, and their lengths.
+    int64, shape (vocabulary,).
     """
     counts = np.zeros(vocabulary, np.int64)
     for lines in _sample(groups, seed):
-        counts += np.bincount(tokenise(lines)[0], minlength=vocabulary)
+        counts += np.bincount(tokenise(lines).ids, minlength=vocabulary)
     return counts
 
 

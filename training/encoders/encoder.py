@@ -10,10 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pairsmith.training.encoders.subwords import Subwords, split
+from pairsmith.training.encoders.subwords import Subwords
 from pairsmith.training.packing import Features, on_device
-from pairsmith.training.token_ids import Frame, TokenIds, framed
-from pairsmith.training.wordpiece import Ids, flatten
+from pairsmith.training.token_ids import Ids, TokenIds
 
 
 class Encoder(nn.Module, ABC):
@@ -37,36 +36,29 @@ class Encoder(nn.Module, ABC):
 
     def tokenise(self, texts: list[str]) -> Features:
         """Return what `forward` takes for `texts`. Safe to call from another thread."""
-        return self.flat_features(*self.subwords(texts))
+        return self.features_of(self.subwords(texts))
 
     def token_ids(self, texts: list[str]) -> list[Ids]:
         """Return the token ids of each text, int64, special tokens included, cut to `max_length`.
 
         Safe to call from another thread.
         """
-        return split(*self.subwords(texts))
+        return self.subwords(texts).rows()
 
     def features(self, rows: Sequence[Sequence[int] | Ids]) -> Features:
         """Return what `forward` takes for texts of these token ids, as `token_ids` makes them."""
-        if all(isinstance(row, np.ndarray) for row in rows):
-            lengths = np.fromiter(map(len, rows), np.int64, len(rows))
-            empty = np.empty(0, np.int64)
-            return self.flat_features(np.concatenate([empty, *rows]).astype(np.int64), lengths)
-        return self.flat_features(*flatten([list(row) for row in rows]))
+        return self.features_of(TokenIds.of(rows))
 
     def kept_features(self, texts: TokenIds) -> Features:
         """Return what `forward` takes for whole texts without special tokens, as a cache has them.
 
         Safe to call from another thread.
         """
-        words = self.subwords
-        frame = Frame(tuple(words.before), tuple(words.after), cut_left=words.cut == "left")
-        whole = framed(texts, frame, words.max_length)
-        return self.flat_features(whole.ids, whole.lengths)
+        return self.features_of(self.subwords.frame(texts))
 
     @abstractmethod
-    def flat_features(self, ids: Ids, lengths: Ids) -> Features:
-        """Return what `forward` takes for texts whose token ids stand end to end in `ids`."""
+    def features_of(self, texts: TokenIds) -> Features:
+        """Return what `forward` takes for texts of these token ids, special tokens included."""
 
     @abstractmethod
     def pooled(self, features: Features) -> Tensor:

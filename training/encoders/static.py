@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
@@ -13,7 +12,7 @@ from pairsmith.training.encoders.encoder import Encoder
 from pairsmith.training.encoders.sentence_folder import write_modules
 from pairsmith.training.encoders.subwords import Subwords
 from pairsmith.training.packing import Features
-from pairsmith.training.wordpiece import Ids
+from pairsmith.training.token_ids import TokenIds
 
 
 class StaticEncoder(Encoder):
@@ -34,10 +33,12 @@ class StaticEncoder(Encoder):
         self.dropout = dropout
         self.embedding = nn.EmbeddingBag.from_pretrained(weight, freeze=False, mode="mean")
 
-    def flat_features(self, ids: Ids, lengths: Ids) -> Features:
+    def features_of(self, texts: TokenIds) -> Features:
         """Return `input_ids`, int64, all texts end to end, and `offsets`, where each begins."""
-        offsets = np.cumsum(lengths) - lengths
-        return {"input_ids": torch.from_numpy(ids), "offsets": torch.from_numpy(offsets)}
+        return {
+            "input_ids": torch.from_numpy(texts.ids),
+            "offsets": torch.from_numpy(texts.starts),
+        }
 
     def pooled(self, features: Features) -> Tensor:
         """Return the means; a text without tokens becomes 0."""

@@ -24,7 +24,6 @@ from pairsmith.training.packing import (
     padded,
 )
 from pairsmith.training.token_ids import TokenIds
-from pairsmith.training.wordpiece import Ids
 
 
 class TransformerEncoder(Encoder):
@@ -58,10 +57,9 @@ class TransformerEncoder(Encoder):
             if name.startswith("pooler."):
                 parameter.requires_grad_(False)
 
-    def flat_features(self, ids: Ids, lengths: Ids) -> Features:
+    def features_of(self, texts: TokenIds) -> Features:
         """Return texts end to end where that is how they are computed, else padded on the right."""
-        texts = TokenIds(ids, lengths)
-        if self.first_position is not None and len(ids):
+        if self.first_position is not None and len(texts.ids):
             return packed(texts, self.first_position)
         return padded(texts, self.tokenizer.pad_token_id)
 
