@@ -141,7 +141,7 @@ def write_corpus(files: list[Path], count: int, target: Path) -> int:
         for document in pq.read_table(file, columns=["doc_id", "text"]).to_pylist()
     ]
     ids, texts, left = [], [], count
-    for name, text in sorted(documents, key=lambda document: xxh3_64_intdigest(document[0].encode())):
+    for name, text in sorted(documents, key=lambda found: xxh3_64_intdigest(found[0].encode())):
         if lines := text.split("\n")[:left]:
             ids.append(name)
             texts.append("\n".join(lines))
