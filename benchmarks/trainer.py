@@ -185,6 +185,8 @@ def ours(folder: Path, kind: str, batch: int, threads: int) -> Seconds:
             steps=STEPS[kind, batch],
             negatives=0,
             threads=threads,
+            curves=False,  # the other draws none either
+            tensorboard=False,
         )
         start = now()
         train(config)
