@@ -33,7 +33,7 @@ def word_overlap(a: pa.StringArray, b: pa.StringArray) -> npt.NDArray[np.float32
     Raises ValueError when the lengths differ.
     """
     require("numba", extra="build")
-    from pairsmith.augmenters.kernels import jaccard
+    from pairsmith.augmenters.overlap_kernels import jaccard
 
     left, right = string_buffers(a), string_buffers(b)
     if left.rows != right.rows:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +9,7 @@ import pyarrow as pa
 from tokenizers import Tokenizer
 
 from pairsmith.schemas import UserError
-from pairsmith.training.wordpiece import ColumnWordPiece
+from pairsmith.training.wordpiece import ColumnWordPiece, flatten
 
 Ids = npt.NDArray[np.int64]
 
@@ -31,8 +30,7 @@ class TokenIds:
     @classmethod
     def of(cls, rows: Sequence[Sequence[int] | Ids]) -> "TokenIds":
         """Return these ids, a row for each text."""
-        lengths = np.fromiter(map(len, rows), np.int64, len(rows))
-        return cls(np.fromiter(chain.from_iterable(rows), np.int64, int(lengths.sum())), lengths)
+        return cls(*flatten(rows))
 
     def __len__(self) -> int:
         """Return the number of texts."""
