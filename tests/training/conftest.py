@@ -11,6 +11,7 @@ import torch
 from tokenizers import Tokenizer
 
 from pairsmith.schemas import open_dataset
+from pairsmith.training.config import TrainConfig, make_config
 from pairsmith.training.corpus import StreamConfig, shard_files
 from pairsmith.training.row_groups import row_groups
 from pairsmith.training.tokenizer import train_tokenizer
@@ -31,6 +32,22 @@ def tokenizer_file(tmp_path_factory: pytest.TempPathFactory, dataset: Path) -> P
     groups = row_groups(shard_files(open_dataset(dataset), StreamConfig()))
     train_tokenizer(groups, 150, seed=1).save(str(path))
     return path
+
+
+@pytest.fixture
+def config(tmp_path: Path, dataset: Path, tokenizer_file: Path) -> TrainConfig:
+    """Return a short run of a small static encoder."""
+    return make_config(
+        (dataset,),
+        tmp_path / "model",
+        model=f"static:{tokenizer_file}:16",
+        batch_size=64,
+        steps=20,
+        learning_rate=0.02,
+        threads=1,
+        tensorboard=False,
+        curves=False,
+    )
 
 
 @pytest.fixture(scope="session")

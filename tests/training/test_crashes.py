@@ -12,28 +12,13 @@ import pytest
 from pairsmith.commands.main import main
 from pairsmith.schemas import UserError, open_dataset
 from pairsmith.training.checkpoint import last_checkpoint
-from pairsmith.training.config import TrainConfig, make_config
+from pairsmith.training.config import TrainConfig
 from pairsmith.training.settings import change
 from pairsmith.training.train import train
 from tests.training.pair_folders import paired_sentences, write_dataset
 from tests.training.ranks import finish, once, start
 
 STEPS = 40
-
-
-@pytest.fixture
-def config(tmp_path: Path, dataset: Path, tokenizer_file: Path) -> TrainConfig:
-    """Return a short run of a small static encoder."""
-    return make_config(
-        (dataset,),
-        tmp_path / "model",
-        model=f"static:{tokenizer_file}:16",
-        batch_size=64,
-        steps=20,
-        learning_rate=0.02,
-        threads=1,
-        tensorboard=False,
-    )
 
 
 def arguments(data: Path, bert: Path, output: Path) -> list[str]:

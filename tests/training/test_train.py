@@ -14,26 +14,11 @@ import pytest
 import torch
 
 from pairsmith.schemas import UserError
-from pairsmith.training.config import TrainConfig, make_config
+from pairsmith.training.config import TrainConfig
 from pairsmith.training.settings import change
-from pairsmith.training.telemetry import LOG, TelemetryConfig
+from pairsmith.training.telemetry import LOG
 from pairsmith.training.train import train
 from tests.training.pair_folders import paired_sentences, write_dataset
-
-
-@pytest.fixture
-def config(tmp_path: Path, dataset: Path, tokenizer_file: Path) -> TrainConfig:
-    """Return a short run of a small static encoder."""
-    return make_config(
-        (dataset,),
-        tmp_path / "model",
-        model=f"static:{tokenizer_file}:16",
-        batch_size=64,
-        steps=20,
-        learning_rate=0.02,
-        threads=1,
-        telemetry=TelemetryConfig(tensorboard=False, curves=False),
-    )
 
 
 def log(folder: Path) -> list[dict[str, Any]]:
