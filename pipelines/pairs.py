@@ -16,6 +16,7 @@ from pairsmith.pipelines.made import Made, failed_rows, rejected_rows
 from pairsmith.pipelines.perturb import add_perturbed
 from pairsmith.pipelines.recipe import Pair, Recipe, View
 from pairsmith.pipelines.rejected import plain
+from pairsmith.pipelines.row_groups import in_order
 from pairsmith.pipelines.rules import Measured
 from pairsmith.schemas import group_ids, pair_ids, record_keys, text_hashes
 from pairsmith.schemas.keys import UNITS_PER_BLOCK, UInt64Array
@@ -125,9 +126,9 @@ def _make_kind(
     measured = Measured(anchors, positives, *hashes)
     gates = recipe.gates_of(pair)
     kept, measured = pass_gates(table, measured, gates, made, kind=pair.kind, draw=draw)
-    keep = pa.array(kept)
-    pairs = _rows(table, pair, draw, measured, details, plain(recipe.schema)).filter(keep)
-    add_perturbed(pairs, table["text"].filter(keep), recipe, made)
+    pairs = _rows(table, pair, draw, measured, details, plain(recipe.schema))
+    places = in_order(pairs["pair_id"], kept)
+    add_perturbed(pairs.take(places), table["text"], places, recipe, made)
 
 
 def _see(
