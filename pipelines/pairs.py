@@ -1,7 +1,6 @@
 """Blocks of units become pairs: screen, view, measure, gate."""
 
 from collections.abc import Callable
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -56,8 +55,10 @@ def list_units(blocks: pa.RecordBatch) -> Units:
     block = blocks["block"].to_numpy().astype(np.int64)
     unit = np.repeat(block * UNITS_PER_BLOCK, own) + within
     around = blocks["units"].value_lengths().to_numpy()
-    place = np.repeat(np.cumsum(around) - around + before, own) + within
-    text = pc.list_flatten(blocks["units"]).take(pa.array(place))
+    ends = np.cumsum(around).astype(np.int64)
+    place = np.repeat(ends - around + before, own) + within
+    flat = pc.list_flatten(blocks["units"])
+    text = flat.take(pa.array(place))
     table = pa.RecordBatch.from_pydict(
         {
             "source_id": blocks["source_id"].take(row),
@@ -69,17 +70,10 @@ def list_units(blocks: pa.RecordBatch) -> Units:
             "group_id": pa.array(group_ids(blocks["source_id"])).take(row),
         }
     )
-    spans = [range(b, b + n) for b, n in zip(before.tolist(), own.tolist(), strict=True)]
+    first, end = np.repeat(ends - around, own), np.repeat(ends, own)
 
     def of_base(base: Base) -> pa.StringArray:
-        if base == Unit():
-            return text
-        seen = (base(units, span) for units, span in zip(texts(), spans, strict=True))
-        return pa.array([text for block_texts in seen for text in block_texts], pa.string())
-
-    @cache
-    def texts() -> list[list[str]]:
-        return blocks["units"].to_pylist()  # type: ignore[no-any-return]
+        return text if base == Unit() else base(flat, place, first, end)
 
     return Units(table, of_base)
 
