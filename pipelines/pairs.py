@@ -73,7 +73,7 @@ def list_units(blocks: pa.RecordBatch) -> Units:
     first, end = np.repeat(ends - around, own), np.repeat(ends, own)
 
     def of_base(base: Base) -> pa.StringArray:
-        return text if base == Unit() else base(flat, place, first, end)
+        return base(flat, place, first, end)
 
     return Units(table, of_base)
 
@@ -84,7 +84,7 @@ def _make_kind(
     """Add one draw of one pair kind for the units at `rows`."""
     table = units.table.take(rows)
     made.pairs += len(table)
-    seen = {role: _see(units, rows, pair, role, draw, recipe.seed, made) for role in _ROLES}
+    seen = {r: _see(units, rows, table, pair, r, draw, recipe.seed, made) for r in _ROLES}
     place = {"kind": pair.kind, "draw": draw}
     kept = np.ones(len(table), bool)
     broken = [problem for role in _ROLES for problem in seen[role].broken]
@@ -126,16 +126,25 @@ def _make_kind(
 
 
 def _see(
-    units: Units, rows: pa.Array, pair: Pair, role: str, draw: int, seed: int, made: Made
+    units: Units,
+    rows: pa.Array,
+    table: pa.RecordBatch,
+    pair: Pair,
+    role: str,
+    draw: int,
+    seed: int,
+    made: Made,
 ) -> Augmented:
-    """Return one view of the units at `rows`; its keys name the pair kind and the role."""
+    """Return one view of the units at `rows`; its keys name the pair kind and the role.
+
+    table: those units.
+    """
     view: View = getattr(pair, role)
-    texts = units.of_base(view.base).take(rows)
-    source_ids = units.table["source_id"].take(rows)
-    numbers = units.table["unit"].take(rows).to_numpy()
+    texts = table["text"] if view.base == Unit() else units.of_base(view.base).take(rows)
+    numbers = table["unit"].to_numpy()
     place = f"{pair.kind}/{role}"
-    keys = record_keys(seed, source_ids, numbers, place, draw) if view.steps else NO_KEYS
-    seen = augment(view.steps, texts, keys, units.table["lang"].take(rows))
+    keys = record_keys(seed, table["source_id"], numbers, place, draw) if view.steps else NO_KEYS
+    seen = augment(view.steps, texts, keys, table["lang"])
     made.count_changes(place, seen)
     return seen
 
