@@ -25,11 +25,12 @@ def check_works(kind: str, arguments: dict[str, Any]) -> None:
     own = arguments.get("use_custom_api", True)
     named = f"{arguments.get('model_type') or arguments.get('model_path', '')}".lower()
     lacks = ""
-    if kind == "ContextualWordEmbsAug" and own:
+    reads_tokens = kind == "ContextualWordEmbsAug" or (
+        kind == "ContextualWordEmbsForSentenceAug" and "xlnet" in named
+    )
+    if own and reads_tokens:
         lacks = _NO_TOKENS
-    elif kind == "ContextualWordEmbsForSentenceAug" and own and "xlnet" in named:
-        lacks = _NO_TOKENS
-    elif kind == "AbstSummAug" and not own:
+    elif not own and kind == "AbstSummAug":
         lacks = _NO_SUMMARIES
     if lacks and (has := _transformers()) and int(has.split(".")[0]) >= 5:
         raise UserError(too_new(kind, has, lacks))

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pairsmith.augmenters.nlpaug_document import lighten
 from pairsmith.augmenters.nlpaug_models import (
     LANGUAGE_MODELS,
     check_models,
@@ -159,6 +160,8 @@ def hooked(made: Any, hooks: Hooks) -> Any:
     theirs = (getattr(made, "tokenizer", None), getattr(made, "reverse_tokenizer", None))
     if theirs == (tokenizer.tokenizer, tokenizer.reverse_tokenizer):
         made.tokenizer, made.reverse_tokenizer = hooks.cut, hooks.join
+        if not needs_torch(made):
+            lighten(made)
     if isinstance(model := getattr(made, "model", None), spelling):
         made.model = copy.copy(model)
         made.model.dict = {word: sorted(others) for word, others in model.dict.items()}

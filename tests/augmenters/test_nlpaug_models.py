@@ -57,7 +57,8 @@ class Hub:
                     return self.answer(200, file.read_bytes())
                 return self.answer(404, b"", error="EntryNotFound")
 
-            do_GET = do_HEAD
+            def do_GET(self):
+                self.do_HEAD()
 
             def answer(self, code, content, error=""):
                 self.send_response(code)
