@@ -134,17 +134,18 @@ def edit_words(
             a, b, length = core(data, a, b, classes, kinds)
             if length == 0:
                 continue
-            o = copy(data, copied, a, out, o)
-            copied = b
             if op == SPLIT:
                 chinese = edges[t] & (LEFT_CJK | RIGHT_CJK) != 0
                 if length >= (2 if chinese else size):
-                    i = _character(data, a, b, classes, 1 + below(draw(own, 0), length - 1))
-                    o = copy(data, a, i, out, o)
+                    i = _character(data, a, b, length, classes, below(draw(own, 0), length - 1) + 1)
+                    o = copy(data, copied, i, out, o)
                     out[o] = _SPACE
-                    o = copy(data, i, b, out, o + 1)
-                    continue
-            elif op == SUBSTITUTE:
+                    o += 1
+                    copied = i  # The rest is copied with what follows: one copy for each split.
+                continue
+            o = copy(data, copied, a, out, o)
+            copied = b
+            if op == SUBSTITUTE:
                 chinese = edges[t] & (LEFT_CJK | RIGHT_CJK) != 0
                 word = _choose(words, chinese, draw(own, 0))
                 if word >= 0:
@@ -221,8 +222,10 @@ def _is_word(seen: int) -> bool:
 
 
 @njit
-def _character(data: Bytes, a: int, b: int, classes: Bytes, number: int) -> int:
-    """Return where the character with this number begins in data[a:b]."""
+def _character(data: Bytes, a: int, b: int, length: int, classes: Bytes, number: int) -> int:
+    """Return where the character with this number begins in data[a:b], of `length` characters."""
+    if length == b - a:
+        return a + number
     i = a
     count = -1
     while i < b:
