@@ -6,7 +6,7 @@ numba's cache of this file does not see changes in `kernels.py` and `plans.py`: 
 import numpy as np
 import numpy.typing as npt
 
-from pairsmith.augmenters.kernels import copy, decode, longest
+from pairsmith.augmenters.kernels import decode, longest
 from pairsmith.augmenters.letters import LOWER, UPPER
 from pairsmith.augmenters.plans import Bytes, Ints, Keys, below, draw, hit_each, integer, njit
 
@@ -53,15 +53,15 @@ def recase(
     bits: np.uint64,
     out: Bytes,
     o: int,
-) -> int:
-    """Write data[a:b] in lower, Title or UPPER case, one that differs; return where it ends."""
+) -> None:
+    """Write data[a:b] over its copy at out[o:] in lower, Title or UPPER case, one that differs."""
     lower, upper, capital = _count_cases(data, a, b, kinds)
     can_lower = integer(upper > 0)
     can_upper = integer(lower > 0)
     can_title = integer(lower + upper > 1 and not (capital and upper == 1))
     choices = can_lower + can_upper + can_title
     if choices == 0:
-        return copy(data, a, b, out, o)
+        return
     chosen = below(bits, choices)
     # Of the ones that can be, in the order lower, Title, UPPER.
     case = AS_IT_IS
@@ -72,15 +72,12 @@ def recase(
     while i < b:
         point, width = decode(data, i, b)
         kind = kinds[point]
-        copy(data, i, i + width, out, o)
         if kind in (LOWER, UPPER):
             capital = case == CAPITALS or (case == TITLE and letters == 0)
             if capital != (kind == UPPER):
-                _write_low(integer(cases[point]), width, out, o)
+                _write_low(integer(cases[point]), width, out, o + i - a)
             letters += 1
-        o += width
         i += width
-    return o
 
 
 @njit

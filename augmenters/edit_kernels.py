@@ -100,6 +100,9 @@ def edit_words(
             hits = _long_enough(what, hits, bounds, edges, size)
         copied = start
         out = with_room(out, o, end - copied + hits * room)
+        if op == CASE_WORDS:  # Their length stays: all is copied at once, and they are written over.
+            copied = end
+            o = copy(data, start, end, out, o)
         for h in range(hits):
             t = integer(what[h])
             own = draw(state, t)
@@ -145,6 +148,9 @@ def edit_words(
                     o += 1
                     copied = i  # The rest is copied with what follows: one copy for each split.
                 continue
+            if op == CASE_WORDS:
+                recase(data, a, b, kinds, cases, draw(own, 0), out, o - end + a)
+                continue
             o = copy(data, copied, a, out, o)
             copied = b
             if op == SUBSTITUTE:
@@ -153,9 +159,6 @@ def edit_words(
                 if word >= 0:
                     o = _write(words, word, case_for(data, a, b, kinds, t == 0), out, o)
                     continue
-            elif op == CASE_WORDS:
-                o = recase(data, a, b, kinds, cases, draw(own, 0), out, o)
-                continue
             o = copy(data, a, b, out, o)
         o = copy(data, copied, end, out, o)
         if o > MOST_BYTES:
