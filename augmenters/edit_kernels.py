@@ -6,9 +6,8 @@ looked at. numba's cache of this file does not see changes in `kernels.py`, `pla
 """
 
 import numpy as np
-import numpy.typing as npt
 
-from pairsmith.augmenters.case_kernels import AS_IT_IS, TITLE, case_for, recase
+from pairsmith.augmenters.case_kernels import AS_IT_IS, TITLE, case_for
 from pairsmith.augmenters.characters import EXTENDER, LEFT_CJK, RIGHT_CJK
 from pairsmith.augmenters.kernels import (
     MOST_BYTES,
@@ -28,7 +27,6 @@ from pairsmith.augmenters.letters import (
     UPPER,
 )
 from pairsmith.augmenters.operations import (
-    CASE_WORDS,
     INSERT,
     JOIN,
     PUNCTUATE,
@@ -63,7 +61,6 @@ def edit_words(
     keys: Keys,
     classes: Bytes,
     kinds: Bytes,
-    cases: npt.NDArray[np.uint32],
     inside: Bytes,
     edit: Edit,
 ) -> tuple[Bytes, Ints]:
@@ -100,9 +97,6 @@ def edit_words(
             hits = _long_enough(what, hits, bounds, edges, size)
         copied = start
         out = with_room(out, o, end - copied + hits * room)
-        if op == CASE_WORDS:  # Their length stays: all is copied at once, and they are written over.
-            copied = end
-            o = copy(data, start, end, out, o)
         for h in range(hits):
             t = integer(what[h])
             own = draw(state, t)
@@ -147,9 +141,6 @@ def edit_words(
                     out[o] = _SPACE
                     o += 1
                     copied = i  # The rest is copied with what follows: one copy for each split.
-                continue
-            if op == CASE_WORDS:
-                recase(data, a, b, kinds, cases, draw(own, 0), out, o - end + a)
                 continue
             o = copy(data, copied, a, out, o)
             copied = b
