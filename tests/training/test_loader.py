@@ -185,6 +185,29 @@ def test_row_groups_are_decoded_once_an_epoch(
     assert len(decoded) <= len(order.groups) + len(order.segments(1, 0))
 
 
+def test_a_rank_decodes_little_more_than_its_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_dataset(tmp_path / "data", numbered(0, 1600), shards=4, row_group_rows=100)
+    order = order_of([folder], batch_size=400, window=16)
+    decoded = count_decoded(monkeypatch)
+    for rank in range(4):
+        decoded.clear()
+        epoch(order, rank=rank, world=4)
+        # A quarter of 16, and at either end one more: a batch has 25 rows of each, give or take.
+        assert len(decoded) <= 6
+
+
+def test_a_rank_has_its_share_of_every_dataset(tmp_path: Path) -> None:
+    large = write_dataset(tmp_path / "large", numbered(0, 1200), shards=3, row_group_rows=50)
+    small = write_dataset(tmp_path / "small", numbered(1200, 400), shards=2, row_group_rows=50)
+    order = order_of([large, small], batch_size=400, window=32)
+    for rank in range(4):
+        for share in epoch(order, rank=rank, world=4):
+            of_large = sum(dataset.as_py() == 0 for dataset in share.pairs["dataset"])
+            assert 60 <= of_large <= 90  # 75, if batches had exactly their part of each row group
+
+
 @pytest.mark.parametrize("workers", [1, 2, 4])
 def test_a_resumed_stream_decodes_nothing_in_vain(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
