@@ -117,6 +117,22 @@ def test_going_on_reads_only_from_its_own_window_on(tmp_path: Path) -> None:
         epoch(order)
 
 
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_the_last_batch_of_a_window_comes_before_the_next_window_is_there(
+    tmp_path: Path, workers: int
+) -> None:
+    folder = write_dataset(tmp_path / "data", numbered(0, 80), shards=8)
+    order = order_of([folder], batch_size=5, window=2)  # 4 windows of 20 rows, 2 shards each
+    last = epoch(order)[3]
+    for segment in order.segments(0, 1):
+        Path(str(order.groups[segment.group].shard)).unlink()
+    batches = stream(order, Cursor(0, 15), lambda share: share, workers=workers)
+    assert anchors(next(batches)) == anchors(last)
+    with pytest.raises(UserError, match="cannot be read any more"):
+        next(batches)
+    batches.close()
+
+
 def test_an_error_is_raised_in_its_turn_and_the_threads_end(folders: list[Path]) -> None:
     order = order_of(folders)
     turn = Cursor(0, 24)
