@@ -126,7 +126,7 @@ def _items(
         wanted = {(segment.source, segment.group) for segment in order.segments(epoch, number)}
         for key in reader.shelf.keys() - wanted:
             del reader.shelf[key]
-        # What is ready does not wait for the next window, nor for the error that planning it raises.
+        # What is ready waits neither for the next window nor for the error that planning it raises.
         while coming is not None and waiting and not _made(coming):
             yield waiting.popleft()
         if following is None:
