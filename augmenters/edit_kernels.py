@@ -6,9 +6,8 @@ looked at. numba's cache of this file does not see changes in `kernels.py`, `pla
 """
 
 import numpy as np
-import numpy.typing as npt
 
-from pairsmith.augmenters.case_kernels import AS_IT_IS, TITLE, case_for, recase
+from pairsmith.augmenters.case_kernels import AS_IT_IS, TITLE, case_for
 from pairsmith.augmenters.characters import EXTENDER, LEFT_CJK, RIGHT_CJK
 from pairsmith.augmenters.kernels import (
     MOST_BYTES,
@@ -28,7 +27,6 @@ from pairsmith.augmenters.letters import (
     UPPER,
 )
 from pairsmith.augmenters.operations import (
-    CASE_WORDS,
     INSERT,
     JOIN,
     PUNCTUATE,
@@ -63,7 +61,6 @@ def edit_words(
     keys: Keys,
     classes: Bytes,
     kinds: Bytes,
-    cases: npt.NDArray[np.uint32],
     inside: Bytes,
     edit: Edit,
 ) -> tuple[Bytes, Ints]:
@@ -96,6 +93,8 @@ def edit_words(
             hits = hit_some(n, state, rate, what)
         else:
             hits = hit_each(n, state, threshold, what)
+        if op == SPLIT:
+            hits = _long_enough(what, hits, bounds, edges, size)
         copied = start
         out = with_room(out, o, end - copied + hits * room)
         for h in range(hits):
@@ -134,31 +133,45 @@ def edit_words(
             a, b, length = core(data, a, b, classes, kinds)
             if length == 0:
                 continue
-            o = copy(data, copied, a, out, o)
-            copied = b
             if op == SPLIT:
                 chinese = edges[t] & (LEFT_CJK | RIGHT_CJK) != 0
                 if length >= (2 if chinese else size):
-                    i = _character(data, a, b, classes, 1 + below(draw(own, 0), length - 1))
-                    o = copy(data, a, i, out, o)
+                    i = _character(data, a, b, length, classes, below(draw(own, 0), length - 1) + 1)
+                    o = copy(data, copied, i, out, o)
                     out[o] = _SPACE
-                    o = copy(data, i, b, out, o + 1)
-                    continue
-            elif op == SUBSTITUTE:
+                    o += 1
+                    copied = i  # The rest is copied with what follows: one copy for each split.
+                continue
+            o = copy(data, copied, a, out, o)
+            copied = b
+            if op == SUBSTITUTE:
                 chinese = edges[t] & (LEFT_CJK | RIGHT_CJK) != 0
                 word = _choose(words, chinese, draw(own, 0))
                 if word >= 0:
                     o = _write(words, word, case_for(data, a, b, kinds, t == 0), out, o)
                     continue
-            elif op == CASE_WORDS:
-                o = recase(data, a, b, kinds, cases, draw(own, 0), out, o)
-                continue
             o = copy(data, a, b, out, o)
         o = copy(data, copied, end, out, o)
         if o > MOST_BYTES:
             return out[:0], out_offsets[:0]
         out_offsets[row + 1] = o
     return out[:o], out_offsets
+
+
+@njit
+def _long_enough(what: Ints, hits: int, bounds: Ints, edges: Bytes, size: int) -> int:
+    """Keep the tokens of the list with bytes enough to be split, and return their number.
+
+    In English half of all words have not, and no processor foresees which.
+    """
+    m = 0
+    for h in range(hits):
+        t = integer(what[np.uintp(h)])
+        what[np.uintp(m)] = t
+        least = 2 if edges[np.uintp(t)] & (LEFT_CJK | RIGHT_CJK) != 0 else size
+        length = integer(bounds[np.uintp(2 * t + 1)]) - bounds[np.uintp(2 * t)]
+        m += integer(length >= least)
+    return m
 
 
 @njit
@@ -221,8 +234,10 @@ def _is_word(seen: int) -> bool:
 
 
 @njit
-def _character(data: Bytes, a: int, b: int, classes: Bytes, number: int) -> int:
-    """Return where the character with this number begins in data[a:b]."""
+def _character(data: Bytes, a: int, b: int, length: int, classes: Bytes, number: int) -> int:
+    """Return where the character with this number begins in data[a:b], of `length` characters."""
+    if length == b - a:
+        return a + number
     i = a
     count = -1
     while i < b:

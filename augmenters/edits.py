@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pairsmith.augmenters.buffers import string_buffers
+from pairsmith.augmenters.characters import char_classes
 from pairsmith.augmenters.letters import letter_kinds, other_cases
 from pairsmith.augmenters.operations import (
     CASE_LETTERS,
@@ -181,10 +182,11 @@ class RandomCase(SpacingAugmenter):
 
     def __call__(self, texts: pa.StringArray, keys: npt.NDArray[np.uint64]) -> pa.StringArray:
         """Return a view of each text; null for null. Raises as `WordAugmenter` does."""
-        if self.unit == "words":
-            return Edit(CASE_WORDS, self.p).apply(string_buffers(texts), keys)
         require("numba", extra="build")
-        from pairsmith.augmenters.case_kernels import flip_cases
+        from pairsmith.augmenters.recase_kernels import flip_cases, recase_words
 
+        buffers, rate = string_buffers(texts), float(self.p)
         tables = (letter_kinds(), other_cases())
-        return run(flip_cases, string_buffers(texts), keys, *tables, CASE_LETTERS, float(self.p))
+        if self.unit == "words":
+            return run(recase_words, buffers, keys, char_classes(), *tables, CASE_WORDS, rate)
+        return run(flip_cases, buffers, keys, *tables, CASE_LETTERS, rate)

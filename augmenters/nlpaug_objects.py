@@ -7,12 +7,18 @@ import json
 import re
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pairsmith.augmenters.nlpaug_document import lighten
+from pairsmith.augmenters.nlpaug_models import (
+    LANGUAGE_MODELS,
+    check_models,
+    check_works,
+    too_new,
+)
 from pairsmith.augmenters.spacing import Edits, compare, cut, join
 from pairsmith.augmenters.wordnet.tags import TaggedWords
 from pairsmith.augmenters.wordnet.thesaurus import open_words
@@ -23,13 +29,10 @@ _ONLY_RANDOM = {
     *("RandomWordAug", "ReservedAug", "Sequential"),
 }
 """Classes of nlpaug that draw from `random` alone: numpy's generator need not be seeded."""
-_LANGUAGE_MODELS = {
-    *("ContextualWordEmbsAug", "ContextualWordEmbsForSentenceAug", "LambadaAug", "AbstSummAug"),
-    "BackTranslationAug",
-}
-"""Classes of nlpaug that ask transformers, and draw from torch too."""
 _SHARED_MODELS = ("SpellingAug", "TfIdfAug")
 """Classes that take the first model which the process read, whatever file they are given."""
+_BY_LAST_NAME = LANGUAGE_MODELS - {"BackTranslationAug"}
+"""Classes that take the first model which the process read from a folder of the same last name."""
 _WORDNET = ("SynonymAug", "AntonymAug")
 _MARKS = ".,:;?!%"
 _BEFORE_MARKS = re.compile(r"\s([.,:;?!%]+[ '\"`])")
@@ -104,11 +107,11 @@ def load(module: str) -> ModuleType:
 def make(name: str, arguments: dict[str, Any]) -> Any:
     """Return an object of the class of nlpaug that a dotted name stands for.
 
-    Raises UserError when there is no such class, or none that works with the transformers here.
+    Raises UserError when there is no such class, none that works with the transformers here, or no
+    model for it.
     """
     module, _, kind = name.rpartition(".")
-    if name == "nlpaug.augmenter.word.ContextualWordEmbsAug":
-        _check_tokenizers(kind, arguments)
+    check_works(kind, arguments)
     try:
         found = getattr(load(module or kind), kind, None)
     except ModuleNotFoundError as error:
@@ -119,20 +122,13 @@ def make(name: str, arguments: dict[str, Any]) -> Any:
         raise UserError(f"there is no {name}; nlpaug's classes are in nlpaug.augmenter.char, .word")
     if asks_wordnet(kind, arguments):
         found, arguments = _with_wordnet(found, kind, arguments)
+    check_models(found, kind, arguments)
+    if kind in _BY_LAST_NAME:
+        arguments = {"force_reload": True} | arguments
     made = found(**arguments)
     if kind in _SHARED_MODELS:
         made.model = made.get_model(force_reload=True)
     return made
-
-
-def _check_tokenizers(kind: str, arguments: dict[str, Any]) -> None:
-    """Raise UserError for transformers 5 and later, before a hub is asked for a model in vain."""
-    if not arguments.get("use_custom_api", True):
-        return
-    with suppress(PackageNotFoundError):  # nlpaug says what is missing
-        if int(version("transformers").split(".")[0]) >= 5:
-            missing = AttributeError("its tokenizers have no _convert_token_to_id")
-            raise UserError(trouble(kind, missing))
 
 
 def asks_wordnet(kind: str, arguments: dict[str, Any]) -> bool:
@@ -164,6 +160,8 @@ def hooked(made: Any, hooks: Hooks) -> Any:
     theirs = (getattr(made, "tokenizer", None), getattr(made, "reverse_tokenizer", None))
     if theirs == (tokenizer.tokenizer, tokenizer.reverse_tokenizer):
         made.tokenizer, made.reverse_tokenizer = hooks.cut, hooks.join
+        if not needs_torch(made):
+            lighten(made)
     if isinstance(model := getattr(made, "model", None), spelling):
         made.model = copy.copy(model)
         made.model.dict = {word: sorted(others) for word, others in model.dict.items()}
@@ -197,7 +195,7 @@ def needs_numpy(made: Any) -> bool:
 
 def needs_torch(made: Any) -> bool:
     """Return whether an object of nlpaug may draw from torch."""
-    own = any(kind.__name__ in _LANGUAGE_MODELS for kind in type(made).__mro__)
+    own = any(kind.__name__ in LANGUAGE_MODELS for kind in type(made).__mro__)
     return own or (isinstance(made, list) and any(map(needs_torch, made)))
 
 
@@ -243,11 +241,8 @@ def trouble(kind: str, error: Exception) -> str:
         resource = found.group(1)
         return f"nlpaug's {kind} needs NLTK's {resource}: python -m nltk.downloader {resource}"
     first = (text.strip() or type(error).__name__).splitlines()[0]
-    if kind in _LANGUAGE_MODELS and not isinstance(error, OSError | ValueError):
-        has = version("transformers")
-        return (
-            f"nlpaug's {kind} fails with transformers {has} ({first}): pip install 'transformers<5'"
-        )
+    if kind in LANGUAGE_MODELS and not isinstance(error, OSError | ValueError):
+        return too_new(kind, version("transformers"), first)
     return f"nlpaug's {kind} fails: {type(error).__name__}: {first}"
 
 

@@ -25,7 +25,7 @@ from pairsmith.augmenters.characters import (
     RIGHT_CJK,
     char_classes,
 )
-from pairsmith.augmenters.letters import letter_kinds, other_cases
+from pairsmith.augmenters.letters import letter_kinds
 from pairsmith.schemas import require
 
 DROP: Final = 0
@@ -133,7 +133,7 @@ class Edit(NamedTuple):
         from pairsmith.augmenters.edit_kernels import edit_words
 
         edit = self._replace(rate=float(self.rate), size=int(self.size))
-        tables = (char_classes(), letter_kinds(), other_cases())
+        tables = (char_classes(), letter_kinds())
         return run(edit_words, texts, keys, *tables, inside, edit)
 
 

@@ -1,6 +1,7 @@
 """Driving a build: refuse early, run the pipeline, check the books, write the manifest last."""
 
 import json
+import os
 import tempfile
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -95,6 +96,8 @@ def build_at(
     elsewhere = runs_elsewhere(beam_flags)
     if cache:
         check_folder(cache, here=not elsewhere)
+    elif recipe.costly and not is_remote(output):
+        _check_beside(Path(output), here=not elsewhere)
     hints = model_hints(beam_flags, recipe)
     files = plan_inputs(inputs, recipe.source)
     splits = [split for file in files for split in file.splits]
@@ -182,6 +185,12 @@ def _cache_beside(output: Path | str) -> Path:
     if isinstance(output, Path):
         return output.with_name(f"{output.name}.cache").resolve()
     return Path(tempfile.gettempdir(), "pairsmith.cache")
+
+
+def _check_beside(output: Path, here: bool) -> None:
+    """Check the cache beside an output; one that is yet to be made can be where the output can."""
+    if os.path.lexists(place := _cache_beside(output)):
+        check_folder(place, here)
 
 
 def _build_elsewhere(

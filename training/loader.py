@@ -116,7 +116,7 @@ def _items(
             waiting.append(reader.submit(opened.sharing(batch), prepare))
             if coming is None and depth:
                 coming = reader.submit(order.plan, epoch, number)
-            if following is None and coming is not None and coming.done():
+            if following is None and coming is not None and _made(coming):
                 following = _Opened(reader, coming.result(), 0)
             if following is not None:
                 following.read((batch + 1) / opened.window.batches)
@@ -126,10 +126,17 @@ def _items(
         wanted = {(segment.source, segment.group) for segment in order.segments(epoch, number)}
         for key in reader.shelf.keys() - wanted:
             del reader.shelf[key]
+        # What is ready waits neither for the next window nor for the error that planning it raises.
+        while coming is not None and waiting and not _made(coming):
+            yield waiting.popleft()
         if following is None:
             window = coming.result() if coming is not None else order.plan(epoch, number)
             following = _Opened(reader, window, 0)
         opened = following
+
+
+def _made(coming: "Future[Window]") -> bool:
+    return coming.done() and coming.exception() is None
 
 
 def _first(window: Window, done: int) -> int:

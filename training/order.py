@@ -7,7 +7,7 @@ of each other, and a cursor (epoch, position) is found by arithmetic alone.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -74,7 +74,8 @@ class Window:
     """Rows of the epoch before it."""
     segments: tuple[Segment, ...]
     order: Ints
-    """Shape (rows,): the rows by batches; row i is the i-th of the segments, end to end."""
+    """Shape (rows,): the rows by batches, and in each by segments, those of all datasets evenly
+    mixed; row i is the i-th of the segments, end to end."""
     ends: Ints
     """Shape (batches,): where each batch ends in `order`."""
     sources: Ints
@@ -161,6 +162,7 @@ class Order:
         dataset = np.array([segment.source for segment in segments])[of]
         key = _key(self.seed, epoch, number)
         order, ends, sources, conflicts = self._deal(number, dataset, identity, key)
+        order = _by_segments(order, ends, of, segments)
         return Window(
             epoch=epoch,
             number=number,
@@ -273,6 +275,22 @@ class Order:
         """Return the sizes of the batches that one whole has in a window; smaller ones are last."""
         batches = range(self._before(number)[whole], self._before(number + 1)[whole] + 1)
         return np.diff([cut(self._wholes[whole], self.batch_size, i) for i in batches])
+
+
+def _by_segments(order: Ints, ends: Ints, of: Ints, segments: Sequence[Segment]) -> Ints:
+    """Return the rows of each batch by their segments: a rank then has few segments of a window.
+
+    Segments of several datasets are mixed evenly, so that every rank has its share of each.
+    """
+    source = np.array([segment.source for segment in segments])
+    counts = np.bincount(of, minlength=len(segments))
+    totals = np.bincount(source, counts)[source]
+    before = np.cumsum(counts) - counts
+    before -= before[np.searchsorted(source, source)]  # of its own dataset; they stand in order
+    turn = np.empty(len(segments), np.int64)
+    turn[np.argsort((before + counts / 2) / totals, kind="stable")] = np.arange(len(segments))
+    batch = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
+    return order[np.argsort(batch * len(segments) + turn[of[order]], kind="stable")]
 
 
 def permutation(count: int, seed: int, epoch: int, number: int) -> Ints:

@@ -118,8 +118,7 @@ def open_run(config: TrainConfig, world: World) -> Run:
         written = world.broadcast(tokenizer and tokenizer.to_str())
         tokenizer = Tokenizer.from_str(written)
     encoder = opened or make(tokenizer)
-    if not checkpoint or config.interpolate < 1:  # else the checkpoint says what the weights are
-        weigh_by_rarity(encoder, order, config)
+    weigh_by_rarity(encoder, order, config)
     forward = spread(encoder, world, config.running.parallel)
     objectives = nn.ModuleList(map(Objective, config.losses or (config.loss,))).to(world.device)
     learner = nn.ModuleDict({"encoder": encoder, "objectives": objectives})

@@ -9,6 +9,6 @@ pairsmith=.venv/bin/pairsmith
 
 test -d "$work/near" || "$pairsmith" build examples/learning/recipe.py:near --output "$work/near" \
   --input "$data"/corpus/{novels_documents,fed_documents,sgd_dialogues}_en.parquet
-time "$pairsmith" train "$work/near" --output "$work/static" --model static::512 --rarity 0.001 --letters \
-  --interpolate 0.5 --learning-rate 0.001 --steps 2500 --evaluate-every 500 \
+time "$pairsmith" train "$work/near" --output "$work/static" --model static::1024 --rarity 0.001 --letters \
+  --interpolate 0.5 --learning-rate 0.003 --steps 1000 --evaluate-every 250 \
   --sts "$data/eval/stsb_en.parquet" --intent "$data/eval/banking77_train_en.parquet" "${@:2}"

@@ -52,12 +52,15 @@ def family(tfidf):
     """Return a function that makes the `NlpAug` of a family."""
     arguments = {
         "character": ("RandomCharAug", {}),
+        "character insert": ("RandomCharAug", {"action": "insert"}),
         "character swap": ("RandomCharAug", {"action": "swap"}),
+        "character delete": ("RandomCharAug", {"action": "delete"}),
         "keyboard": ("KeyboardAug", {}),
         "ocr": ("OcrAug", {}),
         "spelling": ("SpellingAug", {}),
         "split": ("SplitAug", {}),
         "word delete": ("RandomWordAug", {}),
+        "word substitute": ("RandomWordAug", {"action": "substitute"}),
         "word swap": ("RandomWordAug", {"action": "swap"}),
         "word crop": ("RandomWordAug", {"action": "crop"}),
         "reserved": ("ReservedAug", {"reserved_tokens": [["doctor", "dentist"], ["rose", "fell"]]}),
@@ -75,8 +78,18 @@ def family(tfidf):
     return make
 
 
-ALIKE = ["character", "character swap", "keyboard", "ocr", "spelling", "split", "word delete"]
-ALIKE += ["word swap", "word crop", "reserved", "tfidf", "tfidf insert"]
+ALIKE = ["character", "character insert", "character swap", "character delete", "keyboard", "ocr"]
+ALIKE += [
+    "spelling",
+    "split",
+    "word delete",
+    "word substitute",
+    "word swap",
+    "word crop",
+    "reserved",
+    "tfidf",
+    "tfidf insert",
+]
 FAMILIES = [*ALIKE, "synonym", "antonym"]
 
 

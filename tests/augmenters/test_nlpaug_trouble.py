@@ -13,6 +13,7 @@ with warnings.catch_warnings():
     pytest.importorskip("nlpaug.augmenter.word")
 
 CHARACTERS, WORDS = "nlpaug.augmenter.char", "nlpaug.augmenter.word"
+SENTENCES = "nlpaug.augmenter.sentence"
 ON_FIVE = r"with transformers 5.*pip install 'transformers<5'"
 
 
@@ -84,10 +85,19 @@ def test_contextual_embeddings_are_told_apart_by_the_version_of_transformers(tmp
             augmenter.setup()
 
 
-def test_what_transformers_5_breaks_is_told_before_a_hub_is_asked_for_the_model():
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        (f"{WORDS}.ContextualWordEmbsAug", {"model_path": "nobody/has-this-bert"}),
+        (f"{SENTENCES}.ContextualWordEmbsForSentenceAug", {"model_path": "nobody/xlnet"}),
+        (f"{SENTENCES}.ContextualWordEmbsForSentenceAug", {"model_type": "xlnet"}),
+        (f"{SENTENCES}.AbstSummAug", {"use_custom_api": False}),
+    ],
+)
+def test_what_transformers_5_breaks_is_told_before_a_model_is_looked_for(name, arguments):
     transformers = pytest.importorskip("transformers")
     if transformers.__version__.startswith("4"):
         pytest.skip("nlpaug works with transformers 4; this is about 5 and later")
     with pytest.raises(UserError, match=ON_FIVE) as caught:
-        NlpAug(f"{WORDS}.ContextualWordEmbsAug", model_path="nobody/has-this-bert").setup()
+        NlpAug(name, **arguments).setup()
     assert "\n" not in str(caught.value)

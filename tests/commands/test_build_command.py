@@ -64,6 +64,15 @@ def moody():
     return Recipe(pairs=(Pair("k", View(), View()),), gates=(Moody(),))
 """
 
+ASKS = """
+from pairsmith.pipelines.recipe import Pair, Recipe, View
+from tests.augmenters.fakes import Model
+
+
+def asks():
+    return Recipe(pairs=(Pair("asked", View(), View(Model())),))
+"""
+
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
@@ -248,6 +257,19 @@ def test_a_folder_that_cannot_be_made_is_one_line(
     (tmp_path / "a_file").touch()
     line = refused(tmp_path / "a_file" / "out", "context", "--input", corpus)
     assert "a_file" in line
+
+
+def test_a_default_cache_that_is_a_file_is_found_before_anything_else(
+    tmp_path: Path, refused: Callable[..., str]
+) -> None:
+    (tmp_path / "asks.py").write_text(ASKS)
+    (tmp_path / "out.cache").write_text("mine")
+    asks = f"{tmp_path / 'asks.py'}:asks"
+    line = refused(tmp_path / "out", asks, "--input", tmp_path / "not_looked_for")
+    place = tmp_path / "out.cache"
+    assert f"cannot write to the cache {place}: {place} is a file; choose another --cache" in line
+    line = refused(tmp_path / "out", "quickstart", "--input", tmp_path / "looked_for")
+    assert "no input file matches" in line  # what asks no model needs no cache
 
 
 def test_progress_is_drawn_on_a_terminal(tmp_path: Path, corpus: Path) -> None:

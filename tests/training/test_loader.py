@@ -117,6 +117,22 @@ def test_going_on_reads_only_from_its_own_window_on(tmp_path: Path) -> None:
         epoch(order)
 
 
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_the_last_batch_of_a_window_comes_before_the_next_window_is_there(
+    tmp_path: Path, workers: int
+) -> None:
+    folder = write_dataset(tmp_path / "data", numbered(0, 80), shards=8)
+    order = order_of([folder], batch_size=5, window=2)  # 4 windows of 20 rows, 2 shards each
+    last = epoch(order)[3]
+    for segment in order.segments(0, 1):
+        Path(str(order.groups[segment.group].shard)).unlink()
+    batches = stream(order, Cursor(0, 15), lambda share: share, workers=workers)
+    assert anchors(next(batches)) == anchors(last)
+    with pytest.raises(UserError, match="cannot be read any more"):
+        next(batches)
+    batches.close()
+
+
 def test_an_error_is_raised_in_its_turn_and_the_threads_end(folders: list[Path]) -> None:
     order = order_of(folders)
     turn = Cursor(0, 24)
@@ -183,6 +199,29 @@ def test_row_groups_are_decoded_once_an_epoch(
     # Threads may have begun with the next epoch.
     assert set(decoded) == set(order.groups)
     assert len(decoded) <= len(order.groups) + len(order.segments(1, 0))
+
+
+def test_a_rank_decodes_little_more_than_its_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_dataset(tmp_path / "data", numbered(0, 1600), shards=4, row_group_rows=100)
+    order = order_of([folder], batch_size=400, window=16)
+    decoded = count_decoded(monkeypatch)
+    for rank in range(4):
+        decoded.clear()
+        epoch(order, rank=rank, world=4)
+        # A quarter of 16, and at either end one more: a batch has 25 rows of each, give or take.
+        assert len(decoded) <= 6
+
+
+def test_a_rank_has_its_share_of_every_dataset(tmp_path: Path) -> None:
+    large = write_dataset(tmp_path / "large", numbered(0, 1200), shards=3, row_group_rows=50)
+    small = write_dataset(tmp_path / "small", numbered(1200, 400), shards=2, row_group_rows=50)
+    order = order_of([large, small], batch_size=400, window=32)
+    for rank in range(4):
+        for share in epoch(order, rank=rank, world=4):
+            of_large = sum(dataset.as_py() == 0 for dataset in share.pairs["dataset"])
+            assert 60 <= of_large <= 90  # 75, if batches had exactly their part of each row group
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4])

@@ -29,7 +29,7 @@ from transformers import (
 
 from pairsmith.schemas import UserError
 from pairsmith.training.encoders.pooling import pool, pool_packed
-from pairsmith.training.packed_attention import jagged, use_packed_attention
+from pairsmith.training.packed_attention import in_runs, jagged, use_packed_attention
 from pairsmith.training.packing import (
     Features,
     TokenCount,
@@ -259,7 +259,7 @@ def test_texts_by_length_are_the_same_texts(lengths: list[int]) -> None:
     assert positions == [list(range(2, 2 + size)) for size in sizes]
 
 
-def test_a_cpu_attends_once_for_each_length(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cpu_attends_once_for_lengths_that_are_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     attend = torch.nn.functional.scaled_dot_product_attention
 
@@ -272,9 +272,31 @@ def test_a_cpu_attends_once_for_each_length(monkeypatch: pytest.MonkeyPatch) -> 
     model = bert().eval()
     use_packed_attention(model)
     calls.clear()
-    texts = TokenIds(np.arange(14) + 5, np.array([4, 1, 4, 4, 1]))
+    texts = TokenIds(np.arange(34) % 20 + 5, np.array([9, 4, 1, 12, 8]))
     packed_states(model, by_length(packed(texts))[0])
-    assert calls == [(2, 2, 1, 16), (3, 2, 4, 16)] * 2
+    assert calls == [(3, 2, 8, 16), (2, 2, 12, 16)] * 2
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_attention_with_dropout_is_that_without_where_nothing_is_dropped(causal: bool) -> None:
+    torch.manual_seed(7)
+    query, key, value = torch.randn(3, 1, 2, 24, 8).requires_grad_()
+    ends = torch.tensor([0, 3, 3, 8, 24], dtype=torch.int32)
+    found = []
+    for rate in (0.0, 1e-12):
+        given = {"dropout_p": rate, "scale": 0.5, "is_causal": causal}
+        states = in_runs(query, key, value, ends, 16, given)
+        found.append((states, *torch.autograd.grad(states.square().sum(), (query, key, value))))
+    owner = torch.repeat_interleave(torch.arange(4), ends.diff().long())
+    allowed = owner[:, None] == owner
+    if causal:
+        allowed = allowed.tril()
+    scores = (query @ key.transpose(2, 3) * 0.5).masked_fill(~allowed, -torch.inf)
+    states = (scores.softmax(-1) @ value).transpose(1, 2)
+    expected = (states, *torch.autograd.grad(states.square().sum(), (query, key, value)))
+    for way in found:
+        for a, b in zip(way, expected, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")

@@ -2,8 +2,10 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
@@ -65,18 +67,45 @@ def test_a_run_that_goes_on_is_interpolated_from_the_same_start(
 def test_rare_subwords_start_long(tmp_path: Path) -> None:
     """Each vector has the length of SIF's factor of its share, times that of a plain start."""
     rows = paired_sentences(300)
-    data = write_dataset(tmp_path / "data", rows)
-    plain = make_config((data,), tmp_path / "plain", model="static::64", vocabulary=300, steps=1)
-    plain = change(plain, learning_rate=1e-12, batch_size=64, tensorboard=False, curves=False)
-    weighed = change(plain, output=tmp_path / "weighed", rarity=0.01)
-    train(plain)
+    config = one_step(write_dataset(tmp_path / "data", rows), tmp_path / "plain", 1e-12)
+    weighed = change(config, output=tmp_path / "weighed", rarity=0.01)
+    train(config)
     train(weighed)
-    tokenizer = Tokenizer.from_file(str(tmp_path / "plain/0_StaticEmbedding/tokenizer.json"))
+    ratio = vectors(weighed.output) / vectors(config.output)
+    np.testing.assert_allclose(ratio, np.tile(factors(rows, config.output), (64, 1)).T, rtol=1e-4)
+
+
+def test_rare_subwords_stay_long(tmp_path: Path) -> None:
+    """Adam's first step is the learning rate for each number; SIF's factor scales it too."""
+    rows = paired_sentences(300)
+    still = one_step(write_dataset(tmp_path / "data", rows), tmp_path / "still", 1e-12)
+    still = change(still, rarity=0.01)
+    moved = change(still, output=tmp_path / "moved", learning_rate=0.01)
+    train(still)
+    train(moved)
+    steps = np.abs(vectors(moved.output) - vectors(still.output)).max(axis=1)
+    taken = steps > 0  # by the subwords of the batch
+    assert taken.sum() > 30
+    expected = 0.01 * factors(rows, still.output)
+    np.testing.assert_allclose(steps[taken], expected[taken], rtol=1e-3)
+
+
+def one_step(data: Path, output: Path, learning_rate: float) -> TrainConfig:
+    config = make_config((data,), output, model="static::64", vocabulary=300, steps=1)
+    return change(
+        config,
+        **{"learning_rate": learning_rate, "weight_decay": 0.0, "schedule": "constant"},
+        **{"warmup": 0.0, "batch_size": 64, "tensorboard": False, "curves": False},
+    )
+
+
+def factors(rows: list[dict[str, Any]], output: Path) -> npt.NDArray[np.float64]:
+    """Return 0.01 / (0.01 + share) for each subword, counted one text at a time."""
+    tokenizer = Tokenizer.from_file(str(output / "0_StaticEmbedding/tokenizer.json"))
     texts = [row[side] for row in rows for side in ("anchor", "positive")]
     counts = Counter(i for text in texts for i in tokenizer.encode(text).ids)
     shares = np.array([counts[i] for i in range(tokenizer.get_vocab_size())]) / counts.total()
-    ratio = vectors(weighed.output) / vectors(plain.output)
-    np.testing.assert_allclose(ratio, np.tile(0.01 / (0.01 + shares), (64, 1)).T, rtol=1e-4)
+    return 0.01 / (0.01 + shares)
 
 
 def test_interpolating_low_rank_updates_is_refused(config: TrainConfig) -> None:

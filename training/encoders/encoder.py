@@ -1,7 +1,6 @@
 """What every encoder can do: texts -> token ids -> unit vectors, and how it is saved."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from torch.nn import functional
 
 from pairsmith.training.encoders.subwords import Subwords
 from pairsmith.training.packing import Features, on_device
-from pairsmith.training.token_ids import Ids, TokenIds
+from pairsmith.training.token_ids import TokenIds
 
 
 class Encoder(nn.Module, ABC):
@@ -37,17 +36,6 @@ class Encoder(nn.Module, ABC):
     def tokenise(self, texts: list[str]) -> Features:
         """Return what `forward` takes for `texts`. Safe to call from another thread."""
         return self.features_of(self.subwords(texts))
-
-    def token_ids(self, texts: list[str]) -> list[Ids]:
-        """Return the token ids of each text, int64, special tokens included, cut to `max_length`.
-
-        Safe to call from another thread.
-        """
-        return self.subwords(texts).rows()
-
-    def features(self, rows: Sequence[Sequence[int] | Ids]) -> Features:
-        """Return what `forward` takes for texts of these token ids, as `token_ids` makes them."""
-        return self.features_of(TokenIds.of(rows))
 
     def kept_features(self, texts: TokenIds) -> Features:
         """Return what `forward` takes for whole texts without special tokens, as a cache has them.

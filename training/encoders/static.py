@@ -32,6 +32,8 @@ class StaticEncoder(Encoder):
         self.dimension = weight.shape[1]
         self.dropout = dropout
         self.embedding = nn.EmbeddingBag.from_pretrained(weight, freeze=False, mode="mean")
+        self.factors: Tensor | None
+        self.register_buffer("factors", None)
 
     def features_of(self, texts: TokenIds) -> Features:
         """Return `input_ids`, int64, all texts end to end, and `offsets`, where each begins."""
@@ -42,13 +44,25 @@ class StaticEncoder(Encoder):
 
     def pooled(self, features: Features) -> Tensor:
         """Return the means; a text without tokens becomes 0."""
-        means = self.embedding(features["input_ids"], features["offsets"])
+        ids, offsets = features["input_ids"], features["offsets"]
+        if self.factors is None:
+            means = self.embedding(ids, offsets)
+        else:
+            weight, factors = self.embedding.weight, self.factors[ids]
+            sums = functional.embedding_bag(
+                ids, weight, offsets, mode="sum", per_sample_weights=factors
+            )
+            ends = torch.cat([offsets[1:], offsets.new_tensor([len(ids)])])
+            means = sums / (ends - offsets).clamp(min=1)[:, None]
         return functional.dropout(means, self.dropout, self.training)
 
     def weigh(self, factors: Tensor) -> None:
-        """Scale the vector of each id by its factor, shape (ids,)."""
-        with torch.no_grad():
-            self.embedding.weight.mul_(factors[:, None])
+        """Scale the vector of each id by its factor, shape (ids,), from now on.
+
+        The factors stay apart until the encoder is saved: Adam's steps are of one size for all
+        numbers of the table, in which short vectors would soon be long.
+        """
+        self.factors = factors.to(self.embedding.weight)
 
     def blocks(self) -> list[nn.Module]:
         """Return nothing: there is one table only."""
@@ -58,7 +72,10 @@ class StaticEncoder(Encoder):
         """Write the folder: a StaticEmbedding, then Dense, if any, and Normalize."""
         inner = folder / "0_StaticEmbedding"
         inner.mkdir(parents=True)
-        weights = {"embedding.weight": self.embedding.weight.detach().float().cpu().contiguous()}
+        weight = self.embedding.weight.detach()
+        if self.factors is not None:
+            weight = weight * self.factors[:, None]
+        weights = {"embedding.weight": weight.float().cpu().contiguous()}
         save_file(weights, inner / "model.safetensors")
         self.subwords.tokenizer.save(str(inner / "tokenizer.json"))
         write_modules(folder, [("StaticEmbedding", inner.name)], self)

@@ -68,8 +68,8 @@ def test_a_text_in_two_micro_batches_is_seen_through_two_dropout_masks(
     if family == "static" and checkpointing:
         pytest.skip("a static encoder has no activations to recompute")
     model = encoder(families[family], dropout=0.3, gradient_checkpointing=checkpointing).train()
-    rows = model.token_ids([TEXTS[0]])
-    one, other = model(model.features(rows)), model(model.features(rows))
+    features = model.tokenise([TEXTS[0]])
+    one, other = model(features), model(features)
     assert not torch.allclose(one, other, atol=1e-3)
     (one * other).sum().backward()
     assert any(weight.grad is not None for weight in model.parameters())

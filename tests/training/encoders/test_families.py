@@ -11,6 +11,7 @@ from pairsmith.schemas import UserError
 from pairsmith.training.encoders.config import EncoderConfig
 from pairsmith.training.encoders.opening import open_encoder
 from pairsmith.training.encoders.transformer import TransformerEncoder
+from pairsmith.training.token_ids import TokenIds
 from tests.training.encoders.conftest import TEXTS
 from tests.training.encoders.opened import (
     FAMILIES,
@@ -60,7 +61,7 @@ def test_a_decoder_ends_every_text_with_the_end_token_and_takes_its_vector(
     model = encoder(request.getfixturevalue(name), max_length=max_length)
     assert isinstance(model, TransformerEncoder)
     assert model.pooling == "last"
-    rows = model.token_ids(TEXTS)
+    rows = model.subwords(TEXTS).rows()
     assert all(row[-1] == model.tokenizer.eos_token_id for row in rows)
     assert max(map(len, rows)) == (max_length or max(map(len, rows)))
     with torch.inference_mode():
@@ -73,7 +74,7 @@ def test_a_decoder_ends_every_text_with_the_end_token_and_takes_its_vector(
 def test_no_end_token_where_none_is_wanted(gpt2: Path) -> None:
     model = encoder(gpt2, append_eos=False)
     assert isinstance(model, TransformerEncoder)
-    assert all(row[-1] != model.tokenizer.eos_token_id for row in model.token_ids(TEXTS))
+    assert all(row[-1] != model.tokenizer.eos_token_id for row in model.subwords(TEXTS).rows())
 
 
 @pytest.mark.parametrize(("family", "causal"), [("bert", False), ("gpt2", True), ("t5", False)])
@@ -81,10 +82,10 @@ def test_attention_is_causal_where_the_model_is(
     families: dict[str, str], family: str, causal: bool
 ) -> None:
     model = encoder(families[family], pooling="cls", append_eos=False).eval()
-    short, long = model.token_ids(["the moon", "the moon eats a ship"])
+    short, long = model.subwords(["the moon", "the moon eats a ship"]).rows()
     stem = short[: len(short) - (0 if causal else 1)]
     with torch.inference_mode():
-        one, other = model(model.features([stem])), model(model.features([long]))
+        one, other = (model(model.features_of(TokenIds.of([row]))) for row in (stem, long))
     assert torch.allclose(one, other, atol=1e-6) == causal
 
 
@@ -124,7 +125,7 @@ def test_texts_are_tokenised_as_the_library_does_it(families: dict[str, str], fa
         library = Tokenizer.from_str(model.subwords.tokenizer.to_str())
         texts = [*TEXTS, "", "[MASK] the ship [SEP]"]
         expected = [e.ids for e in library.encode_batch(texts, add_special_tokens=special)]
-        assert [row.tolist() for row in model.token_ids(texts)] == expected
+        assert [row.tolist() for row in model.subwords(texts).rows()] == expected
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -132,11 +133,10 @@ def test_features_of_token_ids_are_those_of_the_texts(
     families: dict[str, str], family: str
 ) -> None:
     model = encoder(families[family])
-    rows = model.token_ids(TEXTS)
-    for made in (model.features(rows), model.features([row.tolist() for row in rows])):
-        expected = model.tokenise(TEXTS)
-        assert made.keys() == expected.keys()
-        assert all(torch.equal(made[key], expected[key]) for key in expected)
+    made = model.features_of(TokenIds.of(model.subwords(TEXTS).lists()))
+    expected = model.tokenise(TEXTS)
+    assert made.keys() == expected.keys()
+    assert all(torch.equal(made[key], expected[key]) for key in expected)
     assert len(model.encode([])) == 0
 
 
@@ -203,7 +203,7 @@ def test_a_text_must_have_room_beside_the_special_tokens(tokenizer_file: Path) -
     with pytest.raises(UserError, match="--max-length 2 leaves no room beside 2 special tokens"):
         encoder(f"bert:{tokenizer_file}:1x16", max_length=2)
     model = encoder(f"bert:{tokenizer_file}:1x16", max_length=3)
-    assert {len(row) for row in model.token_ids(TEXTS)} == {3}
+    assert {len(row) for row in model.subwords(TEXTS).rows()} == {3}
 
 
 @pytest.mark.parametrize(

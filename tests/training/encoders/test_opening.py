@@ -47,7 +47,7 @@ def test_a_folder_made_by_sentence_transformers_is_opened_as_it_is(
     theirs.save(str(tmp_path / "theirs"))
     mine = encoder(tmp_path / "theirs")
     assert mine.dimension == 8
-    assert max(map(len, mine.token_ids(TEXTS))) == 9
+    assert max(map(len, mine.subwords(TEXTS).rows())) == 9
     expected = theirs.encode(TEXTS, show_progress_bar=False)
     np.testing.assert_allclose(mine.encode(TEXTS), expected, atol=1e-5)
     assert_opens_with_equal_vectors(mine, tmp_path / "mine")
@@ -106,8 +106,8 @@ def test_long_texts_are_cut_on_the_side_that_the_tokenizer_says(
 ) -> None:
     edit(saved / "tokenizer_config.json", truncation_side="left")
     mine = encoder(saved, max_length=4)
-    whole = encoder(saved).token_ids(TEXTS)
-    assert [row.tolist() for row in mine.token_ids(TEXTS)] == [row[-4:].tolist() for row in whole]
+    whole = encoder(saved).subwords(TEXTS).lists()
+    assert mine.subwords(TEXTS).lists() == [row[-4:] for row in whole]
     assert_opens_with_equal_vectors(mine, tmp_path / "again")
 
 
@@ -132,7 +132,7 @@ def test_settings_given_come_before_those_of_the_folder(saved: Path) -> None:
     mine = encoder(saved, pooling="cls", max_length=5)
     assert isinstance(mine, TransformerEncoder)
     assert mine.pooling == "cls"
-    assert max(map(len, mine.token_ids(TEXTS))) == 5
+    assert max(map(len, mine.subwords(TEXTS).rows())) == 5
 
 
 @pytest.mark.parametrize(

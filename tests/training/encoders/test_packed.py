@@ -28,7 +28,7 @@ COUNT = 17 * 2 + len(PAIRS.negatives)
 
 
 def with_padding(model: Encoder, texts: list[str]) -> Features:
-    lists = model.token_ids(texts)
+    lists = model.subwords(texts).rows()
     ids = TokenIds(np.concatenate(lists), np.array([len(one) for one in lists]))
     return padded(ids, model.tokenizer.pad_token_id)  # type: ignore[union-attr, arg-type]
 

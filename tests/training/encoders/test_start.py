@@ -35,7 +35,7 @@ def test_fresh_weight():
     for table in (plain, spelled):
         assert table.std().item() == pytest.approx(0.05, rel=0.02)
     assert cosine(plain, 1, 2) == pytest.approx(0, abs=0.03)
-    assert cosine(spelled, 1, 2) == pytest.approx(9 / (12 * 18) ** 0.5 / 2, abs=0.03)
+    assert cosine(spelled, 1, 2) == pytest.approx(0.7 * 9 / (12 * 18) ** 0.5, abs=0.03)
 
 
 def test_rarity():

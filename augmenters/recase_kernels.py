@@ -1,0 +1,158 @@
+"""Compiled loops that change the case of words and letters: they write over a copy in place.
+
+numba's cache of this file does not see changes in `kernels.py`, `plans.py`, `case_kernels.py` and
+`edit_kernels.py`: touch it after one.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from pairsmith.augmenters.case_kernels import AS_IT_IS, CAPITALS, TITLE, count_cases
+from pairsmith.augmenters.edit_kernels import core
+from pairsmith.augmenters.kernels import decode, longest, scan
+from pairsmith.augmenters.letters import LOWER, UPPER
+from pairsmith.augmenters.plans import Bytes, Ints, Keys, below, draw, hit_each, integer, njit
+
+
+@njit
+def _recase(
+    data: Bytes,
+    a: int,
+    b: int,
+    kinds: Bytes,
+    cases: npt.NDArray[np.uint32],
+    bits: np.uint64,
+) -> None:
+    """Write over data[a:b] in lower, Title or UPPER case, one that differs."""
+    lower, upper, capital = count_cases(data, a, b, kinds)
+    can_lower = integer(upper > 0)
+    can_upper = integer(lower > 0)
+    can_title = integer(lower + upper > 1 and not (capital and upper == 1))
+    choices = can_lower + can_upper + can_title
+    if choices == 0:
+        return
+    chosen = below(bits, choices)
+    # Of the ones that can be, in the order lower, Title, UPPER.
+    case = AS_IT_IS
+    if chosen >= can_lower:
+        case = TITLE if chosen < can_lower + can_title else CAPITALS
+    letters = 0
+    i = a
+    while i < b:
+        point, width = decode(data, i, b)
+        kind = kinds[point]
+        if kind in (LOWER, UPPER):
+            capital = case == CAPITALS or (case == TITLE and letters == 0)
+            if capital != (kind == UPPER):
+                _write_low(integer(cases[point]), width, data, i)
+            letters += 1
+        i += width
+
+
+@njit
+def _write_low(point: int, width: int, out: Bytes, o: int) -> None:
+    """Write a code point of one, two or three bytes in UTF-8."""
+    if width == 1:
+        out[o] = point
+    elif width == 2:
+        out[o] = 0xC0 | (point >> 6)
+        out[o + 1] = 0x80 | (point & 0x3F)
+    else:
+        out[o] = 0xE0 | (point >> 12)
+        out[o + 1] = 0x80 | ((point >> 6) & 0x3F)
+        out[o + 2] = 0x80 | (point & 0x3F)
+
+
+@njit
+def recase_words(
+    data: Bytes,
+    offsets: Ints,
+    valid: Bytes,
+    keys: Keys,
+    classes: Bytes,
+    kinds: Bytes,
+    cases: npt.NDArray[np.uint32],
+    op: int,
+    rate: float,
+) -> tuple[Bytes, Ints]:
+    """Return the texts with each word in another case with probability `rate`."""
+    rows = offsets.size - 1
+    threshold = np.uint64(rate * 2.0**64)
+    out, out_offsets = _copied(data, offsets)
+    bounds = np.empty(longest(offsets) + 4, np.int32)
+    edges = np.empty(bounds.size // 2, np.uint8)
+    hits = np.empty(edges.size, np.int32)
+    inside = np.empty(0, np.uint8)
+    for row in range(rows):
+        start = integer(out_offsets[row])
+        n = scan(out, start, integer(out_offsets[row + 1]), classes, inside, bounds, edges)
+        state = draw(keys[row], op)
+        for h in range(hit_each(n, state, threshold, hits)):
+            t = integer(hits[np.uintp(h)])
+            a = integer(bounds[np.uintp(2 * t)])
+            a, b, length = core(out, a, integer(bounds[np.uintp(2 * t + 1)]), classes, kinds)
+            if length > 0:
+                _recase(out, a, b, kinds, cases, draw(draw(state, t), 0))
+    return out, out_offsets
+
+
+@njit
+def _copied(data: Bytes, offsets: Ints) -> tuple[Bytes, Ints]:
+    """Return a copy of the texts to write over, as (bytes, int32 offsets)."""
+    base = integer(offsets[0])
+    out_offsets = np.empty(offsets.size, np.int32)
+    for row in range(offsets.size):
+        out_offsets[row] = integer(offsets[row]) - base
+    return data[base : integer(offsets[offsets.size - 1])].copy(), out_offsets
+
+
+@njit
+def flip_cases(
+    data: Bytes,
+    offsets: Ints,
+    valid: Bytes,
+    keys: Keys,
+    kinds: Bytes,
+    cases: npt.NDArray[np.uint32],
+    op: int,
+    rate: float,
+) -> tuple[Bytes, Ints]:
+    """Return the texts with the case of each letter flipped with probability `rate`."""
+    rows = offsets.size - 1
+    threshold = np.uint64(rate * 2.0**64)
+    out, out_offsets = _copied(data, offsets)
+    places = np.empty(longest(offsets) + 1, np.int32)
+    hits = np.empty(places.size, np.int32)
+    for row in range(rows):
+        end = integer(out_offsets[row + 1])
+        letters = _list_letters(out, integer(out_offsets[row]), end, kinds, places)
+        for h in range(hit_each(letters, draw(keys[row], op), threshold, hits)):
+            i = integer(places[np.uintp(hits[np.uintp(h)])])
+            b = out[np.uintp(i)]
+            if b < 128:
+                out[np.uintp(i)] = b ^ np.uint8(0x20)
+            else:
+                point, width = decode(out, i, end)
+                _write_low(integer(cases[point]), width, out, i)
+    return out, out_offsets
+
+
+@njit
+def _list_letters(data: Bytes, start: int, end: int, kinds: Bytes, places: Ints) -> int:
+    """List where the letters with case begin, and return their number."""
+    n = 0
+    seen = np.uint8(0)
+    for i in range(start, end):  # LLVM makes this a few wide instructions.
+        seen |= data[np.uintp(i)]
+    if seen < 128:
+        for i in range(start, end):  # Free of branches: a to z, and A to Z, without a table.
+            places[np.uintp(n)] = i
+            n += integer((data[np.uintp(i)] | np.uint8(0x20)) - np.uint8(97) < 26)
+        return n
+    i = start
+    while i < end:
+        point, width = decode(data, i, end)
+        places[np.uintp(n)] = i
+        n += integer(integer(kinds[point]) in (LOWER, UPPER))
+        i += width
+    return n
