@@ -30,22 +30,24 @@ def main() -> None:
             ids: list[str] = []
             units: list[int] = []
             anchors: list[str] = []
-            around: list[str | None] = []
+            counts: list[int] = []
             for document in batch.to_pylist():
                 sentences = segment(document["text"], None)
                 ids += [document["doc_id"]] * len(sentences)
                 units += range(len(sentences))
                 anchors += sentences
-                around += neighbours(sentences, range(len(sentences)))
+                counts.append(len(sentences))
             anchor, source_id = pa.array(anchors, text), pa.array(ids, text)
             numbers = np.array(units, np.int32)
+            ends = np.cumsum(counts)
+            first, end = np.repeat(ends - counts, counts), np.repeat(ends, counts)
             long_enough = pa.array(count_words(anchor) >= 4)
             for kind, augmenter in kinds.items():
                 if augmenter:
                     keys = record_keys(17, source_id, numbers, kind, 0)
                     positive = augmenter(anchor, keys)
                 else:
-                    positive = pa.array(around, text)
+                    positive = neighbours(anchor, np.arange(len(anchor)), first, end)
                 kept = pc.and_(long_enough, pc.not_equal(anchor, positive))
                 kept = pc.and_(kept, pa.array(word_overlap(anchor, positive) <= 0.95))
                 table = pa.table([source_id, anchor, positive, [kind] * len(anchor)], schema)

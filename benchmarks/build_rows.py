@@ -130,7 +130,8 @@ def words_of(text: str) -> set[str]:
 def sentences(document: Row) -> Iterator[Row]:
     """Yield the sentences of a document, each with those around it."""
     units = Sentences()(document["text"], None)
-    around = Neighbours(3)(units, range(len(units)))
+    places, ends = np.arange(len(units)), np.full(len(units), len(units))
+    around = Neighbours(3)(pa.array(units, pa.string()), places, ends * 0, ends).to_pylist()
     for number, (anchor, context) in enumerate(zip(units, around, strict=True)):
         name = document["doc_id"]
         yield {"source_id": name, "unit": number, "anchor": anchor, "around": context}

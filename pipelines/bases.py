@@ -1,12 +1,20 @@
 """What a view starts from: a unit, the units around it, or a passage that begins with it.
 
-A base sees the units of a document as a list of texts and returns one text for each of a run of
-them, or None where there is nothing to see.
+A base sees the units of documents end to end, and where the document of each begins and ends. It
+returns a text for each unit that is asked for, or null where there is nothing to see.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Places = npt.NDArray[np.int64]
+# Radicals to Yi (Hangul, further on, is written with spaces), ideographs, full-width punctuation.
+_UNSPACED = r"[\x{2e80}-\x{a4cf}\x{f900}-\x{faff}\x{ff00}-\x{ffef}\x{20000}-\x{3ffff}][”’\"')]*$"
 
 
 class Base(Protocol):
@@ -27,8 +35,13 @@ class Base(Protocol):
         """Return how many units after its own it may look at."""
         ...
 
-    def __call__(self, units: Sequence[str], own: range) -> list[str | None]:
-        """Return the text for each unit of `own`, an index range into `units`."""
+    def __call__(
+        self, units: pa.StringArray, own: Places, first: Places, end: Places
+    ) -> pa.StringArray:
+        """Return the text for each unit at the places `own` of `units`.
+
+        first, end: where the units of its document begin and end; arrays as long as `own`.
+        """
         ...
 
 
@@ -40,9 +53,11 @@ class Unit:
     before: ClassVar[int] = 0
     after: ClassVar[int] = 0
 
-    def __call__(self, units: Sequence[str], own: range) -> list[str | None]:
+    def __call__(
+        self, units: pa.StringArray, own: Places, first: Places, end: Places
+    ) -> pa.StringArray:
         """Return the units."""
-        return list(units[own.start : own.stop])
+        return units.take(pa.array(own))
 
 
 @dataclass(frozen=True)
@@ -69,15 +84,13 @@ class Neighbours:
         """Return how many units after its own it may look at."""
         return self.each_side
 
-    def __call__(self, units: Sequence[str], own: range) -> list[str | None]:
+    def __call__(
+        self, units: pa.StringArray, own: Places, first: Places, end: Places
+    ) -> pa.StringArray:
         """Return the joined neighbours of each unit."""
-        glued = [unit + _gap_after(unit) for unit in units]
-        seen: list[str | None] = []
-        for i in own:
-            around = glued[max(0, i - self.each_side) : i] + glued[i + 1 : i + 1 + self.each_side]
-            joined = "".join([text for text in around if text != glued[i]])
-            seen.append(joined.rstrip(" ") or None)
-        return seen
+        places, inside = _around(own, -self.each_side, self.each_side, first, end)
+        texts = units.dictionary_encode().indices.to_numpy()
+        return _joined(units, places, inside & (texts[places] != texts[own][:, np.newaxis]))
 
 
 @dataclass(frozen=True)
@@ -97,19 +110,34 @@ class Passage:
         """Return how many units after its own it may look at."""
         return self.units - 1
 
-    def __call__(self, units: Sequence[str], own: range) -> list[str | None]:
+    def __call__(
+        self, units: pa.StringArray, own: Places, first: Places, end: Places
+    ) -> pa.StringArray:
         """Return the joined passage that begins with each unit."""
-        glued = [unit + _gap_after(unit) for unit in units]
-        return ["".join(glued[i : i + self.units]).rstrip(" ") for i in own]
+        return _joined(units, *_around(own, 0, self.units - 1, first, end))
 
 
-def _gap_after(text: str) -> str:
-    """Return what stands between a text and the next: nothing after Chinese or Japanese."""
-    last = text.rstrip("”’\"')")[-1:]
-    unspaced = (
-        "\u2e80" <= last <= "\ua4cf"  # radicals to Yi; Hangul, further on, is written with spaces
-        or "\uf900" <= last <= "\ufaff"
-        or "\uff00" <= last <= "\uffef"  # full-width punctuation
-        or "\U00020000" <= last <= "\U0003ffff"
-    )
-    return "" if unspaced else " "
+def _around(
+    own: Places, low: int, high: int, first: Places, end: Places
+) -> tuple[Places, npt.NDArray[np.bool_]]:
+    """Return the places from own + low to own + high, and which of them are in the document.
+
+    Shape (len(own), high - low + 1). Those outside are given as the unit's own.
+    """
+    here = own[:, np.newaxis]
+    places = here + np.arange(low, high + 1)
+    inside = (places >= np.reshape(first, (-1, 1))) & (places < np.reshape(end, (-1, 1)))
+    return np.where(inside, places, here), inside
+
+
+def _joined(units: pa.StringArray, places: Places, seen: npt.NDArray[np.bool_]) -> pa.StringArray:
+    """Return the units at the places of each row that are seen, joined; null where none is.
+
+    A space stands between two of them, but nothing after Chinese or Japanese.
+    """
+    glued = pc.binary_join_element_wise(units, "", " ")
+    glued = pc.if_else(pc.match_substring_regex(units, _UNSPACED), units, glued)
+    ends = np.cumsum(np.r_[0, seen.sum(1)]).astype(np.int32)
+    rows = pa.ListArray.from_arrays(pa.array(ends), glued.take(pa.array(places[seen])))
+    joined = pc.ascii_rtrim(pc.binary_join(rows, ""), " ")
+    return pc.if_else(pa.array(seen.any(1)), joined, None)

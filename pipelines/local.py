@@ -1,12 +1,14 @@
 """A build on one machine: bounded memory, every core at work, and kept what is finished.
 
-Nothing but small keys is shuffled in memory. Copies are found first; then the input is cut in
-several tasks, whose parts go to files by shard; then the shards are filled in waves. Each task and
-each wave is a Beam pipeline on the in-process engine, in a process of its own where the input is
-large enough to pay for it. A task or wave that has left its results is not done again.
+Nothing but small keys is shuffled in memory. Copies are found first, by a Beam pipeline on the
+in-process engine; then the input is cut in several tasks, whose parts go to files by shard; then
+the shards are filled in waves. Tasks and waves do what the steps of `transforms` do, without an
+engine, which has nothing to add where nothing is grouped; in processes of their own where the
+input is large enough to pay for them. A task or wave that has left its results is not done again.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
@@ -20,16 +22,10 @@ from pairsmith.pipelines.engine import run_pipeline
 from pairsmith.pipelines.increments import fill_or_reuse
 from pairsmith.pipelines.inputs import Split
 from pairsmith.pipelines.spill import Spill, Spilled
-from pairsmith.pipelines.transforms import (
-    WORKERS,
-    CutDocuments,
-    FindCopies,
-    Job,
-    Keyed,
-    WriteResults,
-)
+from pairsmith.pipelines.storage import use_options
+from pairsmith.pipelines.transforms import WORKERS, FindCopies, Job, as_array, cut_split
 from pairsmith.pipelines.workers import frugal_memory, workers
-from pairsmith.schemas import put
+from pairsmith.schemas import heeding_interrupts, put
 
 _POOL_BYTES = 8 << 20
 """Of input; for less, starting processes costs more than they save."""
@@ -67,7 +63,7 @@ def plan_work(splits: Sequence[Split], shards: int, workers: int, waves: int | N
 def build_here(job: Job, splits: Sequence[Split], plan: Plan) -> list[dict[str, Any]]:
     """Make the files of the dataset but its manifest, and return the results of all steps."""
     work = Path(job.work)
-    with frugal_memory():
+    with frugal_memory(), heeding_interrupts():
         _find_copies(job, splits, work)
         with workers(plan.workers, work / WORKERS) as run:
             for kind, step, pieces in (("cut", _cut, plan.tasks), ("wave", _fill_wave, plan.waves)):
@@ -84,70 +80,38 @@ def build_here(job: Job, splits: Sequence[Split], plan: Plan) -> list[dict[str, 
 def _find_copies(job: Job, splits: Sequence[Split], work: Path) -> None:
     done = work / "copies.done"
     if not done.exists():
-        run_pipeline(lambda p: p | _each(splits) | "Copies" >> FindCopies(job), job.store_flags)
+        splits_here = beam.Create(splits, reshuffle=False)  # there is one worker
+        run_pipeline(lambda p: p | splits_here | FindCopies(job), job.store_flags)
         put(done, b"")
 
 
 def _cut(job: Job, splits: Sequence[Split], number: int) -> None:
     """Cut some splits into parts on disk."""
+    use_options(job.store_flags)
     folder = _spill(job) / f"{number:05d}"
     rmtree(folder, ignore_errors=True)  # what a killed one left
-
-    done = _results(Path(job.work), "cut", number)
-
-    def wire(pipeline: beam.Pipeline) -> None:
-        parts, read = pipeline | _each(splits) | "Cut" >> CutDocuments(job)
-        _ = parts | "Spill" >> beam.ParDo(Spill(str(folder)))
-        _ = read | "Results" >> WriteResults(str(_early(done)))
-
-    run_pipeline(wire, job.store_flags)
-    _early(done).replace(done)
+    spill = Spill(folder)
+    results = [cut_split(job, split, spill.add) for split in splits]
+    spill.flush()
+    put(_results(Path(job.work), "cut", number), as_array(results))
 
 
 def _fill_wave(job: Job, shards: Sequence[int], number: int) -> None:
     """Fill some shards from the parts on disk."""
-
-    done = _results(Path(job.work), "wave", number)
-
-    def wire(pipeline: beam.Pipeline) -> None:
-        filled = pipeline | _each(shards) | "Fill" >> beam.ParDo(_FillSpilled(job))
-        _ = filled | "Results" >> WriteResults(str(_early(done)))
-
-    run_pipeline(wire, job.store_flags)
-    _early(done).replace(done)
-
-
-class _FillSpilled(beam.DoFn):
-    def __init__(self, job: Job) -> None:
-        self.job = job
-
-    def setup(self) -> None:
-        self.job.recipe.setup()
-        self.spilled = Spilled(_spill(self.job))
-
-    def teardown(self) -> None:
-        self.spilled.close()
-
-    def process(self, number: int) -> Iterator[Keyed]:
-        pa.default_memory_pool().release_unused()
-        parts = list(self.spilled.parts(number))
-        # A wave without parts must have results, too.
-        yield 0, fill_or_reuse(self.job, number, parts) if parts else b"{}"
+    use_options(job.store_flags)
+    job.recipe.setup()
+    results = []
+    with closing(Spilled(_spill(job))) as spilled:
+        for shard in shards:
+            pa.default_memory_pool().release_unused()
+            if parts := list(spilled.parts(shard)):
+                results.append(fill_or_reuse(job, shard, parts))
+    put(_results(Path(job.work), "wave", number), as_array(results))
 
 
 def _spill(job: Job) -> Path:
     return Path(job.work) / "spill"
 
 
-def _each(elements: Sequence[Any]) -> beam.PTransform[Any, Any]:
-    """Return the elements as a collection; there is one worker, so that none need be spread."""
-    return beam.Create(elements, reshuffle=False)
-
-
 def _results(work: Path, kind: str, number: int) -> Path:
     return work / f"{kind}-{number:05d}.json"
-
-
-def _early(results: Path) -> Path:
-    """Return where results stand while the pipeline runs, which may write them before the rest."""
-    return results.with_suffix(".early")

@@ -21,6 +21,7 @@ class Made:
     pairs: int = 0
     """Pairs tried: written + dropped + failed."""
     written: list[pa.RecordBatch] = field(default_factory=list)
+    """Each sorted by `pair_id`."""
     dropped: list[pa.RecordBatch] = field(default_factory=list)
     failed: list[pa.RecordBatch] = field(default_factory=list)
     changes: dict[str, Changes] = field(default_factory=dict)

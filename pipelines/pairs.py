@@ -1,7 +1,6 @@
 """Blocks of units become pairs: screen, view, measure, gate."""
 
 from collections.abc import Callable
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ from pairsmith.pipelines.made import Made, failed_rows, rejected_rows
 from pairsmith.pipelines.perturb import add_perturbed
 from pairsmith.pipelines.recipe import Pair, Recipe, View
 from pairsmith.pipelines.rejected import plain
+from pairsmith.pipelines.row_groups import in_order
 from pairsmith.pipelines.rules import Measured
 from pairsmith.schemas import group_ids, pair_ids, record_keys, text_hashes
 from pairsmith.schemas.keys import UNITS_PER_BLOCK, UInt64Array
@@ -55,8 +55,10 @@ def list_units(blocks: pa.RecordBatch) -> Units:
     block = blocks["block"].to_numpy().astype(np.int64)
     unit = np.repeat(block * UNITS_PER_BLOCK, own) + within
     around = blocks["units"].value_lengths().to_numpy()
-    place = np.repeat(np.cumsum(around) - around + before, own) + within
-    text = pc.list_flatten(blocks["units"]).take(pa.array(place))
+    ends = np.cumsum(around).astype(np.int64)
+    place = np.repeat(ends - around + before, own) + within
+    flat = pc.list_flatten(blocks["units"])
+    text = flat.take(pa.array(place))
     table = pa.RecordBatch.from_pydict(
         {
             "source_id": blocks["source_id"].take(row),
@@ -68,17 +70,10 @@ def list_units(blocks: pa.RecordBatch) -> Units:
             "group_id": pa.array(group_ids(blocks["source_id"])).take(row),
         }
     )
-    spans = [range(b, b + n) for b, n in zip(before.tolist(), own.tolist(), strict=True)]
+    first, end = np.repeat(ends - around, own), np.repeat(ends, own)
 
     def of_base(base: Base) -> pa.StringArray:
-        if base == Unit():
-            return text
-        seen = (base(units, span) for units, span in zip(texts(), spans, strict=True))
-        return pa.array([text for block_texts in seen for text in block_texts], pa.string())
-
-    @cache
-    def texts() -> list[list[str]]:
-        return blocks["units"].to_pylist()  # type: ignore[no-any-return]
+        return base(flat, place, first, end)
 
     return Units(table, of_base)
 
@@ -89,7 +84,7 @@ def _make_kind(
     """Add one draw of one pair kind for the units at `rows`."""
     table = units.table.take(rows)
     made.pairs += len(table)
-    seen = {role: _see(units, rows, pair, role, draw, recipe.seed, made) for role in _ROLES}
+    seen = {r: _see(units, rows, table, pair, r, draw, recipe.seed, made) for r in _ROLES}
     place = {"kind": pair.kind, "draw": draw}
     kept = np.ones(len(table), bool)
     broken = [problem for role in _ROLES for problem in seen[role].broken]
@@ -125,22 +120,31 @@ def _make_kind(
     measured = Measured(anchors, positives, *hashes)
     gates = recipe.gates_of(pair)
     kept, measured = pass_gates(table, measured, gates, made, kind=pair.kind, draw=draw)
-    keep = pa.array(kept)
-    pairs = _rows(table, pair, draw, measured, details, plain(recipe.schema)).filter(keep)
-    add_perturbed(pairs, table["text"].filter(keep), recipe, made)
+    pairs = _rows(table, pair, draw, measured, details, plain(recipe.schema))
+    places = in_order(pairs["pair_id"], kept)
+    add_perturbed(pairs.take(places), table["text"], places, recipe, made)
 
 
 def _see(
-    units: Units, rows: pa.Array, pair: Pair, role: str, draw: int, seed: int, made: Made
+    units: Units,
+    rows: pa.Array,
+    table: pa.RecordBatch,
+    pair: Pair,
+    role: str,
+    draw: int,
+    seed: int,
+    made: Made,
 ) -> Augmented:
-    """Return one view of the units at `rows`; its keys name the pair kind and the role."""
+    """Return one view of the units at `rows`; its keys name the pair kind and the role.
+
+    table: those units.
+    """
     view: View = getattr(pair, role)
-    texts = units.of_base(view.base).take(rows)
-    source_ids = units.table["source_id"].take(rows)
-    numbers = units.table["unit"].take(rows).to_numpy()
+    texts = table["text"] if view.base == Unit() else units.of_base(view.base).take(rows)
+    numbers = table["unit"].to_numpy()
     place = f"{pair.kind}/{role}"
-    keys = record_keys(seed, source_ids, numbers, place, draw) if view.steps else NO_KEYS
-    seen = augment(view.steps, texts, keys, units.table["lang"].take(rows))
+    keys = record_keys(seed, table["source_id"], numbers, place, draw) if view.steps else NO_KEYS
+    seen = augment(view.steps, texts, keys, table["lang"])
     made.count_changes(place, seen)
     return seen
 

@@ -11,11 +11,13 @@ from pairsmith.pipelines.recipe import Recipe
 from pairsmith.schemas import record_keys, text_hashes
 
 
-def add_perturbed(pairs: pa.RecordBatch, units: pa.StringArray, recipe: Recipe, made: Made) -> None:
+def add_perturbed(
+    pairs: pa.RecordBatch, units: pa.StringArray, places: pa.Array, recipe: Recipe, made: Made
+) -> None:
     """Add the pairs, with the negatives that the recipe's `Perturbed` rules make, to `made`.
 
-    pairs: one draw of one kind. units: the text of each one's unit. A pair that breaks a rule has
-    failed.
+    pairs: one draw of one kind, sorted by `pair_id`. units, places: texts, and which of them is
+    each pair's unit. A pair that breaks a rule has failed.
     """
     rules = [rule for rule in recipe.negatives if isinstance(rule, Perturbed)]
     if not rules or not len(pairs):
@@ -44,7 +46,7 @@ def add_perturbed(pairs: pa.RecordBatch, units: pa.StringArray, recipe: Recipe, 
         if details.null_count < len(details):
             mask = pa.array(np.where(good, np.arange(len(pairs)), -1), mask=~good)
             said[f"negative{number + 1}"] = details.take(mask)
-    table = pa.record_batch({"source_id": pairs["source_id"], "unit": pairs["unit"], "text": units})
+    table = pairs.select(["source_id", "unit"]).append_column("text", units.take(places))
     made.failed += failed_rows(table, kept, broken, stage="negatives", kind=kind, draw=draw)
     full = append_negatives(pa.Table.from_batches([pairs]), given)
     if said:

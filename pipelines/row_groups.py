@@ -3,16 +3,17 @@
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pairsmith.schemas import ROW_GROUP_ROWS
 
 
-def sort_runs(batches: list[pa.RecordBatch]) -> None:
-    """Sort the rows of every batch in the list by `pair_id`."""
-    for number, batch in enumerate(batches):
-        batches[number] = batch.take(pc.sort_indices(batch["pair_id"]))
+def in_order(pair_ids: pa.StringArray, kept: npt.NDArray[np.bool_]) -> pa.Array:
+    """Return where the rows are that are kept, in the order of their pair ids: uint64."""
+    order = pc.sort_indices(pair_ids).to_numpy()
+    return pa.array(order[kept[order]])
 
 
 def merge_runs(runs: list[pa.RecordBatch]) -> Iterator[pa.Table]:

@@ -124,8 +124,7 @@ Parts = list[tuple[Tag, pa.RecordBatch]]
 def _cut(recipe: Recipe, documents: pa.RecordBatch, copied: pa.RecordBatch, folder: Path) -> Parts:
     """Cut documents and spill the parts, as a task does."""
     cut = segment_documents(documents, recipe.source.segment, recipe.margins)
-    spill = Spill(str(folder))
-    spill.setup()
+    spill = Spill(folder)
     parts: Parts = [("blocks", cut.blocks), ("dropped", cut.dropped), ("failed", cut.failed)]
     parts.append(("dropped", copied))
     for tag, batch in parts:
@@ -133,8 +132,8 @@ def _cut(recipe: Recipe, documents: pa.RecordBatch, copied: pa.RecordBatch, fold
         if tag == "blocks":
             first = batch["block"].to_numpy() * UNITS_PER_BLOCK
         for shard, data in scatter(batch, shard_numbers(batch["source_id"], first, recipe.shards)):
-            spill.process((shard, (tag, data)))
-    spill.finish_bundle()
+            spill.add((shard, (tag, data)))
+    spill.flush()
     return parts
 
 

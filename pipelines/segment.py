@@ -7,7 +7,6 @@ from typing import ClassVar, Literal, Protocol
 from pairsmith.schemas import require
 
 _HAN = re.compile("[\u4e00-\u9fff]")
-_LINE_BREAKS = re.compile(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
 
 # White space that is neither one plain space nor a line break.
 _UNEVEN = ("  ", *"\t\x1f\xa0\u1680\u202f\u205f\u3000", *map(chr, range(0x2000, 0x200B)))
@@ -37,9 +36,9 @@ class Sentences:
     def __call__(self, text: str, lang: str | None) -> list[str]:
         """Return the sentences of a text."""
         if lang is None:
-            lang = "zh" if _HAN.search(text) else "en"
+            lang = "zh" if not text.isascii() and _HAN.search(text) else "en"
         segment = require("sentencex", "build").segment
-        lines = _LINE_BREAKS.split(text) if self.line_breaks == "end" else [text]
+        lines = text.splitlines() if self.line_breaks == "end" else [text]
         sentences = [sentence for line in lines for sentence in segment(lang, line)]
         if self.line_breaks == "end" and not any(space in text for space in _UNEVEN):
             return [trimmed for sentence in sentences if (trimmed := sentence.strip())]
@@ -54,7 +53,7 @@ class Lines:
 
     def __call__(self, text: str, lang: str | None) -> list[str]:
         """Return the lines of a text."""
-        return [trimmed for line in _LINE_BREAKS.split(text) if (trimmed := line.strip())]
+        return [trimmed for line in text.splitlines() if (trimmed := line.strip())]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pairsmith.pipelines.negatives import RandomNegatives, add_random
 from pairsmith.pipelines.pairs import list_units, make_pairs
 from pairsmith.pipelines.recipe import Recipe
 from pairsmith.pipelines.rejected import PLAIN_REJECTED, plain
-from pairsmith.pipelines.row_groups import cut_row_groups, merge_runs, sort_runs
+from pairsmith.pipelines.row_groups import cut_row_groups, merge_runs
 from pairsmith.pipelines.storage import join, write_file
 from pairsmith.pipelines.token_ids import add_ids
 from pairsmith.schemas import REJECTED, ROW_GROUP_ROWS, ShardFile
@@ -63,7 +63,6 @@ def fill_shard(
         recipe = recipe.fitted(list_units(blocks).table["text"])
     for run in _runs(blocks, batch_units):
         make_pairs(run, recipe, made)
-    sort_runs(made.written)
     pairs = pa.Table.from_batches(made.written, plain(recipe.schema))
     files = {}
     if len(pairs):

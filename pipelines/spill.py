@@ -1,13 +1,11 @@
 """A shuffle through local files: parts are kept by shard on disk until their shard is filled."""
 
 import json
-import uuid
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import apache_beam as beam
 import pyarrow as pa
 
 from pairsmith.pipelines.shards import SCHEMAS, Tag
@@ -18,18 +16,15 @@ _BUFFER_BYTES = 32 << 20
 _SHARDS = b"shards"
 
 
-class Spill(beam.DoFn):
-    """Parts -> Arrow files in a folder of this step's own, each with one batch a shard."""
+class Spill:
+    """Writes parts to Arrow files in a folder of its own, each with one batch a shard."""
 
-    def __init__(self, folder: str) -> None:
-        self.folder = Path(folder)
-
-    def setup(self) -> None:
-        """Begin with an empty buffer."""
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.buffer: dict[Tag, dict[int, list[bytes]]] = defaultdict(lambda: defaultdict(list))
-        self.bytes = 0
+        self.bytes = self.files = 0
 
-    def process(self, part: Part) -> None:
+    def add(self, part: Part) -> None:
         """Keep a part, and write all that is kept when it is much."""
         number, (tag, data) = part
         self.buffer[tag][number].append(data)
@@ -37,12 +32,8 @@ class Spill(beam.DoFn):
         if self.bytes > _BUFFER_BYTES:
             self.flush()
 
-    def finish_bundle(self) -> None:
-        """Write what is left."""
-        self.flush()
-
     def flush(self) -> None:
-        """Write one file for each tag."""
+        """Write what is kept, a file for each tag; to be called at the end, too."""
         for tag, shards in self.buffer.items():
             numbers = sorted(shards)
             schema = SCHEMAS[tag].with_metadata({_SHARDS: json.dumps(numbers)})
@@ -55,9 +46,10 @@ class Spill(beam.DoFn):
                     writer.write_batch(
                         table.to_batches()[0].replace_schema_metadata(schema.metadata)
                     )
-            put(self.folder / f"{tag}-{uuid.uuid4().hex}.arrow", sink.getvalue())
+            put(self.folder / f"{tag}-{self.files:05d}.arrow", sink.getvalue())
         self.buffer.clear()
         self.bytes = 0
+        self.files += 1
 
 
 class Spilled:

@@ -5,7 +5,7 @@ Between shuffles the elements are Arrow batches; what goes to a shard is a part:
 at once: what it writes has a name and a content that depend on its input alone.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -261,7 +261,26 @@ class _WriteResults(beam.DoFn):
         use_options(self.store_flags)
 
     def process(self, group: tuple[int, Iterable[bytes]]) -> None:
-        put_file(self.path, b"[%b]" % b",".join(sorted(group[1])))
+        put_file(self.path, as_array(group[1]))
+
+
+def cut_split(job: Job, split: Split, keep: Callable[[Part], None]) -> bytes:
+    """Do what `CutDocuments` does to a split: give its parts to `keep` and return its result."""
+    result, segment = b"", _Segment(job)
+    for read in _Read(job).process(split):
+        if not isinstance(read, TaggedOutput):
+            for part in segment.process(read):
+                keep(part)
+        elif read.tag == "parts":
+            keep(read.value)
+        else:
+            _, result = read.value
+    return result
+
+
+def as_array(results: Iterable[bytes]) -> bytes:
+    """Return results, JSON each, as a JSON array that does not depend on their order."""
+    return b"[%b]" % b",".join(sorted(results))
 
 
 def fill(job: Job, number: int, parts: Iterable[tuple[Tag, pa.RecordBatch]]) -> bytes:

@@ -44,7 +44,7 @@ def test_every_row_can_be_replayed_from_seed_source_unit_kind_and_draw(tmp_path:
         lines = texts[row["source_id"]]
         for role, base, chain in (
             ("anchor", lines[row["unit"]], (Crop(0.5, 0.9),)),
-            ("positive", Passage(2)(lines, range(row["unit"], row["unit"] + 1))[0], steps),
+            ("positive", " ".join(lines[row["unit"] : row["unit"] + 2]), steps),
         ):
             keys = record_keys(-5, source, unit, f"both/{role}", row["draw"])
             text = pa.array([base])

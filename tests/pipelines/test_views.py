@@ -2,11 +2,12 @@
 
 import sys
 
+import numpy as np
 import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pairsmith.pipelines.bases import Neighbours, Passage, Unit
+from pairsmith.pipelines.bases import Base, Neighbours, Passage, Unit
 from pairsmith.pipelines.blocks import segment_documents
 from pairsmith.pipelines.pairs import list_units
 from pairsmith.pipelines.read import DOCUMENTS
@@ -43,24 +44,50 @@ def test_white_space_of_every_kind_becomes_one_space_within_a_sentence() -> None
         assert Sentences()(text, "en") == ["One two three."]
 
 
+def seen(base: Base, units: list[str]) -> list[str | None]:
+    """What a base sees from each unit of a document."""
+    places = np.arange(len(units))
+    end = np.full(len(units), len(units))
+    return base(pa.array(units, pa.string()), places, np.zeros_like(end), end).to_pylist()
+
+
 def test_neighbours_are_the_sentences_around_without_the_sentence_itself() -> None:
     units = ["One.", "Two.", "Three.", "Two.", "Five."]
-    assert Neighbours(1)(units, range(5)) == [
+    assert seen(Neighbours(1), units) == [
         "Two.",
         "One. Three.",
         "Two. Two.",
         "Three. Five.",
         "Two.",
     ]
-    assert Neighbours(3)(units, range(1, 2)) == ["One. Three. Five."]
-    assert Neighbours(3)(["Alone."], range(1)) == [None]
-    assert Neighbours(2)(["Same."] * 3, range(3)) == [None, None, None]
+    assert seen(Neighbours(3), units)[1] == "One. Three. Five."
+    assert seen(Neighbours(3), ["Alone."]) == [None]
+    assert seen(Neighbours(2), ["Same."] * 3) == [None, None, None]
+    assert seen(Neighbours(2), []) == []
 
 
 def test_chinese_sentences_are_joined_without_a_space() -> None:
     units = ["天气好。", "他说：“好。”", "Then he left.", "“Yes.”", "结束。"]
-    assert Passage(5)(units, range(1)) == ["天气好。他说：“好。”Then he left. “Yes.” 结束。"]
-    assert Unit()(units, range(1, 2)) == ["他说：“好。”"]
+    assert seen(Passage(5), units)[0] == "天气好。他说：“好。”Then he left. “Yes.” 结束。"
+    assert seen(Passage(2), units)[2:] == ["Then he left. “Yes.”", "“Yes.” 结束。", "结束。"]
+    assert seen(Unit(), units) == units
+
+
+@given(
+    st.lists(st.text("a。 ”)ア한𠀀", min_size=1).filter(lambda t: t == t.strip())),
+    st.integers(1, 3),
+)
+def test_neighbours_are_those_that_a_loop_over_the_sentences_finds(
+    units: list[str], each_side: int
+) -> None:
+    def spaced(text: str) -> str:
+        return text if text.rstrip("”)")[-1:] in ("。", "ア", "𠀀") else f"{text} "
+
+    found = []
+    for i, unit in enumerate(units):
+        around = [*units[max(0, i - each_side) : i], *units[i + 1 : i + 1 + each_side]]
+        found.append("".join(spaced(text) for text in around if text != unit).rstrip(" ") or None)
+    assert seen(Neighbours(each_side), units) == found
 
 
 @given(st.integers(1, 700), st.integers(1, 4))
@@ -78,4 +105,4 @@ def test_a_unit_sees_the_same_neighbours_in_blocks_as_in_the_whole_document(
     units = list_units(cut.blocks)
     assert units.table["unit"].to_pylist() == list(range(count))
     assert units.table["text"].to_pylist() == lines
-    assert units.of_base(base).to_pylist() == base(lines, range(count))
+    assert units.of_base(base).to_pylist() == seen(base, lines)
