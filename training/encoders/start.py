@@ -5,6 +5,7 @@ alike. Two things are known of subwords before any training: rare ones say more,
 the same letters often say the same.
 """
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -31,7 +32,7 @@ def fresh_weight(vocabulary: Mapping[str, int], dimension: int, *, letters: bool
     if not letters:
         return weight
     spelled = STD * letter_vectors(vocabulary, dimension)
-    return (1 - LETTERS) ** 0.5 * weight + LETTERS**0.5 * spelled
+    return weight * math.sqrt(1 - LETTERS) + spelled * math.sqrt(LETTERS)
 
 
 def letter_vectors(vocabulary: Mapping[str, int], dimension: int) -> Tensor:
