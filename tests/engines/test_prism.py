@@ -82,8 +82,12 @@ def test_a_kill_ends_the_build_and_a_rerun_gives_the_same_bytes(
         (line,) = printed.splitlines()
         assert line.startswith("pairsmith build: PrismRunner failed: ")
         assert {"worker": "a worker process died", "prism": "connection"}[victim] in line
+    if victim == "worker":
         assert not (tmp_path / "out").exists()
+    # A worker that has lost its Prism may write on while the driver clears up.
+    assert not (tmp_path / "out/manifest.json").exists()
     assert built(*command).shards == loud.shards
+    assert not (tmp_path / "out/.work").exists()
 
 
 def test_a_prism_that_is_not_there_or_does_not_start_is_one_line(
