@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from pairsmith.augmenters import WordDropout
 from pairsmith.pipelines.bases import Neighbours
 from pairsmith.pipelines.recipe import Pair, Recipe, View
 from pairsmith.pipelines.recipes import context
@@ -11,3 +12,10 @@ def near() -> Recipe:
     """A sentence and the one before and after it."""
     pair = Pair("context", anchor=View(), positive=View(base=Neighbours(1)))
     return dataclasses.replace(context(), pairs=(pair,))
+
+
+def near_and_noisy() -> Recipe:
+    """`near`, and two copies of a sentence, each without two words in five."""
+    noisy = View(WordDropout(p=0.4))
+    pairs = (*near().pairs, Pair("dropout", anchor=noisy, positive=noisy))
+    return dataclasses.replace(near(), pairs=pairs)
