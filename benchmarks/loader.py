@@ -1,11 +1,11 @@
 """Shuffled rows a second, of one epoch of the same pairs, against other streaming loaders.
 
-    python benchmarks/loader.py [documents.parquet] [--runs 5] [--workers 0 1 2] [--mosaic PYTHON]
+    python benchmarks/loader.py [documents.parquet] [--runs 5] [--workers 0 1 2]
 
 All hand over batches of 1,024 rows as two lists of Python strings, anchors and positives, in the
 process that would train. pairsmith and Hugging Face datasets (streaming, its buffer of 10,000 rows)
 read the very shards of the build; litdata reads their two columns as Parquet; Mosaic streaming
-reads them converted to its own, in an environment of its own, made with uv where none is named.
+reads them converted to its own. These two run in environments of their own, made with uv.
 pairsmith also looks ahead, so that no two rows of a document or text share a batch, which the
 others do not. Each run is a process of its own; they take turns. Time counts from the opening of
 the loader, after all imports.
@@ -39,7 +39,6 @@ def main() -> None:
     )
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--workers", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--mosaic", type=Path, help="Python that has mosaicml-streaming")
     parser.add_argument("--loaders", nargs="+", default=list(LOADERS), choices=list(LOADERS))
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -54,9 +53,10 @@ def main() -> None:
         folder = Path(name)
         build(options.documents, folder / "pairs")
         wanted = ["pairsmith", *(name for name in options.loaders if name != "pairsmith")]
-        pythons = {loader: Path(sys.executable) for loader in wanted}
-        if "mosaic" in pythons:
-            pythons["mosaic"] = options.mosaic or mosaic_python(folder)
+        pythons = {
+            loader: own_python(loader, folder) if loader in OWN else Path(sys.executable)
+            for loader in wanted
+        }
         print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
         for loader in list(pythons):
             if missing := convert(loader, folder, pythons[loader]):
@@ -75,12 +75,12 @@ def build(documents: Path, output: Path) -> None:
     subprocess.run([*command, "--shards", str(SHARDS)], check=True, stdout=subprocess.DEVNULL)
 
 
-def mosaic_python(folder: Path) -> Path:
-    """Return the interpreter of a new environment for Mosaic, whose pins are not ours."""
+def own_python(loader: str, folder: Path) -> Path:
+    """Return the interpreter of a new environment for a loader whose pins are not ours."""
     uv = str(Path(sys.executable).with_name("uv"))
-    python = folder / "mosaic" / "bin" / "python"
-    subprocess.run([uv, "venv", "-q", "-p", sys.executable, str(folder / "mosaic")], check=True)
-    install = [uv, "pip", "install", "-q", "--python", str(python), "mosaicml-streaming", "pyarrow"]
+    python = folder / f"{loader}-env" / "bin" / "python"
+    subprocess.run([uv, "venv", "-q", "-p", sys.executable, str(python.parents[1])], check=True)
+    install = [uv, "pip", "install", "-q", "--python", str(python), *OWN[loader]]
     subprocess.run(install, stderr=subprocess.DEVNULL)
     return python
 
@@ -257,6 +257,8 @@ def convert_mosaic(folder: Path) -> None:
 
 
 LOADERS = {"pairsmith": pairsmith, "datasets": datasets, "litdata": litdata, "mosaic": mosaic}
+OWN = {"litdata": ("litdata", "polars", "pyarrow"), "mosaic": ("mosaicml-streaming", "pyarrow")}
+"""Packages of loaders that have an environment of their own."""
 CONVERSIONS = {"litdata": convert_litdata, "mosaic": convert_mosaic}
 
 if __name__ == "__main__":
