@@ -118,7 +118,8 @@ def open_run(config: TrainConfig, world: World) -> Run:
         written = world.broadcast(tokenizer and tokenizer.to_str())
         tokenizer = Tokenizer.from_str(written)
     encoder = opened or make(tokenizer)
-    weigh_by_rarity(encoder, order, config)
+    if not checkpoint:  # which has the factors, too
+        weigh_by_rarity(encoder, order, config)
     forward = spread(encoder, world, config.running.parallel)
     objectives = nn.ModuleList(map(Objective, config.losses or (config.loss,))).to(world.device)
     learner = nn.ModuleDict({"encoder": encoder, "objectives": objectives})

@@ -45,6 +45,21 @@ def test_the_best_interpolated_weights_are_kept(config: TrainConfig, sts_file: P
     assert sts(saved, sts_file) == pytest.approx(best, abs=1e-6)
 
 
+def test_the_best_weights_have_their_factors(config: TrainConfig, sts_file: Path) -> None:
+    last = change(
+        config,
+        **{"model": "static::16", "vocabulary": 150, "rarity": 0.01},
+        **{"sts": (sts_file,), "steps": 4, "evaluate_every": 4},
+    )
+    best = change(
+        last, output=config.output.with_name("best"), stop_on="sts/made/spearman", keep="best"
+    )
+    train(last)
+    scores = train(best)
+    assert scores[4]["sts/made/spearman"] > scores[0]["sts/made/spearman"]
+    assert np.array_equal(vectors(best.output), vectors(last.output))
+
+
 def test_a_run_that_goes_on_is_interpolated_from_the_same_start(
     config: TrainConfig, sts_file: Path
 ) -> None:

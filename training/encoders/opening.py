@@ -79,7 +79,8 @@ def open_tokenizer(name: str) -> Tokenizer:
 def _make(fresh: Fresh, config: EncoderConfig, tokenizer: Tokenizer) -> Encoder:
     if fresh.family == "static":
         weight = fresh_weight(tokenizer.get_vocab(), fresh.width, letters=config.letters)
-        return StaticEncoder(tokenizer, weight, config.max_length, config.dropout or 0.0)
+        dropout, weighed = config.dropout or 0.0, config.rarity > 0
+        return StaticEncoder(tokenizer, weight, config.max_length, dropout, weighed=weighed)
     pieces = fresh_tokenizer(tokenizer, fresh)
     model = fresh_model(fresh, pieces, config)
     pooling: Pooling = "last" if fresh.family == "gpt2" else "mean"

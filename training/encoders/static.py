@@ -19,13 +19,20 @@ class StaticEncoder(Encoder):
     """The mean of one vector for each subword, at unit length."""
 
     def __init__(
-        self, tokenizer: Tokenizer, weight: Tensor, max_length: int = 0, dropout: float = 0.0
+        self,
+        tokenizer: Tokenizer,
+        weight: Tensor,
+        max_length: int = 0,
+        dropout: float = 0.0,
+        *,
+        weighed: bool = False,
     ):
         """Set up.
 
         weight: a vector for each id of the tokenizer, shape (ids, dimension).
         dropout: rate at which numbers of the mean become 0 while training: two masks make two views
         of a text.
+        weighed: whether each vector has a factor, 1 at first; see `weigh`.
         """
         super().__init__()
         self.subwords = Subwords(tokenizer, max_length, special=False)
@@ -33,7 +40,7 @@ class StaticEncoder(Encoder):
         self.dropout = dropout
         self.embedding = nn.EmbeddingBag.from_pretrained(weight, freeze=False, mode="mean")
         self.factors: Tensor | None
-        self.register_buffer("factors", None)
+        self.register_buffer("factors", torch.ones(len(weight)) if weighed else None)
 
     def features_of(self, texts: TokenIds) -> Features:
         """Return `input_ids`, int64, all texts end to end, and `offsets`, where each begins."""
@@ -57,7 +64,7 @@ class StaticEncoder(Encoder):
         return functional.dropout(means, self.dropout, self.training)
 
     def weigh(self, factors: Tensor) -> None:
-        """Scale the vector of each id by its factor, shape (ids,), from now on.
+        """Scale each vector of a weighed encoder by its factor from now on: shape (ids,).
 
         The factors stay apart until the encoder is saved: Adam's steps are of one size for all
         numbers of the table, in which short vectors would soon be long.
