@@ -44,7 +44,7 @@ class Held:
 
 @dataclass(frozen=True)
 class FailsOnce:
-    """Fails at the first sight of each of two documents, and never again."""
+    """Fails at the first sight of each of two documents, and never again; notes the second."""
 
     reason: str = "fails once"
 
@@ -56,6 +56,7 @@ class FailsOnce:
                 if not marker.exists():
                     marker.touch()
                     raise RuntimeError("the first attempt at this shard")
+                Path(HERE, "tried-again").touch()
         return none_refused(pairs)
 
 
