@@ -18,23 +18,19 @@ from pairsmith.pipelines.claim import Claim, claimed
 from pairsmith.pipelines.cloud import check_cloud, engine_flags, is_detached, model_hints
 from pairsmith.pipelines.engine import cores, hears_workers, run_pipeline, runs_elsewhere
 from pairsmith.pipelines.increments import count_reused
-from pairsmith.pipelines.inputs import Input, Split, check_unchanged, name_of, plan_inputs
+from pairsmith.pipelines.inputs import Input, check_unchanged, plan_inputs
+from pairsmith.pipelines.job import Job
 from pairsmith.pipelines.local import Plan, build_here, plan_work
 from pairsmith.pipelines.progress import Address, ProgressLine
 from pairsmith.pipelines.recipe import Recipe
 from pairsmith.pipelines.settle import FinishDataset, Terms, settle, versions
 from pairsmith.pipelines.shared import shared
-from pairsmith.pipelines.storage import (
-    check_output,
-    is_remote,
-    join,
-    open_file,
-    store_flags,
-    use_options,
-)
+from pairsmith.pipelines.splits import Split, name_of
+from pairsmith.pipelines.storage import is_remote, join, open_file, use_options
 from pairsmith.pipelines.store_claim import StoreClaim, claimed_on_store, staged
+from pairsmith.pipelines.stores import check_output, store_flags
 from pairsmith.pipelines.telling import AsJson, OnConsole, Teller
-from pairsmith.pipelines.transforms import RESULTS, BuildDataset, Job
+from pairsmith.pipelines.transforms import RESULTS, BuildDataset
 from pairsmith.schemas import Dataset, Manifest, UserError, heeding_interrupts
 from pairsmith.schemas.manifest import digest
 

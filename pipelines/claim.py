@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 from pairsmith.pipelines.card import card
 from pairsmith.pipelines.increments import INCREMENTS, write_increments
-from pairsmith.pipelines.transforms import WORK, WORKERS
+from pairsmith.pipelines.job import WORK, WORKERS
 from pairsmith.schemas import Manifest, UserError, put, read_manifest
 from pairsmith.schemas.dataset import MANIFEST
 

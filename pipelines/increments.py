@@ -19,8 +19,10 @@ import pyarrow as pa
 
 from pairsmith.augmenters.cache import Tally, tally
 from pairsmith.pipelines.accounts import ShardResult
-from pairsmith.pipelines.shards import SCHEMAS, Tag, fill_shard
-from pairsmith.pipelines.transforms import Job, report_shard
+from pairsmith.pipelines.job import Job, progress_of
+from pairsmith.pipelines.parts import SCHEMAS, Tag
+from pairsmith.pipelines.progress import report
+from pairsmith.pipelines.shards import fill_shard
 from pairsmith.schemas import put
 from pairsmith.schemas.dataset import sha256_file
 
@@ -60,7 +62,7 @@ def fill_or_reuse(job: Job, number: int, parts: list[tuple[Tag, pa.RecordBatch]]
     if result is None:
         taken = (parts.pop() for _ in range(len(parts)))
         result = fill_shard(number, taken, job.recipe, job.output, job.batch_rows)
-    report_shard(job, result)
+    report(job.progress, **progress_of(result))
     views = tally(job.recipe.steps) - before
     told = {"number": number, "made_from": made_from, "reused": reused, "views": list(views)}
     return orjson.dumps({**told, "result": result.as_data()})

@@ -6,21 +6,18 @@ anything is written.
 
 import codecs
 import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from apache_beam.io.filesystem import BeamIOError
 
 from pairsmith.pipelines.recipe import Documents
-from pairsmith.pipelines.storage import check_store, match, open_file
+from pairsmith.pipelines.splits import CODECS, Format, Split, open_input
+from pairsmith.pipelines.stores import check_store, match
 from pairsmith.schemas import UserError
 
-Format = Literal["parquet", "jsonl", "csv", "text"]
 _FORMATS: dict[str, Format] = {
     ".parquet": "parquet",
     ".jsonl": "jsonl",
@@ -28,24 +25,7 @@ _FORMATS: dict[str, Format] = {
     ".csv": "csv",
     ".txt": "text",
 }
-_CODECS = {".gz": "gzip", ".zst": "zstd"}
 _SPLIT_BYTES = 32 << 20
-
-
-@dataclass(frozen=True)
-class Split:
-    """A part of one input file that one worker reads."""
-
-    path: str
-    format: Format
-    start: int
-    """First row group, or first byte; a line belongs to the split its first byte is in."""
-    stop: int
-    """One past the last; -1 for the whole of a file that cannot be cut."""
-    bytes: int
-    """Size on disk, for progress."""
-    file: int = 0
-    """Number of the file among the inputs."""
 
 
 @dataclass(frozen=True)
@@ -86,23 +66,6 @@ def plan_inputs(globs: Sequence[str], source: Documents) -> tuple[Input, ...]:
     )
 
 
-def open_input(path: str) -> BinaryIO:
-    """Return the bytes of an input file, decompressed by its ending.
-
-    Arrow's streams, unlike zstandard's and Beam's, raise OSError when the data was cut.
-    """
-    stream = open_file(path)
-    codec = _CODECS.get(Path(path).suffix)
-    if codec is None:
-        return stream
-    return io.BufferedReader(pa.CompressedInputStream(pa.PythonFile(stream, "r"), codec), 1 << 20)
-
-
-def name_of(path: str) -> str:
-    """Return the file's own name, without the folders it lies in."""
-    return path.rsplit("/", 1)[-1]
-
-
 def check_unchanged(files: Sequence[Input]) -> None:
     """Raise UserError when a file is not what it was when the build was planned."""
     for file in files:
@@ -115,13 +78,9 @@ def _match(glob: str) -> dict[str, tuple[int, float]]:
     if "://" not in glob and Path(glob).is_file():
         state = Path(glob).stat()
         return {glob: (state.st_size, state.st_mtime)}
-    try:
-        files = match(glob)
-    except (BeamIOError, ImportError, ValueError) as error:
-        raise UserError(f"cannot look for {glob!r}: {' '.join(str(error).split())}") from error
     return {
         file.path: (file.size_in_bytes, file.last_updated_in_seconds)
-        for file in files
+        for file in match(glob)
         if not _is_folder(file.path)
     }
 
@@ -150,7 +109,7 @@ def _is_folder(path: str) -> bool:
 
 def _plan_file(path: str, size: int, source: Documents) -> Input:
     suffix = Path(path).suffix
-    bare = path.removesuffix(suffix) if suffix in _CODECS else path
+    bare = path.removesuffix(suffix) if suffix in CODECS else path
     kind = _FORMATS.get(Path(bare).suffix.lower())
     if kind is None:
         endings = ", ".join(_FORMATS)

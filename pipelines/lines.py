@@ -9,8 +9,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 import orjson
 
-from pairsmith.pipelines.inputs import Split
 from pairsmith.pipelines.recipe import Documents
+from pairsmith.pipelines.splits import Split
 
 SHOWN_CHARS = 2000
 """Kept of a line that could not be read; its position finds the rest."""

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pairsmith.pipelines.inputs import Split, name_of, open_input
 from pairsmith.pipelines.lines import Row, Unreadable, csv_rows, json_rows, text_rows
 from pairsmith.pipelines.recipe import Documents
 from pairsmith.pipelines.rejected import NOTHING_REJECTED, rejected_batch
+from pairsmith.pipelines.splits import Split, name_of, open_input
 from pairsmith.schemas import UserError, text_ids
 
 DOCUMENTS = pa.schema(

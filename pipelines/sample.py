@@ -14,14 +14,13 @@ from pairsmith.pipelines.accounts import ShardResult, Totals, add_up
 from pairsmith.pipelines.blocks import BLOCKS, segment_documents
 from pairsmith.pipelines.costs import Cost, Stopwatch
 from pairsmith.pipelines.duplicates import find_copies
+from pairsmith.pipelines.parts import Tag, block_parts, rejected_parts, scatter
 from pairsmith.pipelines.recipe import Recipe
 from pairsmith.pipelines.rejected import NOTHING_REJECTED, rejected_batch
 from pairsmith.pipelines.scan import Scan
-from pairsmith.pipelines.shards import Tag, fill_shard, write_parquet
+from pairsmith.pipelines.shards import fill_shard, write_parquet
 from pairsmith.pipelines.spill import Spill
-from pairsmith.pipelines.transforms import scatter
 from pairsmith.schemas import REJECTED, shard_numbers
-from pairsmith.schemas.keys import UNITS_PER_BLOCK
 
 COPIES = "duplicates"
 """The stage that drops copies."""
@@ -128,11 +127,12 @@ def _cut(recipe: Recipe, documents: pa.RecordBatch, copied: pa.RecordBatch, fold
     parts: Parts = [("blocks", cut.blocks), ("dropped", cut.dropped), ("failed", cut.failed)]
     parts.append(("dropped", copied))
     for tag, batch in parts:
-        first = np.zeros(len(batch), np.int32)
         if tag == "blocks":
-            first = batch["block"].to_numpy() * UNITS_PER_BLOCK
-        for shard, data in scatter(batch, shard_numbers(batch["source_id"], first, recipe.shards)):
-            spill.add((shard, (tag, data)))
+            found = block_parts(batch, recipe.shards)
+        else:
+            found = rejected_parts(tag, batch, recipe.shards)
+        for part in found:
+            spill.add(part)
     spill.flush()
     return parts
 

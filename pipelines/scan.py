@@ -20,9 +20,9 @@ from apache_beam.io.filesystems import FileSystems
 
 from pairsmith.pipelines.costs import Cost, Stopwatch
 from pairsmith.pipelines.duplicates import KEYS, keys_of
-from pairsmith.pipelines.inputs import Split, open_input
 from pairsmith.pipelines.read import DOCUMENTS, Read, read_split
 from pairsmith.pipelines.recipe import Documents
+from pairsmith.pipelines.splits import Split, open_input
 from pairsmith.schemas import group_ids
 
 WHOLE_BYTES = 32 << 20

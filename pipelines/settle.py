@@ -19,8 +19,9 @@ from pairsmith.pipelines.accounts import (
     top_reasons,
 )
 from pairsmith.pipelines.claim import FOLDERS
-from pairsmith.pipelines.inputs import Input, check_unchanged, name_of
+from pairsmith.pipelines.inputs import Input, check_unchanged
 from pairsmith.pipelines.recipe import Recipe
+from pairsmith.pipelines.splits import name_of
 from pairsmith.pipelines.storage import use_options
 from pairsmith.pipelines.store_claim import StoreClaim
 from pairsmith.pipelines.telling import OnConsole, Teller

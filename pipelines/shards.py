@@ -3,7 +3,7 @@
 import hashlib
 import io
 from collections.abc import Iterable, Iterator
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +14,7 @@ from pairsmith.pipelines.blocks import BLOCKS
 from pairsmith.pipelines.made import Made
 from pairsmith.pipelines.negatives import RandomNegatives, add_random
 from pairsmith.pipelines.pairs import list_units, make_pairs
+from pairsmith.pipelines.parts import SCHEMAS, Tag
 from pairsmith.pipelines.recipe import Recipe
 from pairsmith.pipelines.rejected import PLAIN_REJECTED, plain
 from pairsmith.pipelines.row_groups import cut_row_groups, merge_runs
@@ -21,12 +22,6 @@ from pairsmith.pipelines.storage import join, write_file
 from pairsmith.pipelines.token_ids import add_ids
 from pairsmith.schemas import REJECTED, ROW_GROUP_ROWS, ShardFile
 
-Tag = Literal["blocks", "dropped", "failed"]
-SCHEMAS: dict[Tag, pa.Schema] = {
-    "blocks": BLOCKS,
-    "dropped": PLAIN_REJECTED,
-    "failed": PLAIN_REJECTED,
-}
 _REPEATING = [
     "kind",
     "anchor_view",

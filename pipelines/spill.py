@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pairsmith.pipelines.shards import SCHEMAS, Tag
-from pairsmith.pipelines.transforms import Part, read_batch
+from pairsmith.pipelines.parts import SCHEMAS, Part, Tag, read_batch
 from pairsmith.schemas import put
 
 _BUFFER_BYTES = 32 << 20

@@ -1,25 +1,17 @@
-"""Files of a dataset on whatever file system they lie: folders here, object stores by Beam.
+"""Files of a dataset on whatever file system they lie: folders here, object stores by `stores`.
 
-What concerns an object store is asked patiently (`patience.ask`) and raises UserError.
+Beam is only loaded where a path is on a store, so that worker processes start without it.
 """
 
 import io
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import pyarrow as pa
-from apache_beam.io.filesystem import CompressionTypes, FileMetadata
-from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 
-from pairsmith.pipelines.patience import StoreOptions, ask
-from pairsmith.schemas import UserError, put, require, writing
-
-_READ_BYTES = 4 << 20
-_EXTRAS = {"gs": "gcp", "s3": "aws"}
+from pairsmith.schemas import put, writing
 
 
 def is_remote(path: str) -> bool:
@@ -39,53 +31,10 @@ def use_options(flags: Sequence[str]) -> None:
 
     Raises UserError for a `--store_seconds` that is no length of time.
     """
-    if not flags:
-        return
-    options = PipelineOptions(list(flags))
-    if options.view_as(StoreOptions).store_seconds <= 0:
-        raise UserError("--store_seconds must be above 0")
-    FileSystems.set_options(options)
+    if flags:
+        from pairsmith.pipelines.stores import set_options
 
-
-def store_flags(flags: Sequence[str]) -> tuple[str, ...]:
-    """Return the Beam flags without those that choose an engine."""
-    return tuple(flag for flag in flags if not flag.startswith(("--runner", "--direct_")))
-
-
-def check_output(output: str) -> None:
-    """Raise UserError for an output that cannot be written to, or not be found again."""
-    check_store(output)
-    if is_remote(output) and (odd := set(output) & set("*?[]\\")):
-        raise UserError(f"{output}: an output must not hold {' '.join(sorted(odd))}; rename it")
-
-
-def check_store(path: str) -> None:
-    """Raise UserError when a path is on a store that this installation cannot reach."""
-    if not is_remote(path):
-        return
-    scheme = path.split("://")[0]
-    try:
-        FileSystems.get_filesystem(path)
-    except ValueError as error:
-        if scheme in _EXTRAS:
-            line = f"{path} needs more packages: pip install 'pairsmith[{_EXTRAS[scheme]}]'"
-        else:
-            line = f"{path}: no file system {scheme}://; there are gs:// and s3://"
-        raise UserError(line) from error
-    if scheme == "s3":
-        _check_s3_credentials()
-
-
-def _check_s3_credentials() -> None:
-    # Beam would ask again and again for ten minutes.
-    options = FileSystems._pipeline_options or PipelineOptions()
-    if options.view_as(S3Options).s3_access_key_id:
-        return
-    if require("boto3", "aws").session.Session().get_credentials() is None:
-        raise UserError(
-            "no credentials for s3://; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
-            "or a profile with AWS_PROFILE"
-        )
+        set_options(flags)
 
 
 def put_file(path: str, data: bytes | pa.Buffer) -> None:
@@ -96,20 +45,9 @@ def put_file(path: str, data: bytes | pa.Buffer) -> None:
     if not is_remote(path):
         put(Path(path), data)
         return
-    content = bytes(data)
+    from pairsmith.pipelines.stores import put_object
 
-    def write() -> None:
-        kind = "application/octet-stream"
-        stream = FileSystems.create(path, kind, CompressionTypes.UNCOMPRESSED)
-        try:
-            stream.write(content)
-            stream.close()
-        except Exception:
-            # Its end would close it, and wait for the store once more, in whatever thread that is.
-            threading.Thread(target=_let_go, args=(stream,), daemon=True).start()
-            raise
-
-    ask(f"write {path}", write, len(content))
+    put_object(path, bytes(data))
 
 
 @contextmanager
@@ -127,11 +65,6 @@ def write_file(path: str) -> Iterator[BinaryIO]:
     put_file(path, kept.getvalue())
 
 
-def _let_go(stream: BinaryIO) -> None:
-    with suppress(Exception):
-        stream.close()
-
-
 def open_file(path: str) -> BinaryIO:
     """Return the bytes of a file as they are.
 
@@ -139,79 +72,15 @@ def open_file(path: str) -> BinaryIO:
     """
     if not is_remote(path):
         return Path(path).open("rb")
-    return io.BufferedReader(_Stored(path), _READ_BYTES)
+    from pairsmith.pipelines.stores import open_object
+
+    return open_object(path)
 
 
 def exists(path: str) -> bool:
     """Return whether there is such a file."""
     if not is_remote(path):
         return Path(path).is_file()
-    return ask(f"look for {path}", lambda: bool(FileSystems.exists(path)))
+    from pairsmith.pipelines.stores import object_exists
 
-
-def match(glob: str) -> list[FileMetadata]:
-    """Return path, size and time of the files that match."""
-    if not is_remote(glob):
-        return list(FileSystems.match([glob])[0].metadata_list)
-    return ask(f"look for {glob!r}", lambda: list(FileSystems.match([glob])[0].metadata_list))
-
-
-def remove(paths: Sequence[str], attempts: int | None = None) -> None:
-    """Remove objects that may be there, and all below those that end in a slash."""
-    ask(f"remove {paths[0]}", lambda: FileSystems.delete(list(paths)), attempts=attempts)
-
-
-class _Stored(io.RawIOBase):
-    """An object that is opened anew where reading it broke."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._at = 0
-        self._stream: Any = None
-        self._stream, self._size = ask(f"read {path}", self._open)
-
-    def _open(self) -> tuple[Any, int]:
-        stream = FileSystems.open(self._path, compression_type=CompressionTypes.UNCOMPRESSED)
-        return stream, stream.seek(0, io.SEEK_END)
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = offset + (0, self._at, self._size)[whence]
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        wanted = min(len(buffer), max(self._size - self._at, 0))
-        if not wanted:
-            return 0
-        data = ask(f"read {self._path}", lambda: self._read(wanted), wanted)
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)
-
-    def _read(self, wanted: int) -> bytes:
-        # Taken away while it is in use: what a request that hangs does to it concerns no other.
-        stream, self._stream = self._stream, None
-        if stream is None:
-            stream, size = self._open()
-            if size != self._size:
-                raise UserError(f"{self._path} changed while it was read; build again")
-        stream.seek(self._at)
-        data: bytes = stream.read(wanted)
-        if not data:
-            raise OSError("the answer ended early")
-        self._stream = stream
-        return data
-
-    def close(self) -> None:
-        if not self.closed and self._stream is not None:
-            self._stream.close()
-            self._stream = None
-        super().close()
+    return object_exists(path)

@@ -14,8 +14,9 @@ from typing import Any
 
 from pairsmith.pipelines.card import card
 from pairsmith.pipelines.claim import FOLDERS, README, UNFINISHED, Claim, claimed
-from pairsmith.pipelines.storage import join, match, put_file, remove
-from pairsmith.pipelines.transforms import WORK
+from pairsmith.pipelines.job import WORK
+from pairsmith.pipelines.storage import join, put_file
+from pairsmith.pipelines.stores import match, remove
 from pairsmith.schemas import Manifest, UserError
 from pairsmith.schemas.dataset import MANIFEST
 

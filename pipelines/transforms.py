@@ -1,77 +1,32 @@
 """The Beam steps of a build. They only wire: what happens to rows is in the modules beside this.
 
-Between shuffles the elements are Arrow batches; what goes to a shard is a part:
-`(shard, (tag, batch serialised without its schema))`. Every step may run twice, or in two places
-at once: what it writes has a name and a content that depend on its input alone.
+Between shuffles the elements are Arrow batches; what goes to a shard is a part (parts.py). Every
+step may run twice, or in two places at once: what it writes has a name and a content that depend on
+its input alone.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
-import numpy.typing as npt
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 from apache_beam.pvalue import AsIter, TaggedOutput
 
-from pairsmith.pipelines.accounts import ShardResult
-from pairsmith.pipelines.blocks import segment_documents
-from pairsmith.pipelines.duplicates import (
-    COPIES,
-    KEYS,
-    Same,
-    copies_file,
-    drop_copies,
-    find_copies,
-    keys_of,
-    open_copies,
-)
-from pairsmith.pipelines.inputs import Split
-from pairsmith.pipelines.progress import Address
+from pairsmith.pipelines.cut import cut_documents, keep_documents, rows_result
+from pairsmith.pipelines.duplicates import COPIES, KEYS, Same, copies_file, find_copies, keys_of
+from pairsmith.pipelines.job import Job, as_array, progress_of
+from pairsmith.pipelines.parts import SCHEMAS, Keyed, Part, Tag, read_batch, scatter
 from pairsmith.pipelines.read import read_split
-from pairsmith.pipelines.recipe import Recipe
-from pairsmith.pipelines.shards import SCHEMAS, Tag, fill_shard
+from pairsmith.pipelines.shards import fill_shard
+from pairsmith.pipelines.splits import Split
 from pairsmith.pipelines.storage import join, put_file, use_options
 from pairsmith.pipelines.watch import count
 from pairsmith.schemas import shard_numbers
-from pairsmith.schemas.keys import UNITS_PER_BLOCK
 
 RESULTS = "results.json"
-WORK = ".work"
-WORKERS = "workers"
-"""In that folder: the lock that worker processes hold."""
 _BUCKETS = 64
-Keyed = tuple[int, bytes]
-Part = tuple[int, tuple[Tag, bytes]]
-
-
-@dataclass(frozen=True)
-class Job:
-    """What every step of one build must know."""
-
-    recipe: Recipe
-    output: str
-    """Where the files of the dataset go."""
-    work: str
-    """Where the files go that only the build needs."""
-    batch_rows: int
-    """Rows read, and units augmented, at a time. Does not change the result."""
-    progress: Address | None = None
-    previous: str = ""
-    """The finished dataset that this build replaces, whose shards may be used again."""
-    stamp: str = ""
-    """Digest of the recipe and of what else can change the bytes."""
-    store_flags: tuple[str, ...] = ()
-    """Beam flags that workers need to reach object stores; not every engine hands flags on."""
-    hints: tuple[tuple[str, str], ...] = ()
-    """Beam's resource hints for the step that makes pairs."""
-
-    def copies(self, file: int) -> str:
-        """Return the path of the COPIES of an input file."""
-        return join(self.work, "copies", f"{file:05d}.parquet")
 
 
 class FindCopies(beam.PTransform[Any, Any]):
@@ -171,17 +126,6 @@ class _Step(beam.DoFn):
     def setup(self) -> None:
         use_options(self.job.store_flags)
 
-    def parts(self, tag: Tag, batch: pa.RecordBatch) -> Iterator[Part]:
-        """Yield rejected rows as parts: with their source's first unit, or spread by place."""
-        if len(batch):
-            places = [batch["path"], pc.cast(batch["position"], pa.string())]
-            place = pc.binary_join_element_wise(*places, ":", null_handling="replace")
-            owners = pc.coalesce(batch["source_id"], place)
-            zeros = np.zeros(len(batch), np.int32)
-            numbers = shard_numbers(owners, zeros, self.job.recipe.shards)
-            for number, data in scatter(batch, numbers):
-                yield number, (tag, data)
-
 
 class _ReadKeys(_Step):
     def process(self, split: Split) -> Iterator[pa.RecordBatch]:
@@ -212,33 +156,20 @@ class _WriteCopies(_Step):
 class _Read(_Step):
     def process(self, split: Split, waited_for: Iterable[int] = ()) -> Iterator[Any]:
         rows = 0
-        with open_copies(self.job.copies(split.file)) as known:
-            for read in read_split(split, self.job.recipe.source, self.job.batch_rows):
-                rows += read.rows
-                count(self.job.progress, rows=read.rows)
-                documents, copies = drop_copies(read.documents, known)
-                if len(documents):
-                    yield documents
-                rejected: list[tuple[Tag, pa.RecordBatch]] = [
-                    *(("dropped", read.dropped), ("dropped", copies), ("failed", read.failed))
-                ]
-                for tag, batch in rejected:
-                    for part in self.parts(tag, batch):
-                        yield TaggedOutput("parts", part)
+        for kept in keep_documents(self.job, split):
+            rows += kept.rows
+            count(self.job.progress, rows=kept.rows)
+            if len(kept.documents):
+                yield kept.documents
+            for part in kept.parts:
+                yield TaggedOutput("parts", part)
         count(self.job.progress, bytes=split.bytes)
-        yield TaggedOutput("results", (0, orjson.dumps({"rows_read": rows})))
+        yield TaggedOutput("results", (0, rows_result(rows)))
 
 
 class _Segment(_Step):
     def process(self, documents: pa.RecordBatch) -> Iterator[Part]:
-        recipe = self.job.recipe
-        cut = segment_documents(documents, recipe.source.segment, recipe.margins)
-        first_units = cut.blocks["block"].to_numpy() * UNITS_PER_BLOCK
-        numbers = shard_numbers(cut.blocks["source_id"], first_units, recipe.shards)
-        for number, data in scatter(cut.blocks, numbers):
-            yield number, ("blocks", data)
-        yield from self.parts("dropped", cut.dropped)
-        yield from self.parts("failed", cut.failed)
+        yield from cut_documents(documents, self.job.recipe)
 
 
 class _Fill(_Step):
@@ -247,9 +178,12 @@ class _Fill(_Step):
         self.job.recipe.setup()
 
     def process(self, group: tuple[int, Iterable[tuple[Tag, bytes]]]) -> Iterator[Keyed]:
-        number, parts = group
-        batches = ((tag, read_batch(data, SCHEMAS[tag])) for tag, data in parts)
-        yield 0, fill(self.job, number, batches)
+        number, data = group
+        parts = ((tag, read_batch(batch, SCHEMAS[tag])) for tag, batch in data)
+        job = self.job
+        result = fill_shard(number, parts, job.recipe, job.output, job.batch_rows)
+        count(job.progress, **progress_of(result))
+        yield 0, orjson.dumps({"result": result.as_data()})
 
 
 class _WriteResults(beam.DoFn):
@@ -262,44 +196,6 @@ class _WriteResults(beam.DoFn):
 
     def process(self, group: tuple[int, Iterable[bytes]]) -> None:
         put_file(self.path, as_array(group[1]))
-
-
-def cut_split(job: Job, split: Split, keep: Callable[[Part], None]) -> bytes:
-    """Do what `CutDocuments` does to a split: give its parts to `keep` and return its result."""
-    result, segment = b"", _Segment(job)
-    for read in _Read(job).process(split):
-        if not isinstance(read, TaggedOutput):
-            for part in segment.process(read):
-                keep(part)
-        elif read.tag == "parts":
-            keep(read.value)
-        else:
-            _, result = read.value
-    return result
-
-
-def as_array(results: Iterable[bytes]) -> bytes:
-    """Return results, JSON each, as a JSON array that does not depend on their order."""
-    return b"[%b]" % b",".join(sorted(results))
-
-
-def fill(job: Job, number: int, parts: Iterable[tuple[Tag, pa.RecordBatch]]) -> bytes:
-    """Make the files of a shard and return its result as JSON."""
-    result = fill_shard(number, parts, job.recipe, job.output, job.batch_rows)
-    report_shard(job, result)
-    return orjson.dumps({"result": result.as_data()})
-
-
-def report_shard(job: Job, result: ShardResult) -> None:
-    """Tell the driver of a shard that is done."""
-    pairs = result.pairs
-    outcomes = {"dropped": pairs["dropped"], "failed": pairs["failed"]}
-    count(job.progress, shards=1, pairs=pairs["written"], **outcomes)
-
-
-def read_batch(data: bytes, schema: pa.Schema) -> pa.RecordBatch:
-    """Return a batch that was serialised without its schema."""
-    return pa.ipc.read_record_batch(pa.py_buffer(data), schema)
 
 
 def _read_all(data: Iterable[bytes], schema: pa.Schema) -> pa.RecordBatch:
@@ -323,14 +219,3 @@ def _together(label: str, collections: list[Any], kind: object) -> Any:
 
 def _same(element: Any) -> Any:
     return element
-
-
-def scatter(batch: pa.RecordBatch, numbers: npt.NDArray[np.int64]) -> Iterator[Keyed]:
-    """Yield the rows of each number, serialised without their schema."""
-    if not len(batch):
-        return
-    order = np.argsort(numbers, kind="stable")
-    ordered = batch.take(pa.array(order))
-    found, starts = np.unique(numbers[order], return_index=True)
-    for number, start, stop in zip(found, starts, [*starts[1:], len(batch)], strict=True):
-        yield int(number), ordered[start:stop].serialize().to_pybytes()

@@ -25,9 +25,10 @@ from xxhash import xxh3_128_digest
 
 from pairsmith.pipelines.blocks import segment_documents
 from pairsmith.pipelines.engine import run_pipeline
-from pairsmith.pipelines.inputs import Split, plan_inputs
+from pairsmith.pipelines.inputs import plan_inputs
 from pairsmith.pipelines.read import read_split
 from pairsmith.pipelines.recipe import Documents
+from pairsmith.pipelines.splits import Split
 from pairsmith.schemas import UserError, put, require
 
 _SAMPLE = pa.schema(

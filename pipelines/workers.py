@@ -1,12 +1,17 @@
-"""Worker processes of a build on one machine. Beam is only loaded when they are set up."""
+"""Worker processes of a build on one machine.
+
+They load no Beam, unless what they are asked to do needs it: that is half of what a start costs.
+"""
 
 import fcntl
 import os
+import pickle
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -23,24 +28,28 @@ _CHOICE = "ARROW_DEFAULT_MEMORY_POOL"
 
 
 @contextmanager
-def workers(count: int, lock: Path) -> Iterator[Callable[[Iterable[Call]], None]]:
-    """Yield what runs calls, in this process for one worker, else in as many processes.
+def workers(count: int, lock: Path, first: Call) -> Iterator[Callable[[Iterable[Call]], None]]:
+    """Yield what runs calls in so many processes, of which this is one.
 
-    lock: file that each of these processes holds while it lives. They end within a second when
-    this one is killed; the next build waits for the lock before it changes anything.
+    first: a call that each of the others begins with, while this one goes on; they share the calls
+    as soon as that is done. lock: file that each of them holds while it lives. They end within a
+    second when this one is killed; the next build waits for the lock before it changes anything.
     """
     if count == 1:
-        yield _run_here
+        yield lambda calls: _run_here(deque(calls))
         return
     begin = (os.getpid(), str(lock), Logging.now())
-    pool = ProcessPoolExecutor(count, get_context("spawn"), initializer=_begin, initargs=begin)
+    pool = ProcessPoolExecutor(count - 1, get_context("spawn"), initializer=_begin, initargs=begin)
+    threads = ThreadPoolExecutor(count - 1)
+    loaded = [pool.submit(_call, _pickled(first)) for _ in range(count - 1)]
 
     def run(calls: Iterable[Call]) -> None:
-        from apache_beam.internal.cloudpickle import cloudpickle
-
-        futures: list[Future[None]] = [pool.submit(_call, cloudpickle.dumps(c)) for c in calls]
-        for future in as_completed(futures):
-            future.result()
+        todo = deque(calls)
+        others = [threads.submit(_run_there, pool, one, todo) for one in loaded]
+        _run_here(todo)
+        for one, other in zip(loaded, others, strict=True):
+            if one.done():  # else it has taken nothing, and there is nothing left
+                other.result()
 
     try:
         yield run
@@ -53,6 +62,7 @@ def workers(count: int, lock: Path) -> Iterator[Callable[[Iterable[Call]], None]
         for process in list((pool._processes or {}).values()):
             process.terminate()
         pool.shutdown(cancel_futures=True)
+        threads.shutdown()
 
 
 @contextmanager
@@ -74,9 +84,21 @@ def _take_jemalloc() -> None:
         pa.set_memory_pool(pa.jemalloc_memory_pool())
 
 
-def _run_here(calls: Iterable[Call]) -> None:
-    for function, *rest in calls:
+def _run_here(todo: deque[Call]) -> None:
+    while call := _next(todo):
+        function, *rest = call
         function(*rest)
+
+
+def _run_there(pool: ProcessPoolExecutor, loaded: Future[None], todo: deque[Call]) -> None:
+    """Have a process run calls, as soon as one has loaded what they need, until none are left."""
+    try:
+        loaded.result()
+        while call := _next(todo):
+            pool.submit(_call, _pickled(call)).result()
+    except BaseException:
+        todo.clear()  # no other process need go on
+        raise
 
 
 def _begin(driver: int, lock: str, log: Logging) -> None:
@@ -98,8 +120,20 @@ def _begin(driver: int, lock: str, log: Logging) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _call(call: bytes) -> None:
+def _next(todo: deque[Call]) -> Call | None:
+    try:
+        return todo.popleft()
+    except IndexError:  # another thread may have taken the last one
+        return None
+
+
+def _pickled(call: Call) -> bytes:
+    """Return the call as pickle can load it, with what is defined in a script by value."""
     from apache_beam.internal.cloudpickle import cloudpickle
 
-    function, *rest = cloudpickle.loads(call)
+    return cloudpickle.dumps(call)  # type: ignore[no-any-return]
+
+
+def _call(call: bytes) -> None:
+    function, *rest = pickle.loads(call)  # noqa: S301 - from our own driver
     function(*rest)

@@ -12,10 +12,10 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from pairsmith.augmenters import BackTranslate
 from pairsmith.pipelines.build import build_at, wire_build
 from pairsmith.pipelines.cloud import engine_flags, model_hints
-from pairsmith.pipelines.inputs import Split
+from pairsmith.pipelines.job import Job
 from pairsmith.pipelines.recipe import Pair, Recipe, View
 from pairsmith.pipelines.recipes import find_recipe
-from pairsmith.pipelines.transforms import Job
+from pairsmith.pipelines.splits import Split
 from pairsmith.schemas import UserError
 
 WHY = "needs other packages: .ci/cloud-test installs them beside the usual ones and runs this"

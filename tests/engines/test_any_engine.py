@@ -17,8 +17,9 @@ from apache_beam.runners.portability.portable_runner import PortableRunner
 from pairsmith.pipelines.accounts import ShardResult, add_up
 from pairsmith.pipelines.claim import claimed
 from pairsmith.pipelines.inputs import plan_inputs
+from pairsmith.pipelines.job import Job
 from pairsmith.pipelines.recipes import quickstart
-from pairsmith.pipelines.transforms import BuildDataset, Job
+from pairsmith.pipelines.transforms import BuildDataset
 from pairsmith.schemas import Manifest
 from tests.engines.adversary import Adversary
 from tests.engines.conftest import SHARDS

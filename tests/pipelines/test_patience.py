@@ -10,7 +10,8 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pairsmith.pipelines.patience import ask
-from pairsmith.pipelines.storage import check_store, use_options
+from pairsmith.pipelines.storage import use_options
+from pairsmith.pipelines.stores import check_store
 from pairsmith.schemas import UserError
 
 
