@@ -39,13 +39,9 @@ class ShardResult:
     changes: dict[str, list[int]]
     """How much each augmenter changed (`changes_of`), by `kind/role/number:name`."""
 
-    def as_data(self) -> dict[str, Any]:
-        """Return the result as JSON data."""
-        return asdict(self)
-
     @staticmethod
     def from_data(data: dict[str, Any]) -> "ShardResult":
-        """Return the result that `as_data` was made from."""
+        """Return the result that became this JSON data."""
         files = {folder: ShardFile(**file) for folder, file in data["files"].items()}
         spread = [(source_id, outcome) for source_id, outcome in data["spread"]]
         return ShardResult(**{**data, "files": files, "spread": spread})

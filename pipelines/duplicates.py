@@ -4,6 +4,7 @@ Copies are found among keys, which are small; documents themselves are not shuff
 was found lies in one file for each input file, and whoever reads that file leaves the copies out.
 """
 
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import BinaryIO, Literal
 
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 
 from pairsmith.pipelines.rejected import NOTHING_REJECTED, rejected_batch
 from pairsmith.pipelines.storage import exists, open_file
+from pairsmith.schemas import shard_numbers
 
 Same = Literal["source_id", "text_id"]
 KEYS = pa.schema(
@@ -35,6 +37,7 @@ COPIES = pa.schema(
     ]
 )
 _ROWS_PER_GROUP = 65536
+_BUCKET_ROWS = 1 << 20
 
 
 def keys_of(documents: pa.RecordBatch, file: int) -> pa.RecordBatch:
@@ -68,6 +71,32 @@ def find_copies(keys: pa.RecordBatch, same: Same) -> tuple[pa.RecordBatch, pa.Re
     columns = [copies["file"], copies["position"], reason, detail]
     found = pa.RecordBatch.from_arrays(columns, schema=COPIES)
     return keys.filter(pa.array(new)), found
+
+
+def find_all_copies(keys: Sequence[pa.RecordBatch]) -> pa.Table:
+    """Return the COPIES among all documents of a corpus, given their keys (KEYS)."""
+    found = []
+    columns: tuple[Same, ...] = ("source_id", "text_id")
+    for same in columns:
+        kept = []
+        for some in _buckets(keys, same):
+            stays, copies = find_copies(some, same)
+            kept.append(stays)
+            found.append(copies)
+        keys = kept
+    return pa.Table.from_batches(found, COPIES)
+
+
+def _buckets(keys: Sequence[pa.RecordBatch], same: Same) -> Iterator[pa.RecordBatch]:
+    """Yield the keys a million or so at a time, all that share a value of `same` together."""
+    table = pa.Table.from_batches(keys, KEYS)
+    count = 1 + len(table) // _BUCKET_ROWS
+    values = table[same].chunks
+    numbers = [shard_numbers(some, np.zeros(len(some), np.int32), count) for some in values]
+    bucket = pa.chunked_array([pa.array(some) for some in numbers], pa.int64())
+    for number in range(count):
+        some = table if count == 1 else table.filter(pc.equal(bucket, number))
+        yield from some.combine_chunks().to_batches()
 
 
 def copies_file(copies: pa.Table) -> pa.Buffer:

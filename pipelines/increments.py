@@ -65,7 +65,7 @@ def fill_or_reuse(job: Job, number: int, parts: list[tuple[Tag, pa.RecordBatch]]
     report(job.progress, **progress_of(result))
     views = tally(job.recipe.steps) - before
     told = {"number": number, "made_from": made_from, "reused": reused, "views": list(views)}
-    return orjson.dumps({**told, "result": result.as_data()})
+    return orjson.dumps({**told, "result": result})
 
 
 def write_increments(folder: Path, results: Iterable[dict[str, Any]]) -> None:

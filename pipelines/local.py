@@ -1,9 +1,8 @@
 """A build on one machine: bounded memory, every core at work, and kept what is finished.
 
-Nothing but small keys is shuffled in memory. Copies are found first, by a Beam pipeline on the
-in-process engine; then the input is cut in several tasks, whose parts go to files by shard; then
-the shards are filled in waves; in processes of their own where the input is large enough to pay for
-them.
+Nothing but small keys is shuffled in memory. Copies are found among those first; then the input is
+cut in several tasks, whose parts go to files by shard; then the shards are filled in waves. All of
+it without an engine; in several processes where the input is large enough to pay for them.
 """
 
 from collections.abc import Sequence
@@ -11,14 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import apache_beam as beam
 import orjson
+import pyarrow.compute as pc
 
-from pairsmith.pipelines.engine import run_pipeline
+from pairsmith.pipelines.duplicates import copies_file, find_all_copies, keys_of
 from pairsmith.pipelines.job import WORKERS, Job
+from pairsmith.pipelines.read import read_split
 from pairsmith.pipelines.splits import Split
+from pairsmith.pipelines.storage import put_file
 from pairsmith.pipelines.tasks import cut_task, fill_wave, prepare, results_of
-from pairsmith.pipelines.transforms import FindCopies
 from pairsmith.pipelines.workers import frugal_memory, workers
 from pairsmith.schemas import heeding_interrupts, put
 
@@ -77,8 +77,18 @@ def build_here(job: Job, splits: Sequence[Split], plan: Plan) -> list[dict[str, 
 
 
 def _find_copies(job: Job, splits: Sequence[Split], work: Path) -> None:
+    """Leave a file of COPIES for each input file that has some."""
     done = work / "copies.done"
-    if not done.exists():
-        splits_here = beam.Create(splits, reshuffle=False)  # there is one worker
-        run_pipeline(lambda p: p | splits_here | FindCopies(job), job.store_flags)
-        put(done, b"")
+    if done.exists():
+        return
+    source = job.recipe.source
+    keys = [
+        keys_of(read.documents, split.file)
+        for split in splits
+        for read in read_split(split, source, job.batch_rows)
+    ]
+    copies = find_all_copies(keys)
+    for file in pc.unique(copies["file"]).to_pylist():
+        own = copies.filter(pc.equal(copies["file"], file))
+        put_file(job.copies(file), copies_file(own))
+    put(done, b"")

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -123,7 +124,7 @@ class Recipe:
         """Return every view of every pair."""
         return tuple(view for pair in self.pairs for view in (pair.anchor, pair.positive))
 
-    @property
+    @cached_property
     def steps(self) -> tuple[Augmenter, ...]:
         """Return every augmenter of every view and of the negatives."""
         perturbed = [rule.steps for rule in self.negatives if isinstance(rule, Perturbed)]
@@ -137,7 +138,7 @@ class Recipe:
         bases = [view.base for view in self.views]
         return max(b.before for b in bases), max(b.after for b in bases)
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
         """Return the schema of the shards: PAIRS, with `details` and ids where there are some."""
         names = ["details"] * any(map(explains, self.steps))
@@ -151,7 +152,7 @@ class Recipe:
         gates = [gate for pair in self.pairs for gate in self.gates_of(pair)]
         return any(map(costly, self.steps)) or any(isinstance(g, Similarity) for g in gates)
 
-    @property
+    @cached_property
     def fits(self) -> bool:
         """Return whether a step takes words from the corpus."""
         return any(map(fits, self.steps))

@@ -183,7 +183,7 @@ class _Fill(_Step):
         job = self.job
         result = fill_shard(number, parts, job.recipe, job.output, job.batch_rows)
         count(job.progress, **progress_of(result))
-        yield 0, orjson.dumps({"result": result.as_data()})
+        yield 0, orjson.dumps({"result": result})
 
 
 class _WriteResults(beam.DoFn):

@@ -3,6 +3,8 @@
 All hashes are XXH3 (https://xxhash.com); fields are joined by the unit separator U+001F.
 """
 
+from itertools import repeat
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -14,7 +16,9 @@ UNITS_PER_BLOCK = 256
 _SEED_LIMIT = 2**64
 _OTHER_SPACE = r"[\t-\r\x1c-\x1f\x{85}\x{1680}\x{2028}\x{2029}]"  # what NFKD leaves of White_Space
 
-_SPECIAL = "[^ -~‘’“”–—]|  |^ | $"  # all that may change but for ASCII upper case
+_PRINT = "‘’“”–—"  # of what printed text has beyond ASCII, what normalising leaves as it is
+_PRINT_LEAD, _PRINT_NEXT = _PRINT.encode()[:2]
+_IS_PRINT_LAST = np.isin(np.arange(256), list(_PRINT.encode()[2::3]))
 _CACHED_BYTES = 1 << 17  # looked at at a time, so that what is made of them stays near
 
 
@@ -24,22 +28,24 @@ def normalise(texts: pa.StringArray) -> pa.StringArray:
     Not NFKC: Arrow before 26 leaves out its composition (apache/arrow#51225), so the hashes would
     depend on the version. As a test of equality the two forms are the same.
     """
-    # Most texts need little, and finding that out is many times cheaper than doing it all.
     lowered = pc.ascii_lower(texts)
-    special = _uneven(texts)
-    special[special] = pc.match_substring_regex(texts.filter(pa.array(special)), _SPECIAL)
+    special = _special(texts)
     if not special.any():
         return lowered
     mask = pa.array(special)
     return pc.replace_with_mask(lowered, mask, _normalise_special(texts.filter(mask)))
 
 
-def _uneven(texts: pa.StringArray) -> npt.NDArray[np.bool_]:
-    """Return which texts are more than printable ASCII with single spaces between words."""
+def _special(texts: pa.StringArray) -> npt.NDArray[np.bool_]:
+    """Return which texts may need more than ASCII lower case.
+
+    Most need no more, and finding that out is many times cheaper than doing it all: these are
+    printable ASCII and `_PRINT`, with single spaces between words.
+    """
     _, offsets, data = texts.buffers()
-    uneven = np.zeros(len(texts), np.bool_)
+    special = np.zeros(len(texts), np.bool_)
     if not len(texts) or not data:
-        return uneven
+        return special
     bounds = np.frombuffer(offsets, np.int32, len(texts) + 1, 4 * texts.offset)
     characters = np.frombuffer(data, np.uint8)
     for start in range(bounds[0], bounds[-1], _CACHED_BYTES):
@@ -47,11 +53,24 @@ def _uneven(texts: pa.StringArray) -> npt.NDArray[np.bool_]:
         space = piece == ord(" ")
         odd = piece - np.uint8(ord(" ")) > ord("~") - ord(" ")
         odd[:-1] |= space[:-1] & space[1:]
-        uneven[np.searchsorted(bounds, np.flatnonzero(odd) + start, "right") - 1] = True
+        at = np.flatnonzero(odd) + start
+        at = at[~_is_print(characters, at)]
+        special[np.searchsorted(bounds, at, "right") - 1] = True
     filled = np.flatnonzero(bounds[1:] > bounds[:-1])
     for edge in (bounds[filled], bounds[filled + 1] - 1):
-        uneven[filled[characters[edge] == ord(" ")]] = True
-    return uneven
+        special[filled[characters[edge] == ord(" ")]] = True
+    return special
+
+
+def _is_print(
+    characters: npt.NDArray[np.uint8], at: npt.NDArray[np.int64]
+) -> npt.NDArray[np.bool_]:
+    """Return which of these bytes are the first, second or third of a character in `_PRINT`."""
+    around = [characters[np.clip(at + i, 0, len(characters) - 1)] for i in range(-2, 3)]
+    found = np.zeros(len(at), np.bool_)
+    for lead, following, last in zip(around, around[1:], around[2:], strict=False):
+        found |= (lead == _PRINT_LEAD) & (following == _PRINT_NEXT) & _IS_PRINT_LAST[last]
+    return found
 
 
 def _normalise_special(texts: pa.StringArray) -> pa.StringArray:
@@ -65,12 +84,16 @@ def _normalise_special(texts: pa.StringArray) -> pa.StringArray:
 
 def text_hashes(texts: pa.StringArray) -> UInt64Array:
     """Return the XXH3-64 of each normalised text: uint64, shape (len(texts),). No nulls."""
-    return _hash64(normalise(texts))
+    hashes = _hash64(pc.ascii_lower(texts))
+    special = _special(texts)
+    if special.any():  # whose hashes are made anew, which costs less than joining texts
+        hashes[special] = _hash64(_normalise_special(texts.filter(pa.array(special))))
+    return hashes
 
 
 def text_ids(texts: pa.StringArray) -> pa.StringArray:
     """Return the source id of texts that have none of their own: XXH3-128 of the text, in hex."""
-    return pa.array([xxh3_128_hexdigest(t) for t in _bytes(texts)], pa.string())
+    return _hex128(_bytes(texts))
 
 
 def group_ids(source_ids: pa.StringArray) -> UInt64Array:
@@ -87,7 +110,8 @@ def record_keys(
     """
     seed %= _SEED_LIMIT
     joined = _joined(source_ids, units, view, str(draw))
-    return np.array([xxh3_64_intdigest(record, seed) for record in joined], np.uint64)
+    digests = map(xxh3_64_intdigest, joined, repeat(seed))
+    return np.fromiter(digests, np.uint64, len(joined))
 
 
 def subkeys(keys: UInt64Array, stream: int) -> UInt64Array:
@@ -105,8 +129,7 @@ def pair_ids(
     source_ids: pa.StringArray, units: npt.NDArray[np.int32], kind: str, draw: int
 ) -> pa.StringArray:
     """Return the pair id of each row: XXH3-128 of source id, unit, kind and draw, in hex."""
-    ids = [xxh3_128_hexdigest(record) for record in _joined(source_ids, units, kind, str(draw))]
-    return pa.array(ids, pa.string())
+    return _hex128(_joined(source_ids, units, kind, str(draw)))
 
 
 def shard_numbers(
@@ -126,5 +149,12 @@ def _bytes(texts: pa.StringArray) -> list[bytes]:
     return texts.cast(pa.binary()).to_pylist()  # type: ignore[no-any-return]
 
 
+def _hex128(records: list[bytes]) -> pa.StringArray:
+    """Return the XXH3-128 of each record, in hex; made in one piece, as all are of one length."""
+    digits = "".join(map(xxh3_128_hexdigest, records)).encode()
+    ends = np.arange(0, len(digits) + 1, 32, dtype=np.int32)
+    return pa.StringArray.from_buffers(len(records), pa.py_buffer(ends), pa.py_buffer(digits))
+
+
 def _hash64(texts: pa.StringArray) -> UInt64Array:
-    return np.array([xxh3_64_intdigest(t) for t in _bytes(texts)], np.uint64)
+    return np.fromiter(map(xxh3_64_intdigest, _bytes(texts)), np.uint64, len(texts))
