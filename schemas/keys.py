@@ -16,9 +16,9 @@ UNITS_PER_BLOCK = 256
 _SEED_LIMIT = 2**64
 _OTHER_SPACE = r"[\t-\r\x1c-\x1f\x{85}\x{1680}\x{2028}\x{2029}]"  # what NFKD leaves of White_Space
 
-_PRINT = "‘’“”–—"  # of what printed text has beyond ASCII, what normalising leaves as it is
-_PRINT_LEAD, _PRINT_NEXT = _PRINT.encode()[:2]
-_IS_PRINT_LAST = np.isin(np.arange(256), list(_PRINT.encode()[2::3]))
+_TYPESET = "‘’“”–—"  # what printed text has beyond ASCII, and normalising leaves as it is
+_TYPESET_FIRST, _TYPESET_SECOND = _TYPESET.encode()[:2]
+_TYPESET_LAST = np.isin(np.arange(256), list(_TYPESET.encode()[2::3]))
 _CACHED_BYTES = 1 << 17  # looked at at a time, so that what is made of them stays near
 
 
@@ -40,37 +40,33 @@ def _special(texts: pa.StringArray) -> npt.NDArray[np.bool_]:
     """Return which texts may need more than ASCII lower case.
 
     Most need no more, and finding that out is many times cheaper than doing it all: these are
-    printable ASCII and `_PRINT`, with single spaces between words.
+    printable ASCII and `_TYPESET`, with single spaces between words.
     """
     _, offsets, data = texts.buffers()
-    special = np.zeros(len(texts), np.bool_)
     if not len(texts) or not data:
-        return special
+        return np.zeros(len(texts), np.bool_)
     bounds = np.frombuffer(offsets, np.int32, len(texts) + 1, 4 * texts.offset)
     characters = np.frombuffer(data, np.uint8)
+    found = [np.empty(0, np.int64)]
     for start in range(bounds[0], bounds[-1], _CACHED_BYTES):
         piece = characters[start : min(start + _CACHED_BYTES + 1, bounds[-1])]
         space = piece == ord(" ")
         odd = piece - np.uint8(ord(" ")) > ord("~") - ord(" ")
         odd[:-1] |= space[:-1] & space[1:]
-        at = np.flatnonzero(odd) + start
-        at = at[~_is_print(characters, at)]
-        special[np.searchsorted(bounds, at, "right") - 1] = True
+        found.append(np.flatnonzero(odd[:_CACHED_BYTES]) + start)
+    at = np.concatenate(found)
+    typeset = at[characters[at] == _TYPESET_FIRST]
+    typeset = typeset[characters[typeset + 1] == _TYPESET_SECOND]
+    typeset = typeset[_TYPESET_LAST[characters[typeset + 2]]]
+    odd_bytes, typeset_ones = (
+        np.bincount(np.searchsorted(bounds, places, "right") - 1, minlength=len(texts))
+        for places in (at, typeset)
+    )
+    special: npt.NDArray[np.bool_] = odd_bytes > 3 * typeset_ones
     filled = np.flatnonzero(bounds[1:] > bounds[:-1])
     for edge in (bounds[filled], bounds[filled + 1] - 1):
         special[filled[characters[edge] == ord(" ")]] = True
     return special
-
-
-def _is_print(
-    characters: npt.NDArray[np.uint8], at: npt.NDArray[np.int64]
-) -> npt.NDArray[np.bool_]:
-    """Return which of these bytes are the first, second or third of a character in `_PRINT`."""
-    around = [characters[np.clip(at + i, 0, len(characters) - 1)] for i in range(-2, 3)]
-    found = np.zeros(len(at), np.bool_)
-    for lead, following, last in zip(around, around[1:], around[2:], strict=False):
-        found |= (lead == _PRINT_LEAD) & (following == _PRINT_NEXT) & _IS_PRINT_LAST[last]
-    return found
 
 
 def _normalise_special(texts: pa.StringArray) -> pa.StringArray:
