@@ -65,8 +65,8 @@ class Fixed:
 
     process: Cost
     """To start a process that can build."""
-    pipeline: Cost
-    """To run a pipeline that has nothing to do."""
+    piece: Cost
+    """To find copies, cut or fill where there is nothing to do."""
     setup: Cost
     """To load the models of a recipe."""
 

@@ -37,7 +37,6 @@ COPIES = pa.schema(
     ]
 )
 _ROWS_PER_GROUP = 65536
-_BUCKET_ROWS = 1 << 20
 
 
 def keys_of(documents: pa.RecordBatch, file: int) -> pa.RecordBatch:
@@ -73,13 +72,16 @@ def find_copies(keys: pa.RecordBatch, same: Same) -> tuple[pa.RecordBatch, pa.Re
     return keys.filter(pa.array(new)), found
 
 
-def find_all_copies(keys: Sequence[pa.RecordBatch]) -> pa.Table:
-    """Return the COPIES among all documents of a corpus, given their keys (KEYS)."""
+def find_all_copies(keys: Sequence[pa.RecordBatch], bucket_rows: int = 1 << 20) -> pa.Table:
+    """Return the COPIES among all documents of a corpus, given their keys (KEYS).
+
+    bucket_rows: about how many keys are sorted at a time; does not change which copies are found.
+    """
     found = []
     columns: tuple[Same, ...] = ("source_id", "text_id")
     for same in columns:
         kept = []
-        for some in _buckets(keys, same):
+        for some in _buckets(keys, same, bucket_rows):
             stays, copies = find_copies(some, same)
             kept.append(stays)
             found.append(copies)
@@ -87,10 +89,12 @@ def find_all_copies(keys: Sequence[pa.RecordBatch]) -> pa.Table:
     return pa.Table.from_batches(found, COPIES)
 
 
-def _buckets(keys: Sequence[pa.RecordBatch], same: Same) -> Iterator[pa.RecordBatch]:
-    """Yield the keys a million or so at a time, all that share a value of `same` together."""
+def _buckets(
+    keys: Sequence[pa.RecordBatch], same: Same, bucket_rows: int
+) -> Iterator[pa.RecordBatch]:
+    """Yield the keys some at a time, all that share a value of `same` together."""
     table = pa.Table.from_batches(keys, KEYS)
-    count = 1 + len(table) // _BUCKET_ROWS
+    count = 1 + len(table) // bucket_rows
     values = table[same].chunks
     numbers = [shard_numbers(some, np.zeros(len(some), np.int32), count) for some in values]
     bucket = pa.chunked_array([pa.array(some) for some in numbers], pa.int64())

@@ -27,6 +27,8 @@ _POOL_BYTES = 8 << 20
 _TASK_BYTES = 4 << 20
 """Of input for each task and wave: what is lost at most when a build is killed."""
 _TASKS = 64
+_WAVES_EACH = 4
+"""For each of several processes, so that none waits long for another at the end."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +44,18 @@ class Plan:
 def plan_work(splits: Sequence[Split], shards: int, workers: int, waves: int | None) -> Plan:
     """Return the tasks and waves for an input of this size.
 
-    waves: how many, instead of one for every 4 MiB of input; never more than there are shards.
+    waves: how many, instead of one for every 4 MiB of input, and four for each of several
+    processes; never more than there are shards.
     """
     size = sum(split.bytes for split in splits)
+    workers = workers if size >= _POOL_BYTES else 1
     pieces = min(_TASKS, max(1, size // _TASK_BYTES))
     tasks = max(1, min(len(splits), pieces))
-    waves = min(shards, waves or max(pieces, workers))
+    waves = min(shards, waves or max(pieces, _WAVES_EACH * workers if workers > 1 else 1))
     return Plan(
         tasks=tuple(tuple(splits[number::tasks]) for number in range(tasks)),
         waves=tuple(tuple(range(number, shards, waves)) for number in range(waves)),
-        workers=1 if size < _POOL_BYTES else min(workers, max(tasks, waves)),
+        workers=min(workers, max(tasks, waves)),
     )
 
 

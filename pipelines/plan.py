@@ -166,17 +166,17 @@ class _Costs:
 
     def cpu(self, workers: int, tasks: int, waves: int) -> float:
         """Return seconds of processor time of a build on this machine."""
-        processes = 1 if workers == 1 else 1 + workers
-        fixed = self.fixed.process.cpu * processes + self.fixed.setup.cpu
-        fixed += self.fixed.pipeline.cpu * (1 + tasks + waves)
+        fixed = self.fixed.process.cpu * workers + self.fixed.setup.cpu
+        fixed += self.fixed.piece.cpu * (1 + tasks + waves)
         copies = self.copies.cpu * self.found.rows
         return fixed + 2 * self.read.cpu + copies + self.cut.cpu + self.fill.cpu
 
     def wall(self, workers: int, tasks: int, waves: int, machines: int) -> float:
         """Return seconds of a build on machines that have nothing else to do."""
         at_once = workers * machines
-        fixed = self.fixed.process.cpu * (1 if at_once == 1 else 2) + self.fixed.setup.wall
-        fixed += self.fixed.pipeline.cpu * (1 + (tasks + waves) / at_once)
+        # The first process is at work while the others load.
+        fixed = self.fixed.process.cpu * (2 - 1 / at_once) + self.fixed.setup.wall
+        fixed += self.fixed.piece.cpu * (1 + (tasks + waves) / at_once)
         keys = self.read.cpu + self.copies.cpu * self.found.rows  # one process does it here
         spread = (self.read.cpu + self.cut.cpu) / at_once + keys / machines
         # A model is held once a machine, and what asks a service waits for it.

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -129,7 +130,7 @@ class Forks:
 
 def _serve() -> None:
     from pairsmith.commands.main import main
-    from pairsmith.pipelines import build, local, recipes
+    from pairsmith.pipelines import build, local, recipes, workers
 
     recipes.quickstart().setup()
     assert build
@@ -137,11 +138,13 @@ def _serve() -> None:
     replies = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
         asked = json.loads(line)
-        ended = _build(main, local, asked["arguments"], Fault(**asked["fault"]))
+        ended = _build(main, local, workers, asked["arguments"], Fault(**asked["fault"]))
         print(json.dumps(asdict(ended)), file=replies, flush=True)
 
 
-def _build(main: Callable[..., int], local: Any, arguments: list[str], fault: Fault) -> Ended:
+def _build(
+    main: Callable[..., int], local: Any, pool: Any, arguments: list[str], fault: Fault
+) -> Ended:
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as changes:
         child = os.fork()
         if not child:
@@ -153,6 +156,7 @@ def _build(main: Callable[..., int], local: Any, arguments: list[str], fault: Fa
                 local._POOL_BYTES = 0
             if fault.worker:
                 os.environ[_FAULT] = json.dumps(asdict(fault))
+                pool._run_here = _leave_to_others
             else:
                 _prepare(fault, changes.fileno())
             code = 70
@@ -171,6 +175,12 @@ def _build(main: Callable[..., int], local: Any, arguments: list[str], fault: Fa
             file.seek(0)
             texts.append(file.read().decode())
         return Ended(os.waitstatus_to_exitcode(status), texts[0], texts[1].splitlines(), workers)
+
+
+def _leave_to_others(todo: deque[Any]) -> None:
+    """Take no calls in the driver, which would have done them before a worker has loaded."""
+    while todo:
+        time.sleep(0.01)
 
 
 def _kill(child: int, fault: Fault) -> list[int]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import orjson
 import pytest
 
 from pairsmith.pipelines.accounts import ShardResult, add_up, check_failed
@@ -58,4 +59,4 @@ def test_more_failures_than_allowed_are_refused_with_the_top_reasons() -> None:
 
 
 def test_a_result_survives_its_way_through_json() -> None:
-    assert ShardResult.from_data(RESULT.as_data()) == RESULT
+    assert ShardResult.from_data(orjson.loads(orjson.dumps(RESULT))) == RESULT

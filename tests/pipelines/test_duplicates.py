@@ -10,10 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pairsmith.pipelines.duplicates import (
-    KEYS,
     copies_file,
     drop_copies,
-    find_copies,
+    find_all_copies,
     keys_of,
     open_copies,
 )
@@ -36,12 +35,8 @@ def batch(rows: list[Row]) -> pa.RecordBatch:
 def deduplicated(rows: list[Row], files: int = 2) -> tuple[list[Row], list[dict[str, str]]]:
     """Return what is left and what is dropped of rows that lie in some files in turn."""
     batches = [batch(rows[file::files]) for file in range(files)]
-    keys = pa.Table.from_batches([keys_of(b, n) for n, b in enumerate(batches)], KEYS)
-    if not len(keys):
-        return [], []
-    kept, same_ids = find_copies(keys.combine_chunks().to_batches()[0], "source_id")
-    _, same_texts = find_copies(kept, "text_id")
-    copies = pa.Table.from_batches([same_ids, same_texts])
+    keys = [keys_of(documents, file) for file, documents in enumerate(batches)]
+    copies = find_all_copies(keys, bucket_rows=5)
     documents, dropped = [], []
     with tempfile.TemporaryDirectory() as folder:
         for file, whole in enumerate(batches):

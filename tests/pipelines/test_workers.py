@@ -1,0 +1,55 @@
+"""Processes of a build on one machine share its work, and start without what they do not need."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pairsmith.pipelines.workers import workers
+from pairsmith.schemas import UserError
+
+CALLS = 12
+
+
+def leave(folder: Path, number: int) -> None:
+    """Leave a file named by the call and the process; the first call waits for another process."""
+    (folder / f"{number}-{os.getpid()}").touch()
+    until = time.monotonic() + 60
+    while number == 0 and len(processes(folder)) == 1 and time.monotonic() < until:
+        time.sleep(0.01)
+
+
+def processes(folder: Path) -> set[str]:
+    return {path.name.split("-")[1] for path in folder.iterdir()}
+
+
+def refuse() -> None:
+    raise UserError("mend this")
+
+
+def test_every_call_is_made_once_and_processes_share_them(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    made.mkdir()
+    with workers(2, tmp_path / "lock", (os.getpid,)) as run:
+        run((leave, made, number) for number in range(CALLS))
+        assert sorted(int(path.name.split("-")[0]) for path in made.iterdir()) == [*range(CALLS)]
+        found = processes(made)
+    assert str(os.getpid()) in found
+    assert len(found) == 2
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_a_call_raises_ends_the_work(tmp_path: Path, count: int) -> None:
+    with (
+        pytest.raises(UserError, match="mend this"),
+        workers(count, tmp_path / "lock", (os.getpid,)) as run,
+    ):
+        run([(refuse,)])
+
+
+def test_worker_processes_load_no_beam() -> None:
+    asked = "import sys, pairsmith.pipelines.tasks; sys.exit('apache_beam' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", asked], check=False).returncode == 0
