@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pairsmith.schemas import UserError, subkeys
-from pairsmith.training.lookahead import Hashes, Ints, Mask, deal, shuffled
+from pairsmith.training.lookahead import Hashes, Ints, Mask, by, deal, shuffled
 from pairsmith.training.mix import apportion, cut
 from pairsmith.training.row_groups import IDENTITY, RowGroup, read
 from pairsmith.training.weights import Weights
@@ -290,7 +290,7 @@ def _by_segments(order: Ints, ends: Ints, of: Ints, segments: Sequence[Segment])
     turn = np.empty(len(segments), np.int64)
     turn[np.argsort((before + counts / 2) / totals, kind="stable")] = np.arange(len(segments))
     batch = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
-    return order[np.argsort(batch * len(segments) + turn[of[order]], kind="stable")]
+    return order[by(batch * len(segments) + turn[of[order]], len(ends) * len(segments))]
 
 
 def permutation(count: int, seed: int, epoch: int, number: int) -> Ints:
