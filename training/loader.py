@@ -17,8 +17,9 @@ from xxhash import xxh3_64_hexdigest
 
 from pairsmith.schemas import UserError
 from pairsmith.training.lookahead import Ints
-from pairsmith.training.order import Cursor, Order, Window
+from pairsmith.training.order import Order
 from pairsmith.training.row_groups import IDENTITY, TEXTS, RowGroup, read
+from pairsmith.training.window import Cursor, Window
 
 __all__ = ["Cursor", "Share", "Stream", "stream"]
 
@@ -201,8 +202,8 @@ class _Opened:
         self._starts = np.cumsum(counts) - counts
         self._counts = counts
         # A window of which this rank has no row at all still needs the types of the columns.
-        needed = np.unique(window.segment[np.concatenate(shares)])
-        self._needed: list[int] = needed.tolist() or [0]
+        needed = np.bincount(window.segment[np.concatenate(shares)])
+        self._needed: list[int] = np.flatnonzero(needed).tolist() or [0]
         self._pieces: list[Future[pa.Table]] = []
         self._table: Future[pa.RecordBatch] | None = None
         self._block: Future[pa.RecordBatch] | None = None
