@@ -159,9 +159,13 @@ Begin = Callable[[Path, int], Iterable[Texts]]
 
 def pairsmith() -> Begin:
     """Return the stream of this project; workers are threads."""
+    import pyarrow as pa
+
     from pairsmith.schemas import open_dataset
     from pairsmith.training.corpus import StreamConfig, open_order
     from pairsmith.training.loader import Cursor, Share, stream
+
+    pa.array([0])  # pyarrow puts off importing pandas, where that is installed, to its first array
 
     def texts(share: Share) -> tuple[list[str], list[str], Cursor]:
         pairs = share.pairs

@@ -3,70 +3,25 @@
 What is in a batch is settled by `order.py` alone; here is only when it is read and who does it.
 """
 
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-from xxhash import xxh3_64_hexdigest
 
 from pairsmith.schemas import UserError
 from pairsmith.training.lookahead import Ints
-from pairsmith.training.order import Cursor, Order, Window
-from pairsmith.training.row_groups import IDENTITY, TEXTS, RowGroup, read
+from pairsmith.training.order import Order
+from pairsmith.training.row_groups import TEXTS, RowGroup, read
+from pairsmith.training.shares import Item, Share, Stream, share_of
+from pairsmith.training.window import Cursor, Window
 
 __all__ = ["Cursor", "Share", "Stream", "stream"]
 
-Item = TypeVar("Item")
 _BLOCK = 16384
 """Rows that are gathered at once where batches are smaller."""
-
-
-@dataclass(frozen=True)
-class Share:
-    """What one rank has of a global batch."""
-
-    pairs: pa.RecordBatch
-    """Its rows: the columns asked for, those that identify them, `weight` as it counts, and int32
-    `dataset`, `row_group` (numbers among the order's) and `row` (in the row group)."""
-    global_rows: int
-    """Rows of the batch over all ranks."""
-    source: int
-    """The dataset of the batch; -1: several."""
-    digest: str
-    """Hash of the identities of the global batch: equal on all ranks."""
-    conflicts: int
-    """Rows of the global batch that share a group or a text with another before them."""
-    cursor: Cursor
-    """Where the next batch begins."""
-
-
-class Stream(Iterator[Item], Generic[Item]):
-    """An endless iterator over prepared shares; close it to end its threads."""
-
-    def __init__(self, items: Iterator["Future[Item]"], pool: "ThreadPoolExecutor | None"):
-        self._items = items
-        self._pool = pool
-        self.waited = 0.0
-        """Seconds in which the consumer had to wait for the next item."""
-
-    def __next__(self) -> Item:
-        """Return the next item, or raise what its preparation raised."""
-        start = time.monotonic()
-        try:
-            return next(self._items).result()
-        finally:
-            self.waited += time.monotonic() - start
-
-    def close(self) -> None:
-        """End the threads; what they have begun is finished and thrown away."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
 
 
 def stream(
@@ -115,7 +70,7 @@ def _items(
         for batch in range(opened.first, opened.window.batches):
             waiting.append(reader.submit(opened.sharing(batch), prepare))
             if coming is None and depth:
-                coming = reader.submit(order.plan, epoch, number)
+                coming = reader.submit(_plan, waiting[-1], order, epoch, number)
             if following is None and coming is not None and _made(coming):
                 following = _Opened(reader, coming.result(), 0)
             if following is not None:
@@ -133,6 +88,12 @@ def _items(
             window = coming.result() if coming is not None else order.plan(epoch, number)
             following = _Opened(reader, window, 0)
         opened = following
+
+
+def _plan(first: "Future[Item]", order: Order, epoch: int, number: int) -> Window:
+    """Return a window, planned once the first batch before it is there: that one is waited for."""
+    wait([first])
+    return order.plan(epoch, number)
 
 
 def _made(coming: "Future[Window]") -> bool:
@@ -201,8 +162,8 @@ class _Opened:
         self._starts = np.cumsum(counts) - counts
         self._counts = counts
         # A window of which this rank has no row at all still needs the types of the columns.
-        needed = np.unique(window.segment[np.concatenate(shares)])
-        self._needed: list[int] = needed.tolist() or [0]
+        needed = np.bincount(window.segment[np.concatenate(shares)])
+        self._needed: list[int] = np.flatnonzero(needed).tolist() or [0]
         self._pieces: list[Future[pa.Table]] = []
         self._table: Future[pa.RecordBatch] | None = None
         self._block: Future[pa.RecordBatch] | None = None
@@ -230,7 +191,7 @@ class _Opened:
 
         def share(prepare: Callable[[Share], Item]) -> Item:
             pairs = block.result().slice(start, len(own))
-            return prepare(_share(window, groups, batch, own, pairs))
+            return prepare(share_of(window, groups, batch, own, pairs))
 
         return share
 
@@ -286,23 +247,3 @@ def _together(pieces: Sequence["Future[pa.Table]"]) -> pa.RecordBatch:
 
 def _taken(table: "Future[pa.RecordBatch]", places: Ints) -> pa.RecordBatch:
     return table.result().take(pa.array(places))
-
-
-def _share(
-    window: Window, groups: npt.NDArray[np.int32], batch: int, own: Ints, pairs: pa.RecordBatch
-) -> Share:
-    members = window.members(batch)
-    identity = [window.identity[name] for name in IDENTITY[:3]]
-    source, group = groups[window.segment[own]].T
-    columns = {name: window.identity[name][own] for name in IDENTITY}
-    columns |= {"dataset": source, "row_group": group, "row": window.place[own].astype(np.int32)}
-    for name, values in columns.items():
-        pairs = pairs.append_column(name, pa.array(values))
-    return Share(
-        pairs=pairs,
-        global_rows=len(members),
-        source=int(window.sources[batch]),
-        digest=xxh3_64_hexdigest(b"".join(column[members].tobytes() for column in identity)),
-        conflicts=int(window.conflicts[members].sum()),
-        cursor=window.after(batch),
-    )

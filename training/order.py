@@ -2,12 +2,12 @@
 
 Each dataset is an endless sequence of rows: pass after pass through its row groups, in an order
 drawn for the pass. An epoch takes so many rows of each, evenly spread, and is cut into windows of
-whole batches; a window is shuffled and dealt to its batches (`lookahead.py`). Windows know nothing
+whole batches; a window is shuffled and dealt to its batches (`window.py`). Windows know nothing
 of each other, and a cursor (epoch, position) is found by arithmetic alone.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -16,21 +16,21 @@ import numpy as np
 import numpy.typing as npt
 
 from pairsmith.schemas import UserError, subkeys
-from pairsmith.training.lookahead import Hashes, Ints, Mask, deal, shuffled
+from pairsmith.training.lookahead import Hashes, Ints, shuffled
 from pairsmith.training.mix import apportion, cut
 from pairsmith.training.row_groups import IDENTITY, RowGroup, read
 from pairsmith.training.weights import Weights
+from pairsmith.training.window import (
+    Cursor,
+    Segment,
+    Window,
+    by_segments,
+    deal_mixed,
+    deal_single,
+)
 
 LEAST_BATCHES = 4
 """In a window, however large batches are: with fewer there is no way to keep rows apart."""
-
-
-@dataclass(frozen=True)
-class Cursor:
-    """A place in the endless order of samples: `position` rows of `epoch` have been taken."""
-
-    epoch: int = 0
-    position: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,56 +52,6 @@ class Source:
         """Return the number of each row group's shard, from 0."""
         numbers = {shard: i for i, shard in enumerate(dict.fromkeys(g.shard for g in self.groups))}
         return np.array([numbers[group.shard] for group in self.groups], np.int64)
-
-
-@dataclass(frozen=True)
-class Segment:
-    """Rows [first, last) of those of a row group that are kept, in the order of the shard."""
-
-    source: int
-    group: int
-    first: int
-    last: int
-
-
-@dataclass(frozen=True)
-class Window:
-    """The batches of one window, as numbers of its rows."""
-
-    epoch: int
-    number: int
-    start: int
-    """Rows of the epoch before it."""
-    segments: tuple[Segment, ...]
-    order: Ints
-    """Shape (rows,): the rows by batches, and in each by segments, those of all datasets evenly
-    mixed; row i is the i-th of the segments, end to end."""
-    ends: Ints
-    """Shape (batches,): where each batch ends in `order`."""
-    sources: Ints
-    """Shape (batches,): the dataset of each batch, -1 for several."""
-    segment: Ints
-    """Shape (rows,): the segment of each row."""
-    place: Ints
-    """Shape (rows,): its number in its row group."""
-    identity: dict[str, npt.NDArray[Any]]
-    """`group_id`, `anchor_hash`, `positive_hash`, `weight` of each row."""
-    conflicts: Mask
-    """Shape (rows,): whether a row shares a group or text with another before it in its batch."""
-
-    @property
-    def batches(self) -> int:
-        """Return their number."""
-        return len(self.ends)
-
-    def members(self, batch: int) -> Ints:
-        """Return the rows of a batch."""
-        start = self.ends[batch - 1] if batch else 0
-        return self.order[start : self.ends[batch]]
-
-    def after(self, batch: int) -> Cursor:
-        """Return where the batch after this one begins."""
-        return Cursor(self.epoch, self.start + int(self.ends[batch]))
 
 
 @dataclass(frozen=True)
@@ -159,22 +109,26 @@ class Order:
             name: np.concatenate([columns[name] for _, columns in read_rows]) for name in IDENTITY
         }
         of = np.repeat(np.arange(len(segments)), counts)
-        dataset = np.array([segment.source for segment in segments])[of]
         key = _key(self.seed, epoch, number)
-        order, ends, sources, conflicts = self._deal(number, dataset, identity, key)
-        order = _by_segments(order, ends, of, segments)
+        told = (identity["group_id"], identity["anchor_hash"], identity["positive_hash"])
+        sizes = [self._sizes(number, i) for i in range(len(self._wholes))]
+        if self.mixed:
+            dealt = deal_mixed(told, sizes[0], len(self.sources), key, parted=self.look_ahead)
+        else:
+            dataset = np.array([segment.source for segment in segments])[of]
+            dealt = deal_single(told, dataset, sizes, key, parted=self.look_ahead)
         return Window(
             epoch=epoch,
             number=number,
             start=sum(self._bounds(number)),
             segments=segments,
-            order=order,
-            ends=ends,
-            sources=sources,
+            order=by_segments(dealt.order, dealt.ends, of, segments),
+            ends=dealt.ends,
+            sources=dealt.sources,
             segment=of,
             place=np.concatenate([places for places, _ in read_rows]),
             identity=identity,
-            conflicts=conflicts,
+            conflicts=dealt.conflicts,
         )
 
     def find(self, cursor: Cursor) -> tuple[int, int]:
@@ -240,57 +194,10 @@ class Order:
         columns = {name: table[name].to_numpy()[places] for name in IDENTITY[:3]}
         return places, {**columns, "weight": weight[places]}
 
-    def _deal(
-        self,
-        number: int,
-        dataset: Ints,
-        identity: dict[str, npt.NDArray[Any]],
-        key: Hashes,
-    ) -> tuple[Ints, Ints, Ints, Mask]:
-        """Return the rows by batches, the batches' ends and sources, and the rows in conflict."""
-        wholes = [np.arange(len(dataset))]
-        if not self.mixed:
-            wholes = [np.flatnonzero(dataset == i) for i in range(len(self.sources))]
-        rows: list[Ints] = []
-        sources: list[int] = []
-        conflicts = np.zeros(len(dataset), np.bool_)
-        for i, members in enumerate(wholes):
-            if not len(members):
-                continue
-            sizes = self._sizes(number, i)
-            group, anchor, positive = (identity[name][members] for name in IDENTITY[:3])
-            order, standing = deal(
-                group, anchor, positive, sizes, subkeys(key, i), parted=self.look_ahead
-            )
-            rows += np.split(members[order], np.cumsum(sizes)[:-1])
-            sources += [-1 if self.mixed and len(self.sources) > 1 else i] * len(sizes)
-            conflicts[members] = standing
-        turn = range(len(rows))
-        if not self.mixed:
-            turn = shuffled(len(rows), subkeys(key, len(self.sources))).tolist()
-        ends = np.cumsum([len(rows[i]) for i in turn])
-        return np.concatenate([rows[i] for i in turn]), ends, np.array(sources)[turn], conflicts
-
     def _sizes(self, number: int, whole: int) -> Ints:
         """Return the sizes of the batches that one whole has in a window; smaller ones are last."""
         batches = range(self._before(number)[whole], self._before(number + 1)[whole] + 1)
         return np.diff([cut(self._wholes[whole], self.batch_size, i) for i in batches])
-
-
-def _by_segments(order: Ints, ends: Ints, of: Ints, segments: Sequence[Segment]) -> Ints:
-    """Return the rows of each batch by their segments: a rank then has few segments of a window.
-
-    Segments of several datasets are mixed evenly, so that every rank has its share of each.
-    """
-    source = np.array([segment.source for segment in segments])
-    counts = np.bincount(of, minlength=len(segments))
-    totals = np.bincount(source, counts)[source]
-    before = np.cumsum(counts) - counts
-    before -= before[np.searchsorted(source, source)]  # of its own dataset; they stand in order
-    turn = np.empty(len(segments), np.int64)
-    turn[np.argsort((before + counts / 2) / totals, kind="stable")] = np.arange(len(segments))
-    batch = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
-    return order[np.argsort(batch * len(segments) + turn[of[order]], kind="stable")]
 
 
 def permutation(count: int, seed: int, epoch: int, number: int) -> Ints:

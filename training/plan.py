@@ -24,7 +24,7 @@ from pairsmith.training.evaluation import EvaluationConfig
 from pairsmith.training.flops import token_counts
 from pairsmith.training.leaks import check_leaks
 from pairsmith.training.loader import Stream, stream
-from pairsmith.training.order import Cursor, Order
+from pairsmith.training.order import Order
 from pairsmith.training.packing import CALL_TOKENS, token_count
 from pairsmith.training.precision import resolve
 from pairsmith.training.row_groups import RowGroup
@@ -34,6 +34,7 @@ from pairsmith.training.shuffle import measure as measure_shuffle
 from pairsmith.training.telemetry import LOG, TelemetryConfig, duration
 from pairsmith.training.tokenizer import train_tokenizer
 from pairsmith.training.train import train
+from pairsmith.training.window import Cursor
 
 SAMPLE_ROWS = 16_384
 WARM_UP = 2

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from pairsmith.training.order import Order, Window
+from pairsmith.training.order import Order
+from pairsmith.training.window import Window
 
 
 @dataclass(frozen=True)

@@ -2,33 +2,23 @@
 
 import json
 import os
-import signal
-import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from itertools import groupby
-from multiprocessing import get_context
 from pathlib import Path
 from uuid import uuid4
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tokenizers import Tokenizer
 
-from pairsmith.schemas import Dataset, UserError, put, text_hashes
+from pairsmith.schemas import Dataset, UserError, put
 from pairsmith.training.token_cache import (
     FORMAT,
     KEY,
     MANIFEST,
-    TEXT_IDS,
     Part,
     TokenCache,
     TokenConfig,
@@ -39,35 +29,13 @@ from pairsmith.training.token_cache import (
     token_folder,
     tokenizer_digest,
 )
-from pairsmith.training.token_ids import TokenIds, cutter, to_bytes
+from pairsmith.training.token_work import SCHEMA, Task, cores, working
 
 _TOKENIZER = "tokenizer.json"
 _POOL_BYTES = 8 << 20
 """Of shards; for less, starting processes costs more than they save."""
 _ABANDONED = 3600
 """Seconds after which a temporary file that nobody writes to is what a killed process left."""
-_IDS = pa.large_binary()
-_NEGATIVES = (("negatives_ids", _IDS), ("negatives_hash", pa.uint64()))
-_SCHEMA = pa.schema(
-    [pa.field(name, _IDS, nullable=False) for name in TEXT_IDS]
-    + [
-        pa.field(name, pa.large_list(pa.field("element", kind, nullable=False)), nullable=False)
-        for name, kind in _NEGATIVES
-    ]
-)
-
-
-@dataclass(frozen=True)
-class _Task:
-    """One row group to make ids of."""
-
-    shard: int
-    path: str
-    group: int
-    tokenizer: str
-    """Path of its file: one that is not serialised with every task."""
-    encode_special: bool
-    width: int
 
 
 def token_cache(
@@ -89,9 +57,9 @@ def token_cache(
     job = _Job(dataset, root, name, id_width(tokenizer))
     if not workers:
         small = sum(shard.bytes for shard in dataset.manifest.shards) < _POOL_BYTES
-        workers = 1 if small else _cores()
+        workers = 1 if small else cores()
     tasks = job.tasks(str(file), tokenizer.encode_special_tokens)
-    with _workers(workers) as run:
+    with working(workers) as run:
         for shard, made in groupby(run(tasks), key=lambda pair: pair[0].shard):
             job.write(shard, (table for _, table in made))
     job.finish()
@@ -125,7 +93,7 @@ class _Job:
     tokenizer: str
     width: int
 
-    def tasks(self, tokenizer: str, encode_special: bool) -> Iterator[_Task]:
+    def tasks(self, tokenizer: str, encode_special: bool) -> Iterator[Task]:
         """Yield the row groups of shards whose part is not there when it is their turn."""
         count = len(self.dataset.shards)
         for number in range(count):
@@ -138,7 +106,7 @@ class _Job:
             if not groups:
                 self.write(shard, iter(()))
             for group in range(groups):
-                yield _Task(shard, str(path), group, tokenizer, encode_special, self.width)
+                yield Task(shard, str(path), group, tokenizer, encode_special, self.width)
 
     def write(self, shard: int, tables: Iterator[pa.Table]) -> None:
         """Write the part of a shard, whole or not at all, one row group for each table."""
@@ -148,7 +116,7 @@ class _Job:
         try:
             with pq.ParquetWriter(
                 temporary,
-                _SCHEMA,
+                SCHEMA,
                 compression="zstd",
                 compression_level=3,
                 use_dictionary=False,
@@ -218,97 +186,8 @@ def _no_room(path: Path, error: BaseException) -> UserError:
     )
 
 
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):  # what a container or scheduler leaves to us
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _row_groups(path: Path) -> int:
     try:
         return int(pq.read_metadata(path).num_row_groups)
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{path} cannot be read any more ({error})") from error
-
-
-def _ids_of(task: _Task) -> pa.Table:
-    """Return the ids of one row group; how many they are is in the metadata."""
-    try:
-        with pq.ParquetFile(task.path) as file:
-            columns = ["anchor", "positive", "negatives"]
-            table = file.read_row_group(task.group, columns=columns, use_threads=False)
-    except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{task.path} cannot be read any more ({error})") from error
-    lists = table["negatives"].combine_chunks().cast(pa.large_list(pa.large_string()))
-    single = [
-        table[name].combine_chunks().cast(pa.large_string()) for name in ("anchor", "positive")
-    ]
-    # A text stands in several pairs, and among the negatives of others: it is cut once.
-    texts = pa.concat_arrays([*single, pc.list_flatten(lists)]).dictionary_encode()
-    distinct = _cutter(task.tokenizer, task.encode_special)(texts.dictionary.to_pylist())
-    ids = to_bytes(distinct, task.width).take(texts.indices)
-    rows = table.num_rows
-    hashes = pa.array(text_hashes(texts.dictionary), pa.uint64())
-    ends = pa.array(np.cumsum([0, *pc.list_value_length(lists).to_numpy()]), pa.int64())
-    arrays = [
-        ids.slice(0, rows),
-        ids.slice(rows, rows),
-        pa.LargeListArray.from_arrays(ends, ids.slice(2 * rows)),
-        pa.LargeListArray.from_arrays(ends, hashes.take(texts.indices.slice(2 * rows))),
-    ]
-    tokens = int(distinct.lengths[texts.indices.to_numpy()].sum())
-    return pa.table(arrays, schema=_SCHEMA.with_metadata({KEY: str(tokens).encode()}))
-
-
-@lru_cache(maxsize=1)
-def _cutter(file: str, encode_special: bool) -> Callable[[list[str]], TokenIds]:
-    tokenizer = Tokenizer.from_file(file)
-    tokenizer.encode_special_tokens = encode_special
-    return cutter(tokenizer)
-
-
-Run = Callable[[Iterable[_Task]], Iterator[tuple[_Task, pa.Table]]]
-
-
-@contextmanager
-def _workers(count: int) -> Iterator[Run]:
-    """Yield what carries tasks out, in their order: here for one worker, else in processes."""
-    if count == 1:
-        yield lambda tasks: ((task, _ids_of(task)) for task in tasks)
-        return
-    pool = ProcessPoolExecutor(count, get_context("spawn"), _begin, (os.getpid(),))
-
-    def run(tasks: Iterable[_Task]) -> Iterator[tuple[_Task, pa.Table]]:
-        waiting: deque[tuple[_Task, Future[pa.Table]]] = deque()
-        for task in tasks:
-            waiting.append((task, pool.submit(_ids_of, task)))
-            if len(waiting) > 2 * count:
-                first, future = waiting.popleft()
-                yield first, future.result()
-        while waiting:
-            first, future = waiting.popleft()
-            yield first, future.result()
-
-    try:
-        yield run
-    except BrokenProcessPool as error:
-        raise UserError(
-            "a process that makes ids died, most likely for want of memory; lower --token-workers "
-            "and run the same command again"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _begin(parent: int) -> None:
-    """Prepare a worker process: one thread, and it does not outlive its parent."""
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    pa.set_cpu_count(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it, too, and ends us
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.2)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

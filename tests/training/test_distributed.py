@@ -128,6 +128,22 @@ def test_a_tokenizer_from_the_data_is_the_same_on_all_processes(
     assert one == two
 
 
+@pytest.mark.parametrize("keep", ["last", "best"])
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+def test_two_processes_weigh_rare_subwords_as_one_does(
+    tmp_path: Path, dataset: Path, sts_file: Path, parallel: str, keep: str
+) -> None:
+    more = ["--vocabulary", "150", "--rarity", "0.01"]
+    if keep == "best":
+        more += ["--sts", str(sts_file), "--stop-on", "sts/made/spearman", "--keep", "best"]
+    models = {size: tmp_path / f"model{size}" for size in (1, 2)}
+    for size, output in models.items():
+        argv = arguments(dataset, "static::8", output, "--parallel", parallel, *more)
+        ended = run(size, argv, tmp_path)
+        assert [rank.code for rank in ended] == [0] * size, ended
+    assert_equal_runs(models[2], models[1])
+
+
 def test_a_run_goes_on_with_any_other_number_of_processes(
     tmp_path: Path, dataset: Path, calm_bert: Path, alone: Path
 ) -> None:

@@ -10,29 +10,22 @@ import torch
 from pairsmith.commands.main import main
 from pairsmith.schemas import UserError, open_dataset
 from pairsmith.training.collate import Identities
-from pairsmith.training.config import TrainConfig, make_config
+from pairsmith.training.config import TrainConfig
 from pairsmith.training.corpus import StreamConfig, shard_files
 from pairsmith.training.encoders.config import EncoderConfig
 from pairsmith.training.encoders.opening import open_encoder
 from pairsmith.training.plan import meeting, plan
 from pairsmith.training.row_groups import row_groups
 from pairsmith.training.settings import change
-from pairsmith.training.telemetry import LOG, TelemetryConfig
+from pairsmith.training.telemetry import LOG
 from pairsmith.training.train import train
 from tests.training.pair_folders import write_dataset
 
 
 @pytest.fixture
-def config(tmp_path: Path, dataset: Path, tokenizer_file: Path) -> TrainConfig:
-    return make_config(
-        (dataset,),
-        tmp_path / "model",
-        model=f"static:{tokenizer_file}:16",
-        batch_size=64,
-        epochs=2,
-        threads=1,
-        telemetry=TelemetryConfig(tensorboard=False, curves=False),
-    )
+def config(config: TrainConfig) -> TrainConfig:
+    """Return a run of two epochs."""
+    return change(config, steps=0, epochs=2)
 
 
 def log(folder: Path) -> list[dict[str, float]]:

@@ -98,9 +98,12 @@ def test_tensorboard_shows_groups_and_speed(tmp_path: Path) -> None:
 def test_wandb_offline_keeps_the_run_in_the_model(
     config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("wandb")
+    wandb = pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
     train(change(config, telemetry=TelemetryConfig(tensorboard=False, curves=False, wandb="mine")))
+    # Another process writes the file, and only that process's end says that it is whole: finish()
+    # does not wait for it, but Python's end does.
+    wandb.teardown()
     (run,) = (config.output / "wandb").glob("offline-run-*")
     (file,) = run.glob("*.wandb")
     assert wandb_history(file, "train/loss") == [
