@@ -44,6 +44,7 @@ from pairsmith.augmenters.plans import (
     hit_each,
     hit_some,
     integer,
+    keep_long,
     njit,
     unit,
 )
@@ -94,7 +95,7 @@ def edit_words(
         else:
             hits = hit_each(n, state, threshold, what)
         if op == SPLIT:
-            hits = _long_enough(what, hits, bounds, edges, size)
+            hits = keep_long(what, hits, bounds, edges, size, 2)
         copied = start
         out = with_room(out, o, end - copied + hits * room)
         for h in range(hits):
@@ -156,22 +157,6 @@ def edit_words(
             return out[:0], out_offsets[:0]
         out_offsets[row + 1] = o
     return out[:o], out_offsets
-
-
-@njit
-def _long_enough(what: Ints, hits: int, bounds: Ints, edges: Bytes, size: int) -> int:
-    """Keep the tokens of the list with bytes enough to be split, and return their number.
-
-    In English half of all words have not, and no processor foresees which.
-    """
-    m = 0
-    for h in range(hits):
-        t = integer(what[np.uintp(h)])
-        what[np.uintp(m)] = t
-        least = 2 if edges[np.uintp(t)] & (LEFT_CJK | RIGHT_CJK) != 0 else size
-        length = integer(bounds[np.uintp(2 * t + 1)]) - bounds[np.uintp(2 * t)]
-        m += integer(length >= least)
-    return m
 
 
 @njit

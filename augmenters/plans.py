@@ -12,6 +12,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from pairsmith.augmenters.characters import LEFT_CJK, RIGHT_CJK
+
 Flags = npt.NDArray[np.bool_]
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int32]
@@ -72,6 +74,22 @@ def hit_each(n: int, state: np.uint64, threshold: np.uint64, what: Ints) -> int:
     for t in range(n):
         what[np.uintp(m)] = t
         m += integer(draw(state, t) < threshold)
+    return m
+
+
+@njit
+def keep_long(what: Ints, hits: int, bounds: Ints, edges: Bytes, size: int, chinese: int) -> int:
+    """Keep the tokens of the list with so many bytes, and return their number.
+
+    In English half of all words have less than four, and no processor foresees which.
+    """
+    m = 0
+    for h in range(hits):
+        t = integer(what[np.uintp(h)])
+        what[np.uintp(m)] = t
+        least = chinese if edges[np.uintp(t)] & (LEFT_CJK | RIGHT_CJK) != 0 else size
+        length = integer(bounds[np.uintp(2 * t + 1)]) - bounds[np.uintp(2 * t)]
+        m += integer(length >= least)
     return m
 
 

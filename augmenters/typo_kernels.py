@@ -10,7 +10,17 @@ import numpy as np
 
 from pairsmith.augmenters.kernels import MOST_BYTES, copy, longest, scan, with_room
 from pairsmith.augmenters.operations import KEYBOARD
-from pairsmith.augmenters.plans import Bytes, Ints, Keys, below, draw, integer, njit
+from pairsmith.augmenters.plans import (
+    Bytes,
+    Ints,
+    Keys,
+    below,
+    draw,
+    hit_each,
+    integer,
+    keep_long,
+    njit,
+)
 
 _UPPER = 0x20
 """The bit that tells ASCII letters from their capitals."""
@@ -51,8 +61,11 @@ def mistake_words(
     rows = offsets.size - 1
     bounds = np.empty(longest(offsets) + 4, np.int32)
     edges = np.empty(bounds.size // 2, np.uint8)
+    what = np.empty(edges.size, np.int32)
     threshold = np.uint64(rate * 2.0**64)
-    out = np.empty(integer(offsets[rows]) - offsets[0] + 64, np.uint8)
+    given = integer(offsets[rows]) - offsets[0]
+    # To make room later is to copy all; what is never written takes no memory.
+    out = np.empty(given + given // 4 + 64, np.uint8)
     out_offsets = np.zeros(rows + 1, np.int32)
     o = 0
     for row in range(rows):
@@ -62,21 +75,28 @@ def mistake_words(
         start = integer(offsets[row])
         end = integer(offsets[row + 1])
         n = scan(data, start, end, classes, inside, bounds, edges)
-        out = with_room(out, o, end - start + 2 * n)
         state = draw(keys[row], op)
+        hits = hit_each(n, state, threshold, what)
+        hits = keep_long(what, hits, bounds, edges, least, least)
+        out = with_room(out, o, end - start + 2 * hits)
         copied = start
-        for t in range(n):
+        for h in range(hits):
+            t = integer(what[np.uintp(h)])
             own = draw(state, t)
-            if own >= threshold:
-                continue
             first = integer(bounds[np.uintp(2 * t)])
             stop = integer(bounds[np.uintp(2 * t + 1)])
-            o = copy(data, copied, first, out, o)
             if op == KEYBOARD:
-                o = _mistype(data, first, stop, own, least, kinds, mistakes, out, o)
+                i, skip, size, one, two = _mistype(data, first, stop, own, least, kinds, mistakes)
             else:
-                o = _misread(data, first, stop, own, least, mistakes, out, o)
-            copied = stop
+                i, skip, size, one, two = _misread(data, first, stop, own, least, mistakes)
+            if skip == 0:
+                continue
+            # The rest of the word is copied with what follows: one copy for each mistake.
+            o = copy(data, copied, i, out, o)
+            out[np.uintp(o)] = one
+            out[np.uintp(o + 1)] = two
+            o += size
+            copied = i + skip
         o = copy(data, copied, end, out, o)
         if o > MOST_BYTES:
             return out[:0], out_offsets[:0]
@@ -97,23 +117,24 @@ def _is_digit(b: np.uint8) -> bool:
 
 
 @njit
-def _letters(data: Bytes, first: int, stop: int) -> int:
-    """Return the number of ASCII letters of a word; 0 when it is a number, an address or the like.
+def _letters(data: Bytes, first: int, stop: int) -> tuple[int, int, int]:
+    """Return where letters and digits begin and end in a word, and the number of its ASCII letters.
 
-    Between its first and last letter or digit nothing else may stand than letters, `'` and `-`.
+    The number is 0 when it is a number, an address or the like: between its first and last letter
+    or digit nothing else may stand than letters, `'` and `-`.
     """
     while first < stop and not (_is_letter(data[first]) or _is_digit(data[first])):
         first += 1
     while stop > first and not (_is_letter(data[stop - 1]) or _is_digit(data[stop - 1])):
         stop -= 1
     count = 0
+    strange = 0
     for i in range(first, stop):
-        b = data[i]
-        if _is_letter(b):
-            count += 1
-        elif b < 128 and b != 39 and b != 45:
-            return 0
-    return count
+        b = integer(data[np.uintp(i)])
+        letter = integer(_is_letter(data[np.uintp(i)]))
+        count += letter
+        strange += integer((b < 128) & (b != 39) & (b != 45)) - letter
+    return first, stop, count if strange == 0 else 0
 
 
 @njit
@@ -125,52 +146,59 @@ def _mistype(
     least: int,
     kinds: Keys,
     mistakes: Mistakes,
-    out: Bytes,
-    o: int,
-) -> int:
-    """Write data[first:stop] with one typing mistake at out[o:] and return where it ends."""
-    letters = _letters(data, first, stop)
+) -> tuple[int, int, int, int, int]:
+    """Return a typing mistake: from which byte how many give way to how many, and those, 2 at most.
+
+    None give way when nothing is mistyped.
+    """
+    first, stop, letters = _letters(data, first, stop)
     if letters < least:
-        return copy(data, first, stop, out, o)
+        return first, 0, 0, 0, 0
     bits = draw(own, 0)
-    kind = 0 + integer(bits >= kinds[0]) + integer(bits >= kinds[1]) + integer(bits >= kinds[2])
+    kind = integer(bits >= kinds[0]) + integer(bits >= kinds[1]) + integer(bits >= kinds[2])
+    place = draw(own, 1)
     if kind == 1:
         pairs = 0
         for i in range(first, stop - 1):
             pairs += integer(_differ(data, i))
         if pairs > 0:
+            left = below(place, pairs)
             i = first
-            left = below(draw(own, 1), pairs)
+            if pairs == stop - 1 - first:
+                i += left
+                left = 0
             while left > 0 or not _differ(data, i):
                 left -= integer(_differ(data, i))
                 i += 1
-            o = copy(data, first, i, out, o)
-            # The shape of the word stays: a capital stands where one stood.
-            out[o] = (data[i + 1] & ~np.uint8(_UPPER)) | (data[i] & np.uint8(_UPPER))
-            out[o + 1] = (data[i] & ~np.uint8(_UPPER)) | (data[i + 1] & np.uint8(_UPPER))
-            return copy(data, i + 2, stop, out, o + 2)
+            a, b = integer(data[i]), integer(data[i + 1])
+            return i, 2, 2, _shaped(b, a), _shaped(a, b)
         kind = 0
+    left = below(place, letters)
     i = first
-    left = below(draw(own, 1), letters)
-    while left > 0 or not _is_letter(data[i]):
-        left -= integer(_is_letter(data[i]))
-        i += 1
-    if kind == 2:
-        o = copy(data, first, i, out, o)
-    elif kind == 3:
-        o = copy(data, first, i + 1, out, o)
-        out[o] = data[i]
-        if i + 1 < stop and _is_letter(data[i + 1]):
-            out[o] = (data[i] & ~np.uint8(_UPPER)) | (data[i + 1] & np.uint8(_UPPER))
-        o += 1
+    if letters == stop - first:
+        i += left
     else:
-        o = copy(data, first, i, out, o)
-        letter = (integer(data[i]) | _UPPER) - 97
-        entry = integer(mistakes.firsts[letter])
-        entry += below(draw(own, 2), integer(mistakes.firsts[letter + 1]) - entry)
-        out[o] = (mistakes.data[entry] & ~np.uint8(_UPPER)) | (data[i] & np.uint8(_UPPER))
-        o += 1
-    return copy(data, i + 1, stop, out, o)
+        while left > 0 or not _is_letter(data[i]):
+            left -= integer(_is_letter(data[i]))
+            i += 1
+    a = integer(data[i])
+    if kind == 2:
+        return i, 1, 0, 0, 0
+    if kind == 3:
+        shape = a
+        if i + 1 < stop and _is_letter(data[i + 1]):
+            shape = integer(data[i + 1])
+        return i, 1, 2, a, _shaped(a, shape)
+    letter = (a | _UPPER) - 97
+    entry = integer(mistakes.firsts[letter])
+    entry += below(draw(own, 2), integer(mistakes.firsts[letter + 1]) - entry)
+    return i, 1, 1, _shaped(integer(mistakes.data[entry]), a), 0
+
+
+@njit
+def _shaped(letter: int, other: int) -> int:
+    """Return a letter as a capital where another is one: the shape of a word stays."""
+    return (letter & ~_UPPER) | (other & _UPPER)
 
 
 @njit
@@ -182,16 +210,9 @@ def _differ(data: Bytes, i: int) -> bool:
 
 @njit
 def _misread(
-    data: Bytes,
-    first: int,
-    stop: int,
-    own: np.uint64,
-    least: int,
-    mistakes: Mistakes,
-    out: Bytes,
-    o: int,
-) -> int:
-    """Write data[first:stop] with one reading mistake at out[o:] and return where it ends."""
+    data: Bytes, first: int, stop: int, own: np.uint64, least: int, mistakes: Mistakes
+) -> tuple[int, int, int, int, int]:
+    """Return a reading mistake, as `_mistype` does."""
     length = 0
     found = 0
     for i in range(first, stop):
@@ -199,7 +220,7 @@ def _misread(
         for entry in _entries(data, i, mistakes):
             found += integer(_stands(data, i, stop, entry, mistakes))
     if length < least or found == 0:
-        return copy(data, first, stop, out, o)
+        return first, 0, 0, 0, 0
     left = below(draw(own, 0), found)
     for i in range(first, stop):
         for entry in _entries(data, i, mistakes):
@@ -207,11 +228,10 @@ def _misread(
                 continue
             if left == 0:
                 a, b, c = mistakes.bounds[2 * entry : 2 * entry + 3]
-                o = copy(data, first, i, out, o)
-                o = copy(mistakes.data, integer(b), integer(c), out, o)
-                return copy(data, i + integer(b - a), stop, out, o)
+                two = integer(mistakes.data[b + 1]) if c - b > 1 else 0
+                return i, integer(b - a), integer(c - b), integer(mistakes.data[b]), two
             left -= 1
-    return o
+    return first, 0, 0, 0, 0
 
 
 @njit
