@@ -37,6 +37,8 @@ class Mistakes(NamedTuple):
     firsts: Ints
     bounds: Ints
     data: Bytes
+    counts: Bytes
+    """OCR: counts[256 * x + y] entries fit where byte x stands before byte y."""
 
 
 @njit
@@ -215,23 +217,40 @@ def _misread(
     """Return a reading mistake, as `_mistype` does."""
     length = 0
     found = 0
+    last = stop - 1
     for i in range(first, stop):
-        length += integer(_is_letter(data[i]) or _is_digit(data[i]))
-        for entry in _entries(data, i, mistakes):
-            found += integer(_stands(data, i, stop, entry, mistakes))
+        b = data[np.uintp(i)]
+        length += integer(_is_letter(b)) + integer(_is_digit(b))
+        found += _count(b, data[np.uintp(i + integer(i < last))] & np.uint8(0 - integer(i < last)), mistakes)
     if length < least or found == 0:
         return first, 0, 0, 0, 0
     left = below(draw(own, 0), found)
+    place = first
+    so_far = 0
+    before = 0
     for i in range(first, stop):
-        for entry in _entries(data, i, mistakes):
-            if not _stands(data, i, stop, entry, mistakes):
-                continue
-            if left == 0:
-                a, b, c = mistakes.bounds[2 * entry : 2 * entry + 3]
-                two = integer(mistakes.data[b + 1]) if c - b > 1 else 0
-                return i, integer(b - a), integer(c - b), integer(mistakes.data[b]), two
-            left -= 1
-    return first, 0, 0, 0, 0
+        b = data[np.uintp(i)]
+        so_far += _count(b, data[np.uintp(i + integer(i < last))] & np.uint8(0 - integer(i < last)), mistakes)
+        place += integer(so_far <= left)
+        before = so_far if so_far <= left else before
+    left -= before
+    i = place
+    b = integer(data[i])
+    entry = integer(mistakes.firsts[b])
+    while left > 0 or not _stands(data, i, stop, entry, mistakes):
+        left -= integer(_stands(data, i, stop, entry, mistakes))
+        entry += 1
+    a = integer(mistakes.bounds[2 * entry])
+    b = integer(mistakes.bounds[2 * entry + 1])
+    c = integer(mistakes.bounds[2 * entry + 2])
+    two = integer(mistakes.data[b + 1]) if c - b > 1 else 0
+    return i, integer(b - a), integer(c - b), integer(mistakes.data[b]), two
+
+
+@njit
+def _count(b: np.uint8, c: np.uint8, mistakes: Mistakes) -> int:
+    """Return how many entries stand where a text goes on with these two bytes."""
+    return integer(mistakes.counts[np.uintp(integer(b) << 8 | integer(c))])
 
 
 @njit
