@@ -6,11 +6,11 @@ after one.
 
 import numpy as np
 
-from pairsmith.augmenters.plans import Bytes, Ints, Keys, Longs, draw, integer, njit, unit
+from pairsmith.augmenters.plans import Bytes, Ints, Keys, Longs, draw, integer, kernel, njit, unit
 from pairsmith.augmenters.subword_kernels import CHAR_BYTES, SAMPLE, Pieces, emit, find, symbol_at
 
 
-@njit
+@kernel
 def sample_bpe(
     data: Bytes, offsets: Longs, keys: Keys, pieces: Pieces, dropout: float
 ) -> tuple[Ints, Ints, Longs]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pairsmith.augmenters.characters import HAN_COUNT, HAN_FIRST
-from pairsmith.augmenters.plans import Bytes, Ints, Keys, below, draw, integer, njit, unit
+from pairsmith.augmenters.plans import Bytes, Ints, Keys, below, draw, integer, kernel, unit
 
 
 class Others(NamedTuple):
@@ -21,7 +21,7 @@ class Others(NamedTuple):
     points: Ints
 
 
-@njit
+@kernel
 def replace_characters(
     data: Bytes,
     offsets: Ints,

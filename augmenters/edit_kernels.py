@@ -45,6 +45,7 @@ from pairsmith.augmenters.plans import (
     hit_some,
     integer,
     keep_long,
+    kernel,
     njit,
     unit,
 )
@@ -54,7 +55,7 @@ _LETTERS = (1 << LETTER) | (1 << LOWER) | (1 << UPPER)
 _STRANGE = (1 << DIGIT) | (1 << MARK)
 
 
-@njit
+@kernel
 def edit_words(
     data: Bytes,
     offsets: Ints,
@@ -255,7 +256,7 @@ def _write(words: Words, word: int, case: int, out: Bytes, o: int) -> int:
     return copy(words.data, a, integer(words.offsets[3 * word + case + 1]), out, o)
 
 
-@njit
+@kernel
 def word_cores(
     data: Bytes, offsets: Ints, valid: Bytes, classes: Bytes, kinds: Bytes, inside: Bytes
 ) -> tuple[Bytes, Ints]:

@@ -20,16 +20,21 @@ Ints = npt.NDArray[np.int32]
 Longs = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
 F = TypeVar("F", bound=Callable[..., Any])
+_OPTIONS: Any = {"nogil": True, "cache": True, "error_model": "numpy", "forceinline": True}
+
+
+def kernel(function: F) -> F:
+    """Return `function`, which makes arrays, compiled at its first call, without the GIL, cached."""
+    return cast(F, numba.njit(**_OPTIONS)(function))
 
 
 def njit(function: F) -> F:
-    """Return `function` compiled at its first call, without the GIL, cached on disk.
+    """Return `function`, which makes no array, compiled and inlined into what calls it.
 
-    Inlined into what calls it: a call counts up and down, atomically, who holds each array.
+    Without numba's runtime, which counts up and down, atomically, who holds each array: at every
+    call, and at every name that an array gets.
     """
-    return cast(
-        F, numba.njit(nogil=True, cache=True, error_model="numpy", forceinline=True)(function)
-    )
+    return cast(F, numba.njit(**_OPTIONS, _nrt=False)(function))
 
 
 @njit

@@ -24,6 +24,7 @@ from pairsmith.augmenters.plans import (
     Keys,
     draw,
     integer,
+    kernel,
     njit,
     plan_crop,
     plan_drop,
@@ -38,7 +39,7 @@ _SPACE = 32
 _DIGITS = 10
 
 
-@njit
+@kernel
 def rewrite(
     data: Bytes,
     offsets: Ints,

@@ -19,12 +19,22 @@ from pairsmith.augmenters.plans import (
     hit_each,
     integer,
     keep_long,
+    kernel,
     njit,
 )
 
 _UPPER = 0x20
 """The bit that tells ASCII letters from their capitals."""
 _LETTERS = 26
+
+
+_SEEN = np.zeros(256, np.int32)
+_SEEN[:128] = 65536
+_SEEN[[39, 45]] = 0
+_SEEN[48:58] = 65536
+_SEEN[65:91] = 1
+_SEEN[97:123] = 1
+_SEEN.flags.writeable = False
 
 
 class Mistakes(NamedTuple):
@@ -41,7 +51,7 @@ class Mistakes(NamedTuple):
     """OCR: counts[256 * x + y] entries fit where byte x stands before byte y."""
 
 
-@njit
+@kernel
 def mistake_words(
     data: Bytes,
     offsets: Ints,
@@ -129,14 +139,10 @@ def _letters(data: Bytes, first: int, stop: int) -> tuple[int, int, int]:
         first += 1
     while stop > first and not (_is_letter(data[stop - 1]) or _is_digit(data[stop - 1])):
         stop -= 1
-    count = 0
-    strange = 0
+    seen = 0
     for i in range(first, stop):
-        b = integer(data[np.uintp(i)])
-        letter = integer(_is_letter(data[np.uintp(i)]))
-        count += letter
-        strange += integer((b < 128) & (b != 39) & (b != 45)) - letter
-    return first, stop, count if strange == 0 else 0
+        seen += integer(_SEEN[data[np.uintp(i)]])
+    return first, stop, seen if seen < 65536 else 0
 
 
 @njit

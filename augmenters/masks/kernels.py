@@ -8,10 +8,10 @@ import numpy as np
 from pairsmith.augmenters.edit_kernels import core
 from pairsmith.augmenters.kernels import longest, scan
 from pairsmith.augmenters.operations import SPANS
-from pairsmith.augmenters.plans import Bytes, Ints, Keys, draw, integer, njit, plan_spans
+from pairsmith.augmenters.plans import Bytes, Ints, Keys, draw, integer, kernel, plan_spans
 
 
-@njit
+@kernel
 def choose_words(
     data: Bytes,
     offsets: Ints,
