@@ -15,7 +15,7 @@ from pairsmith.augmenters.kernels import (
     decode,
     longest,
     scan,
-    with_room,
+    lengthened,
     would_merge,
 )
 from pairsmith.augmenters.letters import (
@@ -98,7 +98,8 @@ def edit_words(
         if op == SPLIT:
             hits = keep_long(what, hits, bounds, edges, size, 2)
         copied = start
-        out = with_room(out, o, end - copied + hits * room)
+        if o + end - copied + hits * room > out.size:
+            out = lengthened(out, o, end - copied + hits * room)
         for h in range(hits):
             t = integer(what[h])
             own = draw(state, t)

@@ -198,10 +198,11 @@ def would_merge(left: int, right: int) -> bool:
 
 
 @kernel
-def with_room(out: Bytes, o: int, room: int) -> Bytes:
-    """Return `out`, or a longer copy of out[:o], with room for so many bytes behind `o`."""
-    if o + room <= out.size:
-        return out
+def lengthened(out: Bytes, o: int, room: int) -> Bytes:
+    """Return a longer copy of out[:o], with room for so many bytes behind `o`.
+
+    Called only when there is none: to take its result for `out` is to count who holds both.
+    """
     longer = np.empty(out.size + out.size // 2 + room, np.uint8)
     copy(out, 0, o, longer, 0)
     return longer

@@ -1,7 +1,8 @@
 """Compiled decisions: which of n tokens are kept, dropped, masked, moved or said twice.
 
 A plan is a list: `what[j]` is the token that stands at place j, or -1 for a mark, and `gap[j]` the
-token whose space stands before it, or -1 for none. Plans return their length. All randomness is
+token whose space stands before it, or -1 for none. Plans return their length; those that only move
+tokens leave all spaces where they are. All randomness is
 splitmix64 of a record's state and a counter (Steele, Lea, Flood, OOPSLA 2014).
 """
 
@@ -200,7 +201,7 @@ def plan_crop(
 
 
 @njit
-def plan_shuffle(n: int, state: np.uint64, window: int, order: Longs, what: Ints, gap: Ints) -> int:
+def plan_shuffle(n: int, state: np.uint64, window: int, order: Longs, what: Ints) -> None:
     """Sort tokens by place + uniform [0, window), arXiv 1711.00043: none moves window places."""
     for t in range(n):
         place = (t << 32) + integer((draw(state, t) >> np.uint64(32)) * np.uint64(window))
@@ -211,8 +212,6 @@ def plan_shuffle(n: int, state: np.uint64, window: int, order: Longs, what: Ints
             j -= 1
         order[j] = place
         what[j] = t
-        gap[t] = t
-    return n
 
 
 @njit
@@ -233,29 +232,22 @@ def plan_repeat(n: int, state: np.uint64, rate: float, what: Ints, gap: Ints) ->
 
 
 @njit
-def plan_swap(n: int, state: np.uint64, rate: float, what: Ints, gap: Ints) -> int:
+def plan_swap(n: int, state: np.uint64, rate: float, what: Ints) -> None:
     """Swap neighbours: each pair with probability `rate`, pairs from the first token or second."""
     threshold = np.uint64(rate * 2.0**64)
     for t in range(n):
-        what[t] = t
-        gap[t] = t
-    t = below(draw(state, n), 2)
-    while t + 1 < n:
-        if draw(state, t) < threshold:
-            what[t] = t + 1
-            what[t + 1] = t
-        t += 2
-    return n
+        what[np.uintp(t)] = t
+    for t in range(below(draw(state, n), 2), n - 1, 2):
+        other = integer(draw(state, t) < threshold)
+        what[np.uintp(t)] = t + other
+        what[np.uintp(t + 1)] = t + 1 - other
 
 
 @njit
-def plan_swap_anywhere(
-    n: int, state: np.uint64, rate: float, order: Longs, what: Ints, gap: Ints
-) -> int:
+def plan_swap_anywhere(n: int, state: np.uint64, rate: float, order: Longs, what: Ints) -> None:
     """Swap tokens in pairs drawn without replacement: rate * n tokens, rounded at random."""
     for t in range(n):
         what[t] = t
-        gap[t] = t
         order[t] = t
     pairs = min(integer(n * rate / 2 + unit(draw(state, n))), n // 2)
     for i in range(2 * pairs):
@@ -264,4 +256,3 @@ def plan_swap_anywhere(
         if i % 2:
             what[order[i - 1]] = order[i]
             what[order[i]] = order[i - 1]
-    return n

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pairsmith.augmenters.kernels import MOST_BYTES, copy, longest, scan, with_room
+from pairsmith.augmenters.kernels import MOST_BYTES, copy, longest, scan, lengthened
 from pairsmith.augmenters.operations import KEYBOARD
 from pairsmith.augmenters.plans import (
     Bytes,
@@ -90,7 +90,8 @@ def mistake_words(
         state = draw(keys[row], op)
         hits = hit_each(n, state, threshold, what)
         hits = keep_long(what, hits, bounds, edges, least, least)
-        out = with_room(out, o, end - start + 2 * hits)
+        if o + end - start + 2 * hits > out.size:
+            out = lengthened(out, o, end - start + 2 * hits)
         copied = start
         for h in range(hits):
             t = integer(what[np.uintp(h)])
