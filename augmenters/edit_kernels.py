@@ -9,9 +9,9 @@ import numpy as np
 
 from pairsmith.augmenters.case_kernels import AS_IT_IS, TITLE, case_for
 from pairsmith.augmenters.characters import EXTENDER, LEFT_CJK, RIGHT_CJK
+from pairsmith.augmenters.copy_kernels import copy
 from pairsmith.augmenters.kernels import (
     MOST_BYTES,
-    copy,
     decode,
     longest,
     scan,

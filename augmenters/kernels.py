@@ -17,6 +17,7 @@ from pairsmith.augmenters.characters import (
     RIGHT_CJK,
     SPACE,
 )
+from pairsmith.augmenters.copy_kernels import copy
 from pairsmith.augmenters.plans import Bytes, Flags, Ints, integer, kernel, njit
 
 # Bit b stands for the byte b: 9 to 13 and 28 to 32.
@@ -179,14 +180,6 @@ def _before_openers(data: Bytes, first: int, stop: int, classes: Bytes) -> int:
             break
         stop = i
     return stop
-
-
-@njit
-def copy(source: Bytes, start: int, end: int, out: Bytes, o: int) -> int:
-    """Copy source[start:end] to out[o:] and return where it ends."""
-    for i in range(end - start):
-        out[np.uintp(o + i)] = source[np.uintp(start + i)]
-    return o + (end - start)
 
 
 @njit

@@ -6,7 +6,8 @@ numba's cache of this file does not see changes in `kernels.py` and `plans.py`: 
 import numpy as np
 
 from pairsmith.augmenters.characters import LEFT_CJK, RIGHT_CJK
-from pairsmith.augmenters.kernels import MOST_BYTES, copy, longest, scan, lengthened, would_merge
+from pairsmith.augmenters.copy_kernels import copy
+from pairsmith.augmenters.kernels import MOST_BYTES, lengthened, longest, scan, would_merge
 from pairsmith.augmenters.operations import (
     CROP,
     DROP,

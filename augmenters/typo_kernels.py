@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pairsmith.augmenters.kernels import MOST_BYTES, copy, longest, scan, lengthened
+from pairsmith.augmenters.copy_kernels import copy
+from pairsmith.augmenters.kernels import MOST_BYTES, lengthened, longest, scan
 from pairsmith.augmenters.operations import KEYBOARD
 from pairsmith.augmenters.plans import (
     Bytes,
