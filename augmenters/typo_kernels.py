@@ -27,6 +27,8 @@ from pairsmith.augmenters.plans import (
 _UPPER = 0x20
 """The bit that tells ASCII letters from their capitals."""
 _LETTERS = 26
+_COUNTED = 7
+_COUNT = 127
 
 
 _SEEN = np.zeros(256, np.int32)
@@ -170,16 +172,16 @@ def _mistype(
     if kind == 1:
         pairs = 0
         for i in range(first, stop - 1):
-            pairs += integer(_differ(data, i))
+            pairs += _differ(data, i)
         if pairs > 0:
             left = below(place, pairs)
             i = first
             if pairs == stop - 1 - first:
                 i += left
-                left = 0
-            while left > 0 or not _differ(data, i):
-                left -= integer(_differ(data, i))
-                i += 1
+            else:
+                while left > 0 or not _differ(data, i):
+                    left -= _differ(data, i)
+                    i += 1
             a, b = integer(data[i]), integer(data[i + 1])
             return i, 2, 2, _shaped(b, a), _shaped(a, b)
         kind = 0
@@ -212,10 +214,11 @@ def _shaped(letter: int, other: int) -> int:
 
 
 @njit
-def _differ(data: Bytes, i: int) -> bool:
-    """Return True when bytes i and i + 1 are two letters, and not the same one."""
-    a, b = data[i], data[i + 1]
-    return _is_letter(a) and _is_letter(b) and (a | np.uint8(_UPPER)) != (b | np.uint8(_UPPER))
+def _differ(data: Bytes, i: int) -> int:
+    """Return 1 when bytes i and i + 1 are two letters, and not the same one, else 0."""
+    a, b = data[np.uintp(i)], data[np.uintp(i + 1)]
+    other = integer((integer(a) | _UPPER) != (integer(b) | _UPPER))
+    return integer(_is_letter(a)) & integer(_is_letter(b)) & other
 
 
 @njit
@@ -227,9 +230,9 @@ def _misread(
     found = 0
     last = stop - 1
     for i in range(first, stop):
-        b = data[np.uintp(i)]
-        length += integer(_is_letter(b)) + integer(_is_digit(b))
-        found += _count(b, data[np.uintp(i + integer(i < last))] & np.uint8(0 - integer(i < last)), mistakes)
+        count = _count(data, i, last, mistakes)
+        found += count & _COUNT
+        length += count >> _COUNTED
     if length < least or found == 0:
         return first, 0, 0, 0, 0
     left = below(draw(own, 0), found)
@@ -237,8 +240,7 @@ def _misread(
     so_far = 0
     before = 0
     for i in range(first, stop):
-        b = data[np.uintp(i)]
-        so_far += _count(b, data[np.uintp(i + integer(i < last))] & np.uint8(0 - integer(i < last)), mistakes)
+        so_far += _count(data, i, last, mistakes) & _COUNT
         place += integer(so_far <= left)
         before = so_far if so_far <= left else before
     left -= before
@@ -256,9 +258,11 @@ def _misread(
 
 
 @njit
-def _count(b: np.uint8, c: np.uint8, mistakes: Mistakes) -> int:
-    """Return how many entries stand where a text goes on with these two bytes."""
-    return integer(mistakes.counts[np.uintp(integer(b) << 8 | integer(c))])
+def _count(data: Bytes, i: int, last: int, mistakes: Mistakes) -> int:
+    """Return how many entries stand at byte i of a word that ends with byte `last`."""
+    goes_on = integer(i < last)
+    after = integer(data[np.uintp(i + goes_on)]) * goes_on
+    return integer(mistakes.counts[np.uintp(integer(data[np.uintp(i)]) << 8 | after)])
 
 
 @njit
