@@ -1,8 +1,4 @@
-"""Compiled BPE-dropout: which merges a text is cut by is drawn by its key.
-
-numba's cache of this file does not see changes in `subword_kernels.py` and `plans.py`: touch it
-after one.
-"""
+"""Compiled BPE-dropout: which merges a text is cut by is drawn by its key."""
 
 import numpy as np
 

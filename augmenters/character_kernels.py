@@ -1,7 +1,4 @@
-"""The compiled loop that takes one Chinese character for another: it writes over a copy in place.
-
-numba's cache of this file does not see changes in `kernels.py` and `plans.py`: touch it after one.
-"""
+"""The compiled loop that takes one Chinese character for another: it writes over a copy in place."""
 
 from typing import NamedTuple
 

@@ -1,7 +1,4 @@
-"""The compiled copying of short runs of bytes, of which views are made.
-
-numba's cache of other files does not see changes in this one: see CONTRIBUTING.md.
-"""
+"""The compiled copying of short runs of bytes, of which views are made."""
 
 from typing import Any
 
@@ -12,22 +9,26 @@ from numba.extending import intrinsic
 from pairsmith.augmenters.plans import Bytes, njit
 
 
-@intrinsic(prefer_literal=True)
-def _block(typing: Any, source: Any, i: Any, out: Any, o: Any, size: Any) -> Any:
-    """Copy `size` bytes, a number written in the code: one load and one store."""
+def _copying(typing: Any, source: Any, i: Any, out: Any, o: Any, size: Any) -> Any:
+    """Return the type of copying `size` bytes, and what writes its code: one load, one store."""
     if not isinstance(size, types.IntegerLiteral):
         return None
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         source, i, out, o, _ = arguments
         kinds = signature.args
+        raw_memcpy: Any = cgutils.raw_memcpy
         given = context.make_array(kinds[0])(context, builder, source).data
         made = context.make_array(kinds[2])(context, builder, out).data
         count = context.get_constant(types.intp, size.literal_value)
-        cgutils.raw_memcpy(builder, builder.gep(made, [o]), builder.gep(given, [i]), count, 1)
+        raw_memcpy(builder, builder.gep(made, [o]), builder.gep(given, [i]), count, 1)
         return context.get_dummy_value()
 
     return types.void(source, types.intp, out, types.intp, size), generate
+
+
+_block: Any = intrinsic(prefer_literal=True)(_copying)
+"""`_block(source, i, out, o, size)` copies source[i:i + size] to out[o:o + size]."""
 
 
 @njit

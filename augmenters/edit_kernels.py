@@ -1,8 +1,7 @@
 """Compiled loops that edit words where they stand: one pass over Arrow buffers.
 
 What is not edited is copied in long runs. A word is hit with the rate asked for; only then is it
-looked at. numba's cache of this file does not see changes in `kernels.py`, `plans.py` and
-`case_kernels.py`: touch it after one.
+looked at.
 """
 
 import numpy as np
@@ -13,9 +12,9 @@ from pairsmith.augmenters.copy_kernels import copy
 from pairsmith.augmenters.kernels import (
     MOST_BYTES,
     decode,
+    lengthened,
     longest,
     scan,
-    lengthened,
     would_merge,
 )
 from pairsmith.augmenters.letters import (

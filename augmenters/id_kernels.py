@@ -1,7 +1,4 @@
-"""Compiled loops over lists of token ids, and over what sentencepiece says of a text's pieces.
-
-numba's cache of this file does not see changes in `kernels.py` and `plans.py`: touch it after one.
-"""
+"""Compiled loops over lists of token ids, and over what sentencepiece says of a text's pieces."""
 
 import numpy as np
 

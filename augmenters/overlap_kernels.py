@@ -1,7 +1,4 @@
-"""Compiled word overlap: the tokens of both texts of a pair are hashed and counted as sets.
-
-numba's cache of this file does not see changes in `kernels.py` and `plans.py`: touch it after one.
-"""
+"""Compiled word overlap: the tokens of both texts of a pair are hashed and counted as sets."""
 
 import numpy as np
 import numpy.typing as npt

@@ -21,21 +21,23 @@ Ints = npt.NDArray[np.int32]
 Longs = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
 F = TypeVar("F", bound=Callable[..., Any])
-_OPTIONS: Any = {"nogil": True, "cache": True, "error_model": "numpy", "forceinline": True}
+_KERNEL: Any = {"nogil": True, "cache": True, "error_model": "numpy", "forceinline": True}
+_PART: Any = {**_KERNEL, "_nrt": False}
 
 
 def kernel(function: F) -> F:
-    """Return `function`, which makes arrays, compiled at its first call, without the GIL, cached."""
-    return cast(F, numba.njit(**_OPTIONS)(function))
+    """Return `function`, which makes arrays, compiled at its first call, without the GIL."""
+    return cast(F, numba.njit(**_KERNEL)(function))
 
 
 def njit(function: F) -> F:
     """Return `function`, which makes no array, compiled and inlined into what calls it.
 
     Without numba's runtime, which counts up and down, atomically, who holds each array: at every
-    call, and at every name that an array gets.
+    call, and at every name that an array gets. numba's cache of a kernel does not see changes in
+    its parts in other files: delete it after one, as CONTRIBUTING.md says.
     """
-    return cast(F, numba.njit(**_OPTIONS, _nrt=False)(function))
+    return cast(F, numba.njit(**_PART)(function))
 
 
 @njit

@@ -1,8 +1,4 @@
-"""Compiled loops that change the case of words and letters: they write over a copy in place.
-
-numba's cache of this file does not see changes in `kernels.py`, `plans.py`, `case_kernels.py` and
-`edit_kernels.py`: touch it after one.
-"""
+"""Compiled loops that change the case of words and letters: they write over a copy in place."""
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +7,17 @@ from pairsmith.augmenters.case_kernels import AS_IT_IS, CAPITALS, TITLE, count_c
 from pairsmith.augmenters.edit_kernels import core
 from pairsmith.augmenters.kernels import decode, longest, scan
 from pairsmith.augmenters.letters import LOWER, UPPER
-from pairsmith.augmenters.plans import Bytes, Ints, Keys, below, draw, hit_each, integer, kernel, njit
+from pairsmith.augmenters.plans import (
+    Bytes,
+    Ints,
+    Keys,
+    below,
+    draw,
+    hit_each,
+    integer,
+    kernel,
+    njit,
+)
 
 
 @njit

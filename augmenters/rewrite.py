@@ -1,7 +1,4 @@
-"""The compiled loop behind all word augmenters: cut a text, plan its tokens anew, write it.
-
-numba's cache of this file does not see changes in `kernels.py` and `plans.py`: touch it after one.
-"""
+"""The compiled loop behind all word augmenters: cut a text, plan its tokens anew, write it."""
 
 import numpy as np
 
@@ -160,12 +157,13 @@ def _write_moved(
         if j > 0 and bounds[2 * j - 1] == a and would_merge(edges[what[j - 1]], edges[t]):
             out[o] = _SPACE
             o += 1
-        o = copy(data, integer(bounds[np.uintp(2 * t)]), integer(bounds[np.uintp(2 * t + 1)]), out, o)
+        first = integer(bounds[np.uintp(2 * t)])
+        o = copy(data, first, integer(bounds[np.uintp(2 * t + 1)]), out, o)
         copied = integer(bounds[np.uintp(2 * j + 1)])
-        if j + 1 < n and bounds[2 * j + 2] == copied and what[j + 1] == j + 1:
-            if would_merge(edges[t], edges[j + 1]):
-                out[o] = _SPACE
-                o += 1
+        stays = j + 1 < n and what[j + 1] == j + 1
+        if stays and bounds[2 * j + 2] == copied and would_merge(edges[t], edges[j + 1]):
+            out[o] = _SPACE
+            o += 1
     return copy(data, copied, end, out, o)
 
 

@@ -1,8 +1,7 @@
 """Compiled unigram sampling: a text's cut into subwords is drawn by its key.
 
 A model is a trie of its pieces over UTF-8 bytes, and a score for each. Texts are normalised as
-sentencepiece does, and cut where its own encoder might cut them. numba's cache of this file does
-not see changes in `plans.py`: touch it after one.
+sentencepiece does, and cut where its own encoder might cut them.
 """
 
 from typing import NamedTuple

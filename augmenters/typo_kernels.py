@@ -1,9 +1,9 @@
 """Compiled loops that make typing and reading mistakes: one pass over Arrow buffers.
 
 A word is hit with the rate asked for; only then is it looked at, so that rare mistakes cost little.
-numba's cache of this file does not see changes in `kernels.py` and `plans.py`: touch it after one.
 """
 
+from string import ascii_letters
 from typing import NamedTuple
 
 import numpy as np
@@ -27,17 +27,12 @@ from pairsmith.augmenters.plans import (
 _UPPER = 0x20
 """The bit that tells ASCII letters from their capitals."""
 _LETTERS = 26
-_COUNTED = 7
-_COUNT = 127
-
-
+_STRANGE = 1 << 16
 _SEEN = np.zeros(256, np.int32)
-_SEEN[:128] = 65536
-_SEEN[[39, 45]] = 0
-_SEEN[48:58] = 65536
-_SEEN[65:91] = 1
-_SEEN[97:123] = 1
-_SEEN.flags.writeable = False
+"""1 for an ASCII letter; _STRANGE for what no word has inside; 0 for `'`, `-` and other letters."""
+_SEEN[:128] = _STRANGE
+_SEEN[[ord("'"), ord("-")]] = 0
+_SEEN[[*map(ord, ascii_letters)]] = 1
 
 
 class Mistakes(NamedTuple):
@@ -144,9 +139,16 @@ def _letters(data: Bytes, first: int, stop: int) -> tuple[int, int, int]:
     while stop > first and not (_is_letter(data[stop - 1]) or _is_digit(data[stop - 1])):
         stop -= 1
     seen = 0
-    for i in range(first, stop):
-        seen += integer(_SEEN[data[np.uintp(i)]])
-    return first, stop, seen if seen < 65536 else 0
+    last = stop - 1
+    i = first
+    # By eights, the last byte as often as needed: how long a word is no processor foresees.
+    while i < stop:
+        for j in range(8):
+            seen += integer(_SEEN[data[np.uintp(min(i + j, last))]])
+        i += 8
+    if i > stop:
+        seen -= (i - stop) * integer(_SEEN[data[np.uintp(last)]])
+    return first, stop, seen if seen < _STRANGE else 0
 
 
 @njit
@@ -161,7 +163,7 @@ def _mistype(
 ) -> tuple[int, int, int, int, int]:
     """Return a typing mistake: from which byte how many give way to how many, and those, 2 at most.
 
-    None give way when nothing is mistyped.
+    None give way where nothing is mistyped.
     """
     first, stop, letters = _letters(data, first, stop)
     if letters < least:
@@ -230,23 +232,22 @@ def _misread(
     found = 0
     last = stop - 1
     for i in range(first, stop):
-        count = _count(data, i, last, mistakes)
-        found += count & _COUNT
-        length += count >> _COUNTED
+        b = data[np.uintp(i)]
+        length += integer(_is_letter(b)) + integer(_is_digit(b))
+        found += _count(data, i, last, mistakes)
     if length < least or found == 0:
         return first, 0, 0, 0, 0
     left = below(draw(own, 0), found)
     place = first
     so_far = 0
     before = 0
-    for i in range(first, stop):
-        so_far += _count(data, i, last, mistakes) & _COUNT
+    for i in range(first, stop):  # To the end, as above: a processor foresees what it has seen.
+        so_far += _count(data, i, last, mistakes)
         place += integer(so_far <= left)
         before = so_far if so_far <= left else before
     left -= before
     i = place
-    b = integer(data[i])
-    entry = integer(mistakes.firsts[b])
+    entry = integer(mistakes.firsts[data[i]])
     while left > 0 or not _stands(data, i, stop, entry, mistakes):
         left -= integer(_stands(data, i, stop, entry, mistakes))
         entry += 1
@@ -254,7 +255,7 @@ def _misread(
     b = integer(mistakes.bounds[2 * entry + 1])
     c = integer(mistakes.bounds[2 * entry + 2])
     two = integer(mistakes.data[b + 1]) if c - b > 1 else 0
-    return i, integer(b - a), integer(c - b), integer(mistakes.data[b]), two
+    return i, b - a, c - b, integer(mistakes.data[b]), two
 
 
 @njit
@@ -263,15 +264,6 @@ def _count(data: Bytes, i: int, last: int, mistakes: Mistakes) -> int:
     goes_on = integer(i < last)
     after = integer(data[np.uintp(i + goes_on)]) * goes_on
     return integer(mistakes.counts[np.uintp(integer(data[np.uintp(i)]) << 8 | after)])
-
-
-@njit
-def _entries(data: Bytes, i: int, mistakes: Mistakes) -> range:
-    """Return the entries for strings that begin with byte i."""
-    b = integer(data[i])
-    if b >= mistakes.firsts.size - 1:
-        return range(0)
-    return range(integer(mistakes.firsts[b]), integer(mistakes.firsts[b + 1]))
 
 
 @njit

@@ -10,7 +10,6 @@ from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from string import ascii_letters, digits
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
@@ -169,7 +168,6 @@ def _misread() -> "Mistakes":
     firsts = [bisect_left(pairs, (chr(byte), "")) for byte in range(129)]
     written = [string for pair in pairs for string in pair]
     counts = np.zeros((256, 256), np.uint8)
-    counts[[*map(ord, ascii_letters + digits)]] = 128
     for string, _ in pairs:
         first, *second = string.encode()
         counts[first, second or slice(None)] += 1

@@ -1,7 +1,4 @@
-"""The compiled loop that chooses which words are masked.
-
-numba's cache of this file does not see changes in the files it imports: touch it after one.
-"""
+"""The compiled loop that chooses which words are masked."""
 
 import numpy as np
 
