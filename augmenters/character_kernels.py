@@ -1,4 +1,4 @@
-"""The compiled loop that takes one Chinese character for another: it writes over a copy in place."""
+"""The compiled loop that takes one Chinese character for another, writing over a copy."""
 
 from typing import NamedTuple
 
