@@ -1,16 +1,12 @@
-"""Compiled BPE-dropout: which merges a text is cut by is drawn by its key.
-
-numba's cache of this file does not see changes in `subword_kernels.py` and `plans.py`: touch it
-after one.
-"""
+"""Compiled BPE-dropout: which merges a text is cut by is drawn by its key."""
 
 import numpy as np
 
-from pairsmith.augmenters.plans import Bytes, Ints, Keys, Longs, draw, integer, njit, unit
+from pairsmith.augmenters.plans import Bytes, Ints, Keys, Longs, draw, integer, kernel, njit, unit
 from pairsmith.augmenters.subword_kernels import CHAR_BYTES, SAMPLE, Pieces, emit, find, symbol_at
 
 
-@njit
+@kernel
 def sample_bpe(
     data: Bytes, offsets: Longs, keys: Keys, pieces: Pieces, dropout: float
 ) -> tuple[Ints, Ints, Longs]:

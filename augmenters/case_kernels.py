@@ -1,7 +1,4 @@
-"""Compiled rules of case: which one a word has, and which another should get in its place.
-
-numba's cache of this file does not see changes in `kernels.py` and `plans.py`: touch it after one.
-"""
+"""Compiled rules of case: which one a word has, and which another should get in its place."""
 
 from pairsmith.augmenters.kernels import decode
 from pairsmith.augmenters.letters import LOWER, UPPER

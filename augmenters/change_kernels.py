@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from pairsmith.augmenters.plans import Bytes, Ints, Longs, integer, njit
+from pairsmith.augmenters.plans import Bytes, Ints, Longs, integer, kernel
 
 
-@njit
+@kernel
 def histogram(
     data: Bytes, offsets: Ints, valid: Bytes, other: Bytes, ends: Ints, seen: Bytes, bins: int
 ) -> Longs:

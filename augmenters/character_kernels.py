@@ -1,14 +1,11 @@
-"""The compiled loop that takes one Chinese character for another: it writes over a copy in place.
-
-numba's cache of this file does not see changes in `kernels.py` and `plans.py`: touch it after one.
-"""
+"""The compiled loop that takes one Chinese character for another, writing over a copy."""
 
 from typing import NamedTuple
 
 import numpy as np
 
 from pairsmith.augmenters.characters import HAN_COUNT, HAN_FIRST
-from pairsmith.augmenters.plans import Bytes, Ints, Keys, below, draw, integer, njit, unit
+from pairsmith.augmenters.plans import Bytes, Ints, Keys, below, draw, integer, kernel, unit
 
 
 class Others(NamedTuple):
@@ -21,7 +18,7 @@ class Others(NamedTuple):
     points: Ints
 
 
-@njit
+@kernel
 def replace_characters(
     data: Bytes,
     offsets: Ints,

@@ -230,7 +230,7 @@ def join_details(before: pa.StringArray | None, named: dict[str, pa.StringArray]
 
 def _start(texts: pa.StringArray) -> Views:
     nothing = pa.nulls(len(texts), pa.string())
-    return Views(texts, nothing, nothing)
+    return Views(texts.cast(pa.string()), nothing, nothing)
 
 
 def _by_choice(
@@ -247,6 +247,7 @@ def _by_choice(
             views = follow(views, step.name, views_of(step, some, subkeys(keys[at], number)))
         rows.append(at)
         parts.append(views)
-    back = pa.array(np.argsort(np.concatenate(rows)))
-    columns = zip(*parts, strict=True)
-    return Views(*(pa.concat_arrays(arrays).take(back) for arrays in columns))
+    back = np.empty(len(texts), np.int64)
+    back[np.concatenate(rows)] = np.arange(len(texts))
+    columns = (pa.concat_arrays(arrays) for arrays in zip(*parts, strict=True))
+    return Views(*(c if c.null_count == len(c) else c.take(pa.array(back)) for c in columns))

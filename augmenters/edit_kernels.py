@@ -1,21 +1,20 @@
 """Compiled loops that edit words where they stand: one pass over Arrow buffers.
 
 What is not edited is copied in long runs. A word is hit with the rate asked for; only then is it
-looked at. numba's cache of this file does not see changes in `kernels.py`, `plans.py` and
-`case_kernels.py`: touch it after one.
+looked at.
 """
 
 import numpy as np
 
 from pairsmith.augmenters.case_kernels import AS_IT_IS, TITLE, case_for
 from pairsmith.augmenters.characters import EXTENDER, LEFT_CJK, RIGHT_CJK
+from pairsmith.augmenters.copy_kernels import copy
 from pairsmith.augmenters.kernels import (
     MOST_BYTES,
-    copy,
     decode,
+    lengthened,
     longest,
     scan,
-    with_room,
     would_merge,
 )
 from pairsmith.augmenters.letters import (
@@ -44,6 +43,8 @@ from pairsmith.augmenters.plans import (
     hit_each,
     hit_some,
     integer,
+    keep_long,
+    kernel,
     njit,
     unit,
 )
@@ -53,7 +54,7 @@ _LETTERS = (1 << LETTER) | (1 << LOWER) | (1 << UPPER)
 _STRANGE = (1 << DIGIT) | (1 << MARK)
 
 
-@njit
+@kernel
 def edit_words(
     data: Bytes,
     offsets: Ints,
@@ -94,9 +95,10 @@ def edit_words(
         else:
             hits = hit_each(n, state, threshold, what)
         if op == SPLIT:
-            hits = _long_enough(what, hits, bounds, edges, size)
+            hits = keep_long(what, hits, bounds, edges, size, 2)
         copied = start
-        out = with_room(out, o, end - copied + hits * room)
+        if o + end - copied + hits * room > out.size:
+            out = lengthened(out, o, end - copied + hits * room)
         for h in range(hits):
             t = integer(what[h])
             own = draw(state, t)
@@ -156,22 +158,6 @@ def edit_words(
             return out[:0], out_offsets[:0]
         out_offsets[row + 1] = o
     return out[:o], out_offsets
-
-
-@njit
-def _long_enough(what: Ints, hits: int, bounds: Ints, edges: Bytes, size: int) -> int:
-    """Keep the tokens of the list with bytes enough to be split, and return their number.
-
-    In English half of all words have not, and no processor foresees which.
-    """
-    m = 0
-    for h in range(hits):
-        t = integer(what[np.uintp(h)])
-        what[np.uintp(m)] = t
-        least = 2 if edges[np.uintp(t)] & (LEFT_CJK | RIGHT_CJK) != 0 else size
-        length = integer(bounds[np.uintp(2 * t + 1)]) - bounds[np.uintp(2 * t)]
-        m += integer(length >= least)
-    return m
 
 
 @njit
@@ -270,7 +256,7 @@ def _write(words: Words, word: int, case: int, out: Bytes, o: int) -> int:
     return copy(words.data, a, integer(words.offsets[3 * word + case + 1]), out, o)
 
 
-@njit
+@kernel
 def word_cores(
     data: Bytes, offsets: Ints, valid: Bytes, classes: Bytes, kinds: Bytes, inside: Bytes
 ) -> tuple[Bytes, Ints]:

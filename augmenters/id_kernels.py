@@ -1,7 +1,4 @@
-"""Compiled loops over lists of token ids, and over what sentencepiece says of a text's pieces.
-
-numba's cache of this file does not see changes in `kernels.py` and `plans.py`: touch it after one.
-"""
+"""Compiled loops over lists of token ids, and over what sentencepiece says of a text's pieces."""
 
 import numpy as np
 
@@ -15,6 +12,7 @@ from pairsmith.augmenters.plans import (
     Longs,
     draw,
     integer,
+    kernel,
     njit,
     plan_drop,
     plan_spans,
@@ -26,7 +24,7 @@ _BEGIN = 4
 _END = 5
 
 
-@njit
+@kernel
 def rewrite_ids(
     values: Ints, offsets: Longs, keys: Keys, op: int, low: float, high: float, marks: Ints
 ) -> tuple[Ints, Longs]:
@@ -63,7 +61,7 @@ def rewrite_ids(
     return out[:o], out_offsets
 
 
-@njit
+@kernel
 def piece_bounds(
     data: Bytes, offsets: Ints, classes: Bytes, protos: Bytes, proto_offsets: Longs
 ) -> tuple[Ints, Ints]:

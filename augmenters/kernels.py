@@ -17,7 +17,8 @@ from pairsmith.augmenters.characters import (
     RIGHT_CJK,
     SPACE,
 )
-from pairsmith.augmenters.plans import Bytes, Flags, Ints, integer, njit
+from pairsmith.augmenters.copy_kernels import copy
+from pairsmith.augmenters.plans import Bytes, Flags, Ints, integer, kernel, njit
 
 # Bit b stands for the byte b: 9 to 13 and 28 to 32.
 ASCII_SPACES = np.uint64(0x1F0003E00)
@@ -91,7 +92,7 @@ def _scan_plain(data: Bytes, start: int, end: int, bounds: Ints) -> int:
     was_space = 1
     for i in range(start, end):
         b = np.uint64(data[np.uintp(i)])
-        space = integer((ASCII_SPACES >> b) & np.uint64(1)) if b <= 32 else 0
+        space = integer(ASCII_SPACES >> (b & np.uint64(63))) & integer(b < 64) & 1
         bounds[np.uintp(k)] = i
         k += was_space ^ space
         was_space = space
@@ -182,14 +183,6 @@ def _before_openers(data: Bytes, first: int, stop: int, classes: Bytes) -> int:
 
 
 @njit
-def copy(source: Bytes, start: int, end: int, out: Bytes, o: int) -> int:
-    """Copy source[start:end] to out[o:] and return where it ends."""
-    for i in range(end - start):
-        out[np.uintp(o + i)] = source[np.uintp(start + i)]
-    return o + (end - start)
-
-
-@njit
 def would_merge(left: int, right: int) -> bool:
     """Return True when two tokens without a gap would read as other tokens: see the edge bits."""
     if left & RIGHT_CJK:
@@ -197,11 +190,12 @@ def would_merge(left: int, right: int) -> bool:
     return not right & LEFT_CJK or left & OPENS_RIGHT != 0
 
 
-@njit
-def with_room(out: Bytes, o: int, room: int) -> Bytes:
-    """Return `out`, or a longer copy of out[:o], with room for so many bytes behind `o`."""
-    if o + room <= out.size:
-        return out
+@kernel
+def lengthened(out: Bytes, o: int, room: int) -> Bytes:
+    """Return a longer copy of out[:o], with room for so many bytes behind `o`.
+
+    Called only when there is none: to take its result for `out` is to count who holds both.
+    """
     longer = np.empty(out.size + out.size // 2 + room, np.uint8)
     copy(out, 0, o, longer, 0)
     return longer
@@ -216,7 +210,7 @@ def longest(offsets: Ints) -> int:
     return most
 
 
-@njit
+@kernel
 def count_tokens(data: Bytes, offsets: Ints, valid: Bytes, classes: Bytes, inside: Bytes) -> Ints:
     """Return the number of tokens of each text: int32; 0 for null."""
     rows = offsets.size - 1
@@ -231,7 +225,7 @@ def count_tokens(data: Bytes, offsets: Ints, valid: Bytes, classes: Bytes, insid
     return counts
 
 
-@njit
+@kernel
 def rows_with_cjk(data: Bytes, offsets: Ints, valid: Bytes, classes: Bytes) -> Flags:
     """Return which texts have a CJK character: bool, shape (rows,)."""
     found = np.zeros(offsets.size - 1, np.bool_)
@@ -247,7 +241,7 @@ def rows_with_cjk(data: Bytes, offsets: Ints, valid: Bytes, classes: Bytes) -> F
     return found
 
 
-@njit
+@kernel
 def mark_insides(data: Bytes, offsets: Ints, chosen: Flags, lengths: Ints) -> Bytes:
     """Return `inside` for `scan`: uint8, shape (data.size,).
 

@@ -1,14 +1,11 @@
-"""Compiled word overlap: the tokens of both texts of a pair are hashed and counted as sets.
-
-numba's cache of this file does not see changes in `kernels.py` and `plans.py`: touch it after one.
-"""
+"""Compiled word overlap: the tokens of both texts of a pair are hashed and counted as sets."""
 
 import numpy as np
 import numpy.typing as npt
 
 from pairsmith.augmenters.characters import FOLD_COUNT
 from pairsmith.augmenters.kernels import ASCII_SPACES, decode, is_plain, longest, scan_any
-from pairsmith.augmenters.plans import Bytes, Ints, Keys, Longs, integer, njit
+from pairsmith.augmenters.plans import Bytes, Ints, Keys, Longs, integer, kernel, njit
 
 Points = npt.NDArray[np.uint32]
 
@@ -84,7 +81,7 @@ def _folded(point: int, folds: Points) -> np.uint32:
     return np.uint32(point + 0x20 if full_width_a_to_z else point)
 
 
-@njit
+@kernel
 def jaccard(
     a: Bytes,
     a_offsets: Ints,

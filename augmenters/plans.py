@@ -1,7 +1,8 @@
 """Compiled decisions: which of n tokens are kept, dropped, masked, moved or said twice.
 
 A plan is a list: `what[j]` is the token that stands at place j, or -1 for a mark, and `gap[j]` the
-token whose space stands before it, or -1 for none. Plans return their length. All randomness is
+token whose space stands before it, or -1 for none. Plans return their length; those that only move
+tokens leave all spaces where they are. All randomness is
 splitmix64 of a record's state and a counter (Steele, Lea, Flood, OOPSLA 2014).
 """
 
@@ -12,22 +13,31 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from pairsmith.augmenters.characters import LEFT_CJK, RIGHT_CJK
+
 Flags = npt.NDArray[np.bool_]
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int32]
 Longs = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
 F = TypeVar("F", bound=Callable[..., Any])
+_KERNEL: Any = {"nogil": True, "cache": True, "error_model": "numpy", "forceinline": True}
+_PART: Any = {**_KERNEL, "_nrt": False}
+
+
+def kernel(function: F) -> F:
+    """Return `function`, which makes arrays, compiled at its first call, without the GIL."""
+    return cast(F, numba.njit(**_KERNEL)(function))
 
 
 def njit(function: F) -> F:
-    """Return `function` compiled at its first call, without the GIL, cached on disk.
+    """Return `function`, which makes no array, compiled and inlined into what calls it.
 
-    Inlined into what calls it: a call counts up and down, atomically, who holds each array.
+    Without numba's runtime, which counts up and down, atomically, who holds each array: at every
+    call, and at every name that an array gets. numba's cache of a kernel does not see changes in
+    its parts in other files: delete it after one, as CONTRIBUTING.md says.
     """
-    return cast(
-        F, numba.njit(nogil=True, cache=True, error_model="numpy", forceinline=True)(function)
-    )
+    return cast(F, numba.njit(**_PART)(function))
 
 
 @njit
@@ -72,6 +82,22 @@ def hit_each(n: int, state: np.uint64, threshold: np.uint64, what: Ints) -> int:
     for t in range(n):
         what[np.uintp(m)] = t
         m += integer(draw(state, t) < threshold)
+    return m
+
+
+@njit
+def keep_long(what: Ints, hits: int, bounds: Ints, edges: Bytes, size: int, chinese: int) -> int:
+    """Keep the tokens of the list with so many bytes, and return their number.
+
+    In English half of all words have less than four, and no processor foresees which.
+    """
+    m = 0
+    for h in range(hits):
+        t = integer(what[np.uintp(h)])
+        what[np.uintp(m)] = t
+        least = chinese if edges[np.uintp(t)] & (LEFT_CJK | RIGHT_CJK) != 0 else size
+        length = integer(bounds[np.uintp(2 * t + 1)]) - bounds[np.uintp(2 * t)]
+        m += integer(length >= least)
     return m
 
 
@@ -177,7 +203,7 @@ def plan_crop(
 
 
 @njit
-def plan_shuffle(n: int, state: np.uint64, window: int, order: Longs, what: Ints, gap: Ints) -> int:
+def plan_shuffle(n: int, state: np.uint64, window: int, order: Longs, what: Ints) -> None:
     """Sort tokens by place + uniform [0, window), arXiv 1711.00043: none moves window places."""
     for t in range(n):
         place = (t << 32) + integer((draw(state, t) >> np.uint64(32)) * np.uint64(window))
@@ -188,8 +214,6 @@ def plan_shuffle(n: int, state: np.uint64, window: int, order: Longs, what: Ints
             j -= 1
         order[j] = place
         what[j] = t
-        gap[t] = t
-    return n
 
 
 @njit
@@ -210,29 +234,22 @@ def plan_repeat(n: int, state: np.uint64, rate: float, what: Ints, gap: Ints) ->
 
 
 @njit
-def plan_swap(n: int, state: np.uint64, rate: float, what: Ints, gap: Ints) -> int:
+def plan_swap(n: int, state: np.uint64, rate: float, what: Ints) -> None:
     """Swap neighbours: each pair with probability `rate`, pairs from the first token or second."""
     threshold = np.uint64(rate * 2.0**64)
     for t in range(n):
-        what[t] = t
-        gap[t] = t
-    t = below(draw(state, n), 2)
-    while t + 1 < n:
-        if draw(state, t) < threshold:
-            what[t] = t + 1
-            what[t + 1] = t
-        t += 2
-    return n
+        what[np.uintp(t)] = t
+    for t in range(below(draw(state, n), 2), n - 1, 2):
+        other = integer(draw(state, t) < threshold)
+        what[np.uintp(t)] = t + other
+        what[np.uintp(t + 1)] = t + 1 - other
 
 
 @njit
-def plan_swap_anywhere(
-    n: int, state: np.uint64, rate: float, order: Longs, what: Ints, gap: Ints
-) -> int:
+def plan_swap_anywhere(n: int, state: np.uint64, rate: float, order: Longs, what: Ints) -> None:
     """Swap tokens in pairs drawn without replacement: rate * n tokens, rounded at random."""
     for t in range(n):
         what[t] = t
-        gap[t] = t
         order[t] = t
     pairs = min(integer(n * rate / 2 + unit(draw(state, n))), n // 2)
     for i in range(2 * pairs):
@@ -241,4 +258,3 @@ def plan_swap_anywhere(
         if i % 2:
             what[order[i - 1]] = order[i]
             what[order[i]] = order[i - 1]
-    return n

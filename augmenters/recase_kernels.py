@@ -1,8 +1,4 @@
-"""Compiled loops that change the case of words and letters: they write over a copy in place.
-
-numba's cache of this file does not see changes in `kernels.py`, `plans.py`, `case_kernels.py` and
-`edit_kernels.py`: touch it after one.
-"""
+"""Compiled loops that change the case of words and letters: they write over a copy in place."""
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +7,17 @@ from pairsmith.augmenters.case_kernels import AS_IT_IS, CAPITALS, TITLE, count_c
 from pairsmith.augmenters.edit_kernels import core
 from pairsmith.augmenters.kernels import decode, longest, scan
 from pairsmith.augmenters.letters import LOWER, UPPER
-from pairsmith.augmenters.plans import Bytes, Ints, Keys, below, draw, hit_each, integer, njit
+from pairsmith.augmenters.plans import (
+    Bytes,
+    Ints,
+    Keys,
+    below,
+    draw,
+    hit_each,
+    integer,
+    kernel,
+    njit,
+)
 
 
 @njit
@@ -63,7 +69,7 @@ def _write_low(point: int, width: int, out: Bytes, o: int) -> None:
         out[o + 2] = 0x80 | (point & 0x3F)
 
 
-@njit
+@kernel
 def recase_words(
     data: Bytes,
     offsets: Ints,
@@ -96,7 +102,7 @@ def recase_words(
     return out, out_offsets
 
 
-@njit
+@kernel
 def _copied(data: Bytes, offsets: Ints) -> tuple[Bytes, Ints]:
     """Return a copy of the texts to write over, as (bytes, int32 offsets)."""
     base = integer(offsets[0])
@@ -106,7 +112,7 @@ def _copied(data: Bytes, offsets: Ints) -> tuple[Bytes, Ints]:
     return data[base : integer(offsets[offsets.size - 1])].copy(), out_offsets
 
 
-@njit
+@kernel
 def flip_cases(
     data: Bytes,
     offsets: Ints,

@@ -1,12 +1,10 @@
-"""The compiled loop behind all word augmenters: cut a text, plan its tokens anew, write it.
-
-numba's cache of this file does not see changes in `kernels.py` and `plans.py`: touch it after one.
-"""
+"""The compiled loop behind all word augmenters: cut a text, plan its tokens anew, write it."""
 
 import numpy as np
 
 from pairsmith.augmenters.characters import LEFT_CJK, RIGHT_CJK
-from pairsmith.augmenters.kernels import MOST_BYTES, copy, longest, scan, with_room, would_merge
+from pairsmith.augmenters.copy_kernels import copy
+from pairsmith.augmenters.kernels import MOST_BYTES, lengthened, longest, scan, would_merge
 from pairsmith.augmenters.operations import (
     CROP,
     DROP,
@@ -24,6 +22,7 @@ from pairsmith.augmenters.plans import (
     Keys,
     draw,
     integer,
+    kernel,
     njit,
     plan_crop,
     plan_drop,
@@ -38,7 +37,7 @@ _SPACE = 32
 _DIGITS = 10
 
 
-@njit
+@kernel
 def rewrite(
     data: Bytes,
     offsets: Ints,
@@ -59,7 +58,8 @@ def rewrite(
     rows = offsets.size - 1
     bounds = np.empty((2 if firsts.size else 1) * longest(offsets) + 4, np.int32)
     edges = np.empty(bounds.size // 2, np.uint8)
-    order = np.empty(edges.size if op in (SHUFFLE, SWAP_ANYWHERE) else 0, np.int64)
+    moves = op in (SHUFFLE, SWAP, SWAP_ANYWHERE)
+    order = np.empty(edges.size if moves else 0, np.int64)
     what = np.empty(bounds.size, np.int32)
     gap = what if op == DROP else np.empty(bounds.size, np.int32)
     out = np.empty(integer(offsets[rows]) - offsets[0] + 64, np.uint8)
@@ -89,19 +89,22 @@ def rewrite(
             elif op == CROP:
                 m = plan_crop(n, state, low, high, size, what, gap)
             elif op == SHUFFLE:
-                m = plan_shuffle(n, state, size, order, what, gap)
+                plan_shuffle(n, state, size, order, what)
                 room += n
             elif op == SWAP:
-                m = plan_swap(n, state, low, what, gap)
+                plan_swap(n, state, low, what)
                 room += n
             elif op == SWAP_ANYWHERE:
-                m = plan_swap_anywhere(n, state, low, order, what, gap)
+                plan_swap_anywhere(n, state, low, order, what)
                 room += n
             else:
                 m = plan_repeat(n, state, low, what, gap)
                 room += room + n + n
-        out = with_room(out, o, room)
-        if n > 0:
+        if o + room > out.size:
+            out = lengthened(out, o, room)
+        if n > 0 and moves:
+            o = _write_moved(data, start, end, bounds, edges, n, what, gap, out, o)
+        elif n > 0:
             bare = op == CROP and m < n
             o = _write(data, start, end, bounds, edges, n, what, gap, m, out, o, marks, bare)
         else:
@@ -122,6 +125,46 @@ def _take_pieces(pieces: Ints, firsts: Ints, row: int, bounds: Ints, edges: Byte
         bounds[2 * t + 1] = pieces[2 * (first + t) + 1]
         edges[t] = LEFT_CJK | RIGHT_CJK
     return n
+
+
+@njit
+def _write_moved(
+    data: Bytes,
+    start: int,
+    end: int,
+    bounds: Ints,
+    edges: Bytes,
+    n: int,
+    what: Ints,
+    moved: Ints,
+    out: Bytes,
+    o: int,
+) -> int:
+    """Write a text whose tokens changed places but not its spaces, and return where it ends.
+
+    moved: scratch, for the places whose token is another: what stands between is copied as it is.
+    """
+    m = 0
+    for j in range(n):  # Free of branches.
+        moved[np.uintp(m)] = j
+        m += integer(what[np.uintp(j)] != j)
+    copied = start
+    for k in range(m):
+        j = integer(moved[np.uintp(k)])
+        t = integer(what[np.uintp(j)])
+        a = integer(bounds[np.uintp(2 * j)])
+        o = copy(data, copied, a, out, o)
+        if j > 0 and bounds[2 * j - 1] == a and would_merge(edges[what[j - 1]], edges[t]):
+            out[o] = _SPACE
+            o += 1
+        first = integer(bounds[np.uintp(2 * t)])
+        o = copy(data, first, integer(bounds[np.uintp(2 * t + 1)]), out, o)
+        copied = integer(bounds[np.uintp(2 * j + 1)])
+        stays = j + 1 < n and what[j + 1] == j + 1
+        if stays and bounds[2 * j + 2] == copied and would_merge(edges[t], edges[j + 1]):
+            out[o] = _SPACE
+            o += 1
+    return copy(data, copied, end, out, o)
 
 
 @njit

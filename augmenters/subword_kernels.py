@@ -1,8 +1,7 @@
 """Compiled unigram sampling: a text's cut into subwords is drawn by its key.
 
 A model is a trie of its pieces over UTF-8 bytes, and a score for each. Texts are normalised as
-sentencepiece does, and cut where its own encoder might cut them. numba's cache of this file does
-not see changes in `plans.py`: touch it after one.
+sentencepiece does, and cut where its own encoder might cut them.
 """
 
 from typing import NamedTuple
@@ -10,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pairsmith.augmenters.plans import Bytes, Ints, Keys, Longs, draw, integer, njit, unit
+from pairsmith.augmenters.plans import Bytes, Ints, Keys, Longs, draw, integer, kernel, njit, unit
 
 Floats = npt.NDArray[np.float64]
 
@@ -118,7 +117,7 @@ def _emit_one(
     return o + 1
 
 
-@njit
+@kernel
 def sample_unigram(
     data: Bytes, offsets: Longs, keys: Keys, pieces: Pieces, alpha: float, nbest: int
 ) -> tuple[Ints, Ints, Longs]:
@@ -179,7 +178,7 @@ def emit(
     return first + _emit_one(pieces, data, start, stop, piece, ids[first:], ends[first:], o - first)
 
 
-@njit
+@kernel
 def _lattice(data: Bytes, start: int, n: int, pieces: Pieces, last: Ints, edges: Ints) -> Ints:
     """Fill in the edges of the text data[start:start + n], and return them, grown if need be.
 
@@ -216,7 +215,7 @@ def _lattice(data: Bytes, start: int, n: int, pieces: Pieces, last: Ints, edges:
     return edges
 
 
-@njit
+@kernel
 def _add(edges: Ints, k: int, start: int, piece: int, last: Ints, end: int) -> Ints:
     if k == edges.shape[0]:
         bigger = np.empty((2 * k, 3), np.int32)

@@ -1,20 +1,38 @@
 """Compiled loops that make typing and reading mistakes: one pass over Arrow buffers.
 
 A word is hit with the rate asked for; only then is it looked at, so that rare mistakes cost little.
-numba's cache of this file does not see changes in `kernels.py` and `plans.py`: touch it after one.
 """
 
+from string import ascii_letters
 from typing import NamedTuple
 
 import numpy as np
 
-from pairsmith.augmenters.kernels import MOST_BYTES, copy, longest, scan, with_room
+from pairsmith.augmenters.copy_kernels import copy
+from pairsmith.augmenters.kernels import MOST_BYTES, lengthened, longest, scan
 from pairsmith.augmenters.operations import KEYBOARD
-from pairsmith.augmenters.plans import Bytes, Ints, Keys, below, draw, integer, njit
+from pairsmith.augmenters.plans import (
+    Bytes,
+    Ints,
+    Keys,
+    below,
+    draw,
+    hit_each,
+    integer,
+    keep_long,
+    kernel,
+    njit,
+)
 
 _UPPER = 0x20
 """The bit that tells ASCII letters from their capitals."""
 _LETTERS = 26
+_STRANGE = 1 << 16
+_SEEN = np.zeros(256, np.int32)
+"""1 for an ASCII letter; _STRANGE for what no word has inside; 0 for `'`, `-` and other letters."""
+_SEEN[:128] = _STRANGE
+_SEEN[[ord("'"), ord("-")]] = 0
+_SEEN[[*map(ord, ascii_letters)]] = 1
 
 
 class Mistakes(NamedTuple):
@@ -27,9 +45,11 @@ class Mistakes(NamedTuple):
     firsts: Ints
     bounds: Ints
     data: Bytes
+    counts: Bytes
+    """OCR: counts[256 * x + y] entries fit where byte x stands before byte y."""
 
 
-@njit
+@kernel
 def mistake_words(
     data: Bytes,
     offsets: Ints,
@@ -51,8 +71,11 @@ def mistake_words(
     rows = offsets.size - 1
     bounds = np.empty(longest(offsets) + 4, np.int32)
     edges = np.empty(bounds.size // 2, np.uint8)
+    what = np.empty(edges.size, np.int32)
     threshold = np.uint64(rate * 2.0**64)
-    out = np.empty(integer(offsets[rows]) - offsets[0] + 64, np.uint8)
+    given = integer(offsets[rows]) - offsets[0]
+    # To make room later is to copy all; what is never written takes no memory.
+    out = np.empty(given + given // 4 + 64, np.uint8)
     out_offsets = np.zeros(rows + 1, np.int32)
     o = 0
     for row in range(rows):
@@ -62,21 +85,29 @@ def mistake_words(
         start = integer(offsets[row])
         end = integer(offsets[row + 1])
         n = scan(data, start, end, classes, inside, bounds, edges)
-        out = with_room(out, o, end - start + 2 * n)
         state = draw(keys[row], op)
+        hits = hit_each(n, state, threshold, what)
+        hits = keep_long(what, hits, bounds, edges, least, least)
+        if o + end - start + 2 * hits > out.size:
+            out = lengthened(out, o, end - start + 2 * hits)
         copied = start
-        for t in range(n):
+        for h in range(hits):
+            t = integer(what[np.uintp(h)])
             own = draw(state, t)
-            if own >= threshold:
-                continue
             first = integer(bounds[np.uintp(2 * t)])
             stop = integer(bounds[np.uintp(2 * t + 1)])
-            o = copy(data, copied, first, out, o)
             if op == KEYBOARD:
-                o = _mistype(data, first, stop, own, least, kinds, mistakes, out, o)
+                i, skip, size, one, two = _mistype(data, first, stop, own, least, kinds, mistakes)
             else:
-                o = _misread(data, first, stop, own, least, mistakes, out, o)
-            copied = stop
+                i, skip, size, one, two = _misread(data, first, stop, own, least, mistakes)
+            if skip == 0:
+                continue
+            # The rest of the word is copied with what follows: one copy for each mistake.
+            o = copy(data, copied, i, out, o)
+            out[np.uintp(o)] = one
+            out[np.uintp(o + 1)] = two
+            o += size
+            copied = i + skip
         o = copy(data, copied, end, out, o)
         if o > MOST_BYTES:
             return out[:0], out_offsets[:0]
@@ -97,23 +128,27 @@ def _is_digit(b: np.uint8) -> bool:
 
 
 @njit
-def _letters(data: Bytes, first: int, stop: int) -> int:
-    """Return the number of ASCII letters of a word; 0 when it is a number, an address or the like.
+def _letters(data: Bytes, first: int, stop: int) -> tuple[int, int, int]:
+    """Return where letters and digits begin and end in a word, and the number of its ASCII letters.
 
-    Between its first and last letter or digit nothing else may stand than letters, `'` and `-`.
+    The number is 0 when it is a number, an address or the like: between its first and last letter
+    or digit nothing else may stand than letters, `'` and `-`.
     """
     while first < stop and not (_is_letter(data[first]) or _is_digit(data[first])):
         first += 1
     while stop > first and not (_is_letter(data[stop - 1]) or _is_digit(data[stop - 1])):
         stop -= 1
-    count = 0
-    for i in range(first, stop):
-        b = data[i]
-        if _is_letter(b):
-            count += 1
-        elif b < 128 and b != 39 and b != 45:
-            return 0
-    return count
+    seen = 0
+    last = stop - 1
+    i = first
+    # By eights, the last byte as often as needed: how long a word is no processor foresees.
+    while i < stop:
+        for j in range(8):
+            seen += integer(_SEEN[data[np.uintp(min(i + j, last))]])
+        i += 8
+    if i > stop:
+        seen -= (i - stop) * integer(_SEEN[data[np.uintp(last)]])
+    return first, stop, seen if seen < _STRANGE else 0
 
 
 @njit
@@ -125,102 +160,110 @@ def _mistype(
     least: int,
     kinds: Keys,
     mistakes: Mistakes,
-    out: Bytes,
-    o: int,
-) -> int:
-    """Write data[first:stop] with one typing mistake at out[o:] and return where it ends."""
-    letters = _letters(data, first, stop)
+) -> tuple[int, int, int, int, int]:
+    """Return a typing mistake: from which byte how many give way to how many, and those, 2 at most.
+
+    None give way where nothing is mistyped.
+    """
+    first, stop, letters = _letters(data, first, stop)
     if letters < least:
-        return copy(data, first, stop, out, o)
+        return first, 0, 0, 0, 0
     bits = draw(own, 0)
-    kind = 0 + integer(bits >= kinds[0]) + integer(bits >= kinds[1]) + integer(bits >= kinds[2])
+    kind = integer(bits >= kinds[0]) + integer(bits >= kinds[1]) + integer(bits >= kinds[2])
+    place = draw(own, 1)
     if kind == 1:
         pairs = 0
         for i in range(first, stop - 1):
-            pairs += integer(_differ(data, i))
+            pairs += _differ(data, i)
         if pairs > 0:
+            left = below(place, pairs)
             i = first
-            left = below(draw(own, 1), pairs)
-            while left > 0 or not _differ(data, i):
-                left -= integer(_differ(data, i))
-                i += 1
-            o = copy(data, first, i, out, o)
-            # The shape of the word stays: a capital stands where one stood.
-            out[o] = (data[i + 1] & ~np.uint8(_UPPER)) | (data[i] & np.uint8(_UPPER))
-            out[o + 1] = (data[i] & ~np.uint8(_UPPER)) | (data[i + 1] & np.uint8(_UPPER))
-            return copy(data, i + 2, stop, out, o + 2)
+            if pairs == stop - 1 - first:
+                i += left
+            else:
+                while left > 0 or not _differ(data, i):
+                    left -= _differ(data, i)
+                    i += 1
+            a, b = integer(data[i]), integer(data[i + 1])
+            return i, 2, 2, _shaped(b, a), _shaped(a, b)
         kind = 0
+    left = below(place, letters)
     i = first
-    left = below(draw(own, 1), letters)
-    while left > 0 or not _is_letter(data[i]):
-        left -= integer(_is_letter(data[i]))
-        i += 1
-    if kind == 2:
-        o = copy(data, first, i, out, o)
-    elif kind == 3:
-        o = copy(data, first, i + 1, out, o)
-        out[o] = data[i]
-        if i + 1 < stop and _is_letter(data[i + 1]):
-            out[o] = (data[i] & ~np.uint8(_UPPER)) | (data[i + 1] & np.uint8(_UPPER))
-        o += 1
+    if letters == stop - first:
+        i += left
     else:
-        o = copy(data, first, i, out, o)
-        letter = (integer(data[i]) | _UPPER) - 97
-        entry = integer(mistakes.firsts[letter])
-        entry += below(draw(own, 2), integer(mistakes.firsts[letter + 1]) - entry)
-        out[o] = (mistakes.data[entry] & ~np.uint8(_UPPER)) | (data[i] & np.uint8(_UPPER))
-        o += 1
-    return copy(data, i + 1, stop, out, o)
+        while left > 0 or not _is_letter(data[i]):
+            left -= integer(_is_letter(data[i]))
+            i += 1
+    a = integer(data[i])
+    if kind == 2:
+        return i, 1, 0, 0, 0
+    if kind == 3:
+        shape = a
+        if i + 1 < stop and _is_letter(data[i + 1]):
+            shape = integer(data[i + 1])
+        return i, 1, 2, a, _shaped(a, shape)
+    letter = (a | _UPPER) - 97
+    entry = integer(mistakes.firsts[letter])
+    entry += below(draw(own, 2), integer(mistakes.firsts[letter + 1]) - entry)
+    return i, 1, 1, _shaped(integer(mistakes.data[entry]), a), 0
 
 
 @njit
-def _differ(data: Bytes, i: int) -> bool:
-    """Return True when bytes i and i + 1 are two letters, and not the same one."""
-    a, b = data[i], data[i + 1]
-    return _is_letter(a) and _is_letter(b) and (a | np.uint8(_UPPER)) != (b | np.uint8(_UPPER))
+def _shaped(letter: int, other: int) -> int:
+    """Return a letter as a capital where another is one: the shape of a word stays."""
+    return (letter & ~_UPPER) | (other & _UPPER)
+
+
+@njit
+def _differ(data: Bytes, i: int) -> int:
+    """Return 1 when bytes i and i + 1 are two letters, and not the same one, else 0."""
+    a, b = data[np.uintp(i)], data[np.uintp(i + 1)]
+    other = integer((integer(a) | _UPPER) != (integer(b) | _UPPER))
+    return integer(_is_letter(a)) & integer(_is_letter(b)) & other
 
 
 @njit
 def _misread(
-    data: Bytes,
-    first: int,
-    stop: int,
-    own: np.uint64,
-    least: int,
-    mistakes: Mistakes,
-    out: Bytes,
-    o: int,
-) -> int:
-    """Write data[first:stop] with one reading mistake at out[o:] and return where it ends."""
+    data: Bytes, first: int, stop: int, own: np.uint64, least: int, mistakes: Mistakes
+) -> tuple[int, int, int, int, int]:
+    """Return a reading mistake, as `_mistype` does."""
     length = 0
     found = 0
+    last = stop - 1
     for i in range(first, stop):
-        length += integer(_is_letter(data[i]) or _is_digit(data[i]))
-        for entry in _entries(data, i, mistakes):
-            found += integer(_stands(data, i, stop, entry, mistakes))
+        b = data[np.uintp(i)]
+        length += integer(_is_letter(b)) + integer(_is_digit(b))
+        found += _count(data, i, last, mistakes)
     if length < least or found == 0:
-        return copy(data, first, stop, out, o)
+        return first, 0, 0, 0, 0
     left = below(draw(own, 0), found)
-    for i in range(first, stop):
-        for entry in _entries(data, i, mistakes):
-            if not _stands(data, i, stop, entry, mistakes):
-                continue
-            if left == 0:
-                a, b, c = mistakes.bounds[2 * entry : 2 * entry + 3]
-                o = copy(data, first, i, out, o)
-                o = copy(mistakes.data, integer(b), integer(c), out, o)
-                return copy(data, i + integer(b - a), stop, out, o)
-            left -= 1
-    return o
+    place = first
+    so_far = 0
+    before = 0
+    for i in range(first, stop):  # To the end, as above: a processor foresees what it has seen.
+        so_far += _count(data, i, last, mistakes)
+        place += integer(so_far <= left)
+        before = so_far if so_far <= left else before
+    left -= before
+    i = place
+    entry = integer(mistakes.firsts[data[i]])
+    while left > 0 or not _stands(data, i, stop, entry, mistakes):
+        left -= integer(_stands(data, i, stop, entry, mistakes))
+        entry += 1
+    a = integer(mistakes.bounds[2 * entry])
+    b = integer(mistakes.bounds[2 * entry + 1])
+    c = integer(mistakes.bounds[2 * entry + 2])
+    two = integer(mistakes.data[b + 1]) if c - b > 1 else 0
+    return i, b - a, c - b, integer(mistakes.data[b]), two
 
 
 @njit
-def _entries(data: Bytes, i: int, mistakes: Mistakes) -> range:
-    """Return the entries for strings that begin with byte i."""
-    b = integer(data[i])
-    if b >= mistakes.firsts.size - 1:
-        return range(0)
-    return range(integer(mistakes.firsts[b]), integer(mistakes.firsts[b + 1]))
+def _count(data: Bytes, i: int, last: int, mistakes: Mistakes) -> int:
+    """Return how many entries stand at byte i of a word that ends with byte `last`."""
+    goes_on = integer(i < last)
+    after = integer(data[np.uintp(i + goes_on)]) * goes_on
+    return integer(mistakes.counts[np.uintp(integer(data[np.uintp(i)]) << 8 | after)])
 
 
 @njit

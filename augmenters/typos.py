@@ -155,6 +155,7 @@ def _neighbours() -> "Mistakes":
         read_only(np.cumsum([0, *map(len, near)], dtype=np.int32)),
         read_only(np.empty(0, np.int32)),
         read_only(np.frombuffer("".join(near).encode(), np.uint8)),
+        read_only(np.empty(0, np.uint8)),
     )
 
 
@@ -166,8 +167,13 @@ def _misread() -> "Mistakes":
     pairs = sorted(zip(strings[::2], strings[1::2], strict=True))
     firsts = [bisect_left(pairs, (chr(byte), "")) for byte in range(129)]
     written = [string for pair in pairs for string in pair]
+    counts = np.zeros((256, 256), np.uint8)
+    for string, _ in pairs:
+        first, *second = string.encode()
+        counts[first, second or slice(None)] += 1
     return Mistakes(
         read_only(np.array(firsts, np.int32)),
         read_only(np.cumsum([0, *map(len, written)], dtype=np.int32)),
         read_only(np.frombuffer("".join(written).encode(), np.uint8)),
+        read_only(counts.ravel()),
     )

@@ -1,17 +1,14 @@
-"""The compiled loop that chooses which words are masked.
-
-numba's cache of this file does not see changes in the files it imports: touch it after one.
-"""
+"""The compiled loop that chooses which words are masked."""
 
 import numpy as np
 
 from pairsmith.augmenters.edit_kernels import core
 from pairsmith.augmenters.kernels import longest, scan
 from pairsmith.augmenters.operations import SPANS
-from pairsmith.augmenters.plans import Bytes, Ints, Keys, draw, integer, njit, plan_spans
+from pairsmith.augmenters.plans import Bytes, Ints, Keys, draw, integer, kernel, plan_spans
 
 
-@njit
+@kernel
 def choose_words(
     data: Bytes,
     offsets: Ints,

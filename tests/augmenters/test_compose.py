@@ -92,6 +92,12 @@ def test_sometimes_leaves_the_others_as_they_are():
     assert abs(views.count("WORD") / 20_000 - 0.2) < 0.015
 
 
+def test_large_strings_are_taken_where_steps_leave_some_out():
+    texts = pa.array(["word", None] * 20)
+    views = Sometimes(UPPER, 0.5)(texts.cast(pa.large_string()), keys(40))
+    assert views.equals(Sometimes(UPPER, 0.5)(texts, keys(40)))
+
+
 def test_intensities_are_spread_from_low_to_high():
     strengths = [step.p for step in intensities(WordDropout, 0.1, 0.7, 4).steps]
     assert strengths == pytest.approx([0.1, 0.3, 0.5, 0.7])
