@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from pairsmith.augmenters.plans import Bytes, Ints, Keys, Longs, draw, integer, kernel, njit, unit
+from pairsmith.augmenters.compiled import kernel, njit
+from pairsmith.augmenters.plans import Bytes, Ints, Keys, Longs, draw, integer, unit
 from pairsmith.augmenters.subword_kernels import CHAR_BYTES, SAMPLE, Pieces, emit, find, symbol_at
 
 

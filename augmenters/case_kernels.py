@@ -1,8 +1,9 @@
 """Compiled rules of case: which one a word has, and which another should get in its place."""
 
+from pairsmith.augmenters.compiled import njit
 from pairsmith.augmenters.kernels import decode
 from pairsmith.augmenters.letters import LOWER, UPPER
-from pairsmith.augmenters.plans import Bytes, integer, njit
+from pairsmith.augmenters.plans import Bytes, integer
 
 AS_IT_IS, TITLE, CAPITALS = 0, 1, 2
 """The cases of a word in `Words`."""

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from pairsmith.augmenters.plans import Bytes, Ints, Longs, integer, kernel
+from pairsmith.augmenters.compiled import kernel
+from pairsmith.augmenters.plans import Bytes, Ints, Longs, integer
 
 
 @kernel

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pairsmith.augmenters.characters import HAN_COUNT, HAN_FIRST
-from pairsmith.augmenters.plans import Bytes, Ints, Keys, below, draw, integer, kernel, unit
+from pairsmith.augmenters.compiled import kernel
+from pairsmith.augmenters.plans import Bytes, Ints, Keys, below, draw, integer, unit
 
 
 class Others(NamedTuple):

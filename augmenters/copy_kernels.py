@@ -6,7 +6,8 @@ import numpy as np
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from pairsmith.augmenters.plans import Bytes, njit
+from pairsmith.augmenters.compiled import njit
+from pairsmith.augmenters.plans import Bytes
 
 
 def _copying(typing: Any, source: Any, i: Any, out: Any, o: Any, size: Any) -> Any:

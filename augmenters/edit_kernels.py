@@ -8,6 +8,7 @@ import numpy as np
 
 from pairsmith.augmenters.case_kernels import AS_IT_IS, TITLE, case_for
 from pairsmith.augmenters.characters import EXTENDER, LEFT_CJK, RIGHT_CJK
+from pairsmith.augmenters.compiled import kernel, njit
 from pairsmith.augmenters.copy_kernels import copy
 from pairsmith.augmenters.kernels import (
     MOST_BYTES,
@@ -44,8 +45,6 @@ from pairsmith.augmenters.plans import (
     hit_some,
     integer,
     keep_long,
-    kernel,
-    njit,
     unit,
 )
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from pairsmith.augmenters.characters import SPACE
+from pairsmith.augmenters.compiled import kernel, njit
 from pairsmith.augmenters.kernels import decode
 from pairsmith.augmenters.operations import DROP, SPANS
 from pairsmith.augmenters.plans import (
@@ -12,8 +13,6 @@ from pairsmith.augmenters.plans import (
     Longs,
     draw,
     integer,
-    kernel,
-    njit,
     plan_drop,
     plan_spans,
 )

@@ -17,8 +17,9 @@ from pairsmith.augmenters.characters import (
     RIGHT_CJK,
     SPACE,
 )
+from pairsmith.augmenters.compiled import kernel, njit
 from pairsmith.augmenters.copy_kernels import copy
-from pairsmith.augmenters.plans import Bytes, Flags, Ints, integer, kernel, njit
+from pairsmith.augmenters.plans import Bytes, Flags, Ints, integer
 
 # Bit b stands for the byte b: 9 to 13 and 28 to 32.
 ASCII_SPACES = np.uint64(0x1F0003E00)

@@ -4,8 +4,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pairsmith.augmenters.characters import FOLD_COUNT
+from pairsmith.augmenters.compiled import kernel, njit
 from pairsmith.augmenters.kernels import ASCII_SPACES, decode, is_plain, longest, scan_any
-from pairsmith.augmenters.plans import Bytes, Ints, Keys, Longs, integer, kernel, njit
+from pairsmith.augmenters.plans import Bytes, Ints, Keys, Longs, integer
 
 Points = npt.NDArray[np.uint32]
 

@@ -6,38 +6,19 @@ tokens leave all spaces where they are. All randomness is
 splitmix64 of a record's state and a counter (Steele, Lea, Flood, OOPSLA 2014).
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from pairsmith.augmenters.characters import LEFT_CJK, RIGHT_CJK
+from pairsmith.augmenters.compiled import njit
 
 Flags = npt.NDArray[np.bool_]
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int32]
 Longs = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
-F = TypeVar("F", bound=Callable[..., Any])
-_KERNEL: Any = {"nogil": True, "cache": True, "error_model": "numpy", "forceinline": True}
-_PART: Any = {**_KERNEL, "_nrt": False}
-
-
-def kernel(function: F) -> F:
-    """Return `function`, which makes arrays, compiled at its first call, without the GIL."""
-    return cast(F, numba.njit(**_KERNEL)(function))
-
-
-def njit(function: F) -> F:
-    """Return `function`, which makes no array, compiled and inlined into what calls it.
-
-    Without numba's runtime, which counts up and down, atomically, who holds each array: at every
-    call, and at every name that an array gets. numba's cache of a kernel does not see changes in
-    its parts in other files: delete it after one, as CONTRIBUTING.md says.
-    """
-    return cast(F, numba.njit(**_PART)(function))
 
 
 @njit

@@ -3,6 +3,7 @@
 import numpy as np
 
 from pairsmith.augmenters.characters import LEFT_CJK, RIGHT_CJK
+from pairsmith.augmenters.compiled import kernel, njit
 from pairsmith.augmenters.copy_kernels import copy
 from pairsmith.augmenters.kernels import MOST_BYTES, lengthened, longest, scan, would_merge
 from pairsmith.augmenters.operations import (
@@ -22,8 +23,6 @@ from pairsmith.augmenters.plans import (
     Keys,
     draw,
     integer,
-    kernel,
-    njit,
     plan_crop,
     plan_drop,
     plan_repeat,

