@@ -17,7 +17,7 @@ from rich.table import Table
 from pairsmith.commands.quiet import only_ours
 from pairsmith.pipelines.streams import only_json_lines
 from pairsmith.pipelines.telling import Logging, emit
-from pairsmith.schemas import Manifest, UserError, heeding_interrupts, require
+from pairsmith.schemas import Manifest, UserError, check_installed, heeding_interrupts
 
 _DESCRIPTION = """Make pairs from a corpus.
 
@@ -95,10 +95,9 @@ def main(argv: Sequence[str]) -> int:
 def _build(options: Options, beam_flags: Sequence[str]) -> int:
     started = time.monotonic()
     with heeding_interrupts():
-        for module in ("apache_beam", "numba", "orjson"):
-            require(module, "build")
+        check_installed("build", "apache_beam", "numba", "orjson")
+        from pairsmith.pipelines.asked import builds_elsewhere
         from pairsmith.pipelines.build import build_at
-        from pairsmith.pipelines.engine import runs_elsewhere
         from pairsmith.pipelines.recipes import find_recipe
 
         _check(options, beam_flags)
@@ -110,7 +109,7 @@ def _build(options: Options, beam_flags: Sequence[str]) -> int:
     )
     with ExitStack() as held:
         console = Console(stderr=True)
-        if options.log == "text" and runs_elsewhere(beam_flags) and not options.verbose:
+        if options.log == "text" and builds_elsewhere(beam_flags) and not options.verbose:
             console = Console(file=held.enter_context(only_ours()))
         manifest = build_at(
             recipe,

@@ -12,7 +12,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from pairsmith.schemas import UserError, require
+from pairsmith.schemas import UserError, check_installed
 
 if TYPE_CHECKING:
     from pairsmith.pipelines.plan import Forecast
@@ -69,8 +69,7 @@ def main(argv: Sequence[str]) -> int:
     """Run the command and return its exit code."""
     options = tyro.cli(Options, prog="pairsmith plan", description=_DESCRIPTION, args=list(argv))
     logging.disable()
-    for module in ("apache_beam", "numba", "orjson"):
-        require(module, "build")
+    check_installed("build", "apache_beam", "numba", "orjson")
     from pairsmith.pipelines.plan import forecast
     from pairsmith.pipelines.recipes import find_recipe
 

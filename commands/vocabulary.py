@@ -12,7 +12,7 @@ import tyro
 from rich.console import Console
 
 from pairsmith.commands.flags import check_beam_flags
-from pairsmith.schemas import UserError, require
+from pairsmith.schemas import UserError, check_installed
 
 _DESCRIPTION = """Train a sentencepiece model on a corpus.
 
@@ -68,8 +68,7 @@ def main(argv: Sequence[str]) -> int:
     )
     if not options.verbose:
         logging.disable()  # an error that Beam logs is also raised; the rest concerns no user
-    for module in ("apache_beam", "orjson", "sentencepiece"):
-        require(module, "build")
+    check_installed("build", "apache_beam", "orjson", "sentencepiece")
     from pairsmith.pipelines.recipe import Documents
     from pairsmith.pipelines.vocabulary import Trainer, train_vocabulary
 

@@ -6,33 +6,29 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import apache_beam as beam
-import orjson
 from rich.console import Console
 
 from pairsmith.augmenters.cache import check_folder
 from pairsmith.augmenters.settings import as_data
+from pairsmith.pipelines.asked import asked
 from pairsmith.pipelines.claim import Claim, claimed
-from pairsmith.pipelines.cloud import check_cloud, engine_flags, is_detached, model_hints
-from pairsmith.pipelines.engine import cores, hears_workers, run_pipeline, runs_elsewhere
 from pairsmith.pipelines.increments import count_reused
 from pairsmith.pipelines.inputs import Input, check_unchanged, plan_inputs
 from pairsmith.pipelines.job import Job
-from pairsmith.pipelines.local import Plan, build_here, plan_work
-from pairsmith.pipelines.progress import Address, ProgressLine
+from pairsmith.pipelines.local import Plan, build_here, cores, plan_work
+from pairsmith.pipelines.progress import ProgressLine
 from pairsmith.pipelines.recipe import Recipe
-from pairsmith.pipelines.settle import FinishDataset, Terms, settle, versions
-from pairsmith.pipelines.shared import shared
-from pairsmith.pipelines.splits import Split, name_of
-from pairsmith.pipelines.storage import is_remote, join, open_file, use_options
-from pairsmith.pipelines.store_claim import StoreClaim, claimed_on_store, staged
-from pairsmith.pipelines.stores import check_output, store_flags
+from pairsmith.pipelines.settle import Terms, settle, versions
+from pairsmith.pipelines.splits import name_of
+from pairsmith.pipelines.storage import check_output, is_remote, use_options
 from pairsmith.pipelines.telling import AsJson, OnConsole, Teller
-from pairsmith.pipelines.transforms import RESULTS, BuildDataset
 from pairsmith.schemas import Dataset, Manifest, UserError, heeding_interrupts
 from pairsmith.schemas.manifest import digest
+
+if TYPE_CHECKING:
+    from pairsmith.pipelines.store_claim import StoreClaim
 
 MAX_FAILED = 0.01
 """Share of the rows that may fail."""
@@ -88,13 +84,12 @@ def build_at(
         teller = OnConsole(console or Console(stderr=True, quiet=True))
     use_options(beam_flags)
     check_output(output)
-    check_cloud(beam_flags, inputs, output)
-    elsewhere = runs_elsewhere(beam_flags)
+    engine = asked(beam_flags, recipe, inputs, output)
+    elsewhere = engine.elsewhere
     if cache:
         check_folder(cache, here=not elsewhere)
     elif recipe.costly and not is_remote(output):
         _check_beside(Path(output), here=not elsewhere)
-    hints = model_hints(beam_flags, recipe)
     files = plan_inputs(inputs, recipe.source)
     splits = [split for file in files for split in file.splits]
     plan = plan_work(splits, recipe.shards, workers or cores(), waves)
@@ -102,6 +97,8 @@ def build_at(
     with ExitStack() as held:
         run = recipe
         if recipe.costly and (elsewhere or plan.workers > 1):
+            from pairsmith.pipelines.shared import shared
+
             run = held.enter_context(shared(recipe))
         with heeding_interrupts():
             run.setup()
@@ -115,7 +112,7 @@ def build_at(
                 claim.go_on(_plan_text(recipe, files, plan))
             else:
                 claim.begin()
-            heard = progress.address if hears_workers(beam_flags) else None
+            heard = progress.address if engine.hears_workers else None
             job = Job(
                 recipe=run,
                 output=str(claim.staging),
@@ -124,19 +121,21 @@ def build_at(
                 progress=heard,
                 previous=claim.previous,
                 stamp=digest([recipe.digest, versions()]),
-                store_flags=store_flags(beam_flags),
-                hints=hints,
+                store_flags=engine.store_flags,
+                hints=engine.hints,
             )
-            if isinstance(claim, StoreClaim) and is_detached(beam_flags):
+            if engine.detached and not isinstance(claim, Claim):
+                from pairsmith.pipelines.elsewhere import hand_over
+
                 claim.detached = True
-                last = FinishDataset(terms, output, job.store_flags)
-                flags = engine_flags(beam_flags)
-                run_pipeline(lambda pipeline: wire_build(pipeline, splits, job, last), flags)
+                hand_over(job, splits, beam_flags, terms, output)
                 return None
             try:
                 if elsewhere:
-                    asked = None if heard else progress.address
-                    results = _build_elsewhere(job, splits, beam_flags, asked)
+                    from pairsmith.pipelines.elsewhere import build_elsewhere
+
+                    counted = None if heard else progress.address
+                    results = build_elsewhere(job, splits, beam_flags, counted)
                 else:
                     results = build_here(job, splits, plan)
             except Exception:
@@ -153,26 +152,17 @@ def build_at(
     return manifest
 
 
-def wire_build(
-    pipeline: beam.Pipeline,
-    splits: Sequence[Split],
-    job: Job,
-    last: beam.PTransform[Any, Any] | None = None,
-) -> None:
-    """Add a whole build to a pipeline; last: what becomes of the results, instead of a file."""
-    spread = pipeline | "Splits" >> beam.Create(splits) | "Spread" >> beam.Reshuffle()
-    _ = spread | "Build" >> BuildDataset(job, last)
-
-
 def _claimed(
     output: str, inputs: Sequence[str], elsewhere: bool
-) -> AbstractContextManager[Claim | StoreClaim]:
+) -> "AbstractContextManager[Claim | StoreClaim]":
     """Hold the output; on a store, a build of this machine is made in a folder and then put there.
 
     Only in a folder can an interrupted build go on. inputs: names of the input files.
     """
     if not is_remote(output):
         return claimed(Path(output), inputs)
+    from pairsmith.pipelines.store_claim import claimed_on_store, staged
+
     return claimed_on_store(output) if elsewhere else staged(output, inputs)
 
 
@@ -187,18 +177,6 @@ def _check_beside(output: Path, here: bool) -> None:
     """Check the cache beside an output; one that is yet to be made can be where the output can."""
     if os.path.lexists(place := _cache_beside(output)):
         check_folder(place, here)
-
-
-def _build_elsewhere(
-    job: Job, splits: Sequence[Split], flags: Sequence[str], progress: Address | None
-) -> list[Any]:
-    """Run the whole build as one pipeline on the engine that the flags name.
-
-    progress: where to report what the engine counts; None not to ask it.
-    """
-    run_pipeline(lambda pipeline: wire_build(pipeline, splits, job), engine_flags(flags), progress)
-    with open_file(join(job.work, RESULTS)) as stream:
-        return orjson.loads(stream.read())  # type: ignore[no-any-return]
 
 
 def _plan_text(recipe: Recipe, files: Sequence[Input], plan: Plan) -> str:

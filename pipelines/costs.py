@@ -14,11 +14,10 @@ from pairsmith.pipelines.recipe import Pair, Recipe, View
 from pairsmith.schemas import UserError
 
 _TINY = """
-import sys, time
+import pickle, sys, time
 from pathlib import Path
-from apache_beam.internal.cloudpickle import cloudpickle
 from pairsmith.pipelines.build import build
-recipe, source = cloudpickle.loads(Path(sys.argv[1]).read_bytes()), sys.argv[2]
+recipe, source = pickle.loads(Path(sys.argv[1]).read_bytes()), sys.argv[2]
 marks = []
 for name in ("first", "second"):
     build(recipe, "", [source], Path(sys.argv[1]).with_name(name), max_failed=1, min_changed=0,

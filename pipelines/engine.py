@@ -92,13 +92,6 @@ def hears_workers(flags: Sequence[str]) -> bool:
     return PipelineOptions(list(flags)).view_as(StandardOptions).runner in _ON_THIS_MACHINE
 
 
-def cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _check_prism(options: PipelineOptions) -> None:
     """Raise UserError for a Prism that is not there; Beam would take its path for a URL."""
     path = options.view_as(PrismRunnerOptions).prism_location

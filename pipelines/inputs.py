@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from pairsmith.pipelines.recipe import Documents
 from pairsmith.pipelines.splits import CODECS, Format, Split, open_input
-from pairsmith.pipelines.stores import check_store, match
+from pairsmith.pipelines.storage import check_place
 from pairsmith.schemas import UserError
 
 _FORMATS: dict[str, Format] = {
@@ -48,7 +48,7 @@ def plan_inputs(globs: Sequence[str], source: Documents) -> tuple[Input, ...]:
     """
     found: dict[str, tuple[int, float]] = {}
     for glob in globs:
-        check_store(glob)
+        check_place(glob)
         files = _match(glob)
         if not files:
             hint = "; to read a folder, add '/*'" if _is_folder(glob) else ""
@@ -78,6 +78,8 @@ def _match(glob: str) -> dict[str, tuple[int, float]]:
     if "://" not in glob and Path(glob).is_file():
         state = Path(glob).stat()
         return {glob: (state.st_size, state.st_mtime)}
+    from pairsmith.pipelines.stores import match  # patterns and stores are as Beam has them
+
     return {
         file.path: (file.size_in_bytes, file.last_updated_in_seconds)
         for file in match(glob)

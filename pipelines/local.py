@@ -5,6 +5,7 @@ cut in several tasks, whose parts go to files by shard; then the shards are fill
 it without an engine; in several processes where the input is large enough to pay for them.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,13 @@ def plan_work(splits: Sequence[Split], shards: int, workers: int, waves: int | N
         waves=tuple(tuple(range(number, shards, waves)) for number in range(waves)),
         workers=min(workers, max(tasks, waves)),
     )
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def build_here(job: Job, splits: Sequence[Split], plan: Plan) -> list[dict[str, Any]]:

@@ -16,9 +16,8 @@ from typing import Any
 from pairsmith.pipelines.accounts import idle_augmenters
 from pairsmith.pipelines.build import MAX_FAILED, MIN_CHANGED
 from pairsmith.pipelines.costs import Cost, Fixed, Stopwatch, fixed_costs
-from pairsmith.pipelines.engine import cores
 from pairsmith.pipelines.inputs import plan_inputs
-from pairsmith.pipelines.local import plan_work
+from pairsmith.pipelines.local import cores, plan_work
 from pairsmith.pipelines.recipe import Recipe
 from pairsmith.pipelines.sample import COPIES, Tried, copies_cost, try_out
 from pairsmith.pipelines.scan import Scan, scan

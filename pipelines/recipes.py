@@ -9,8 +9,6 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from apache_beam.internal.cloudpickle import cloudpickle
-
 from pairsmith.augmenters import Crop, SpanMask, WordDropout
 from pairsmith.pipelines.bases import Neighbours, Passage
 from pairsmith.pipelines.negatives import RandomNegatives
@@ -109,6 +107,8 @@ def _module(place: str, name: str) -> object:
     if place.endswith(".py"):
         if Path(module.__file__ or "").resolve() != path:
             raise UserError(f"{place} has the name of another Python module; rename the file")
+        from apache_beam.internal.cloudpickle import cloudpickle
+
         cloudpickle.register_pickle_by_value(module)  # worker processes do not have the file
     return module
 

@@ -2,13 +2,9 @@
 
 import datetime
 import importlib.metadata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import apache_beam as beam
-import orjson
-from rich.console import Console
 
 from pairsmith.pipelines.accounts import (
     ShardResult,
@@ -22,9 +18,7 @@ from pairsmith.pipelines.claim import FOLDERS
 from pairsmith.pipelines.inputs import Input, check_unchanged
 from pairsmith.pipelines.recipe import Recipe
 from pairsmith.pipelines.splits import name_of
-from pairsmith.pipelines.storage import use_options
-from pairsmith.pipelines.store_claim import StoreClaim
-from pairsmith.pipelines.telling import OnConsole, Teller
+from pairsmith.pipelines.telling import Teller
 from pairsmith.schemas import Manifest, UserError
 from pairsmith.schemas.manifest import InputFile
 from pairsmith.schemas.private import kept
@@ -59,37 +53,6 @@ def settle(terms: Terms, results: Sequence[dict[str, Any]], teller: Teller) -> M
     totals = add_up(rows_read, shards)
     _judge(totals, terms, teller)
     return _manifest(terms, shards, totals)
-
-
-class FinishDataset(beam.PTransform[Any, Any]):
-    """Results -> the manifest of a dataset on a store, put by the worker that has them all."""
-
-    def __init__(self, terms: Terms, output: str, store_flags: Sequence[str]) -> None:
-        super().__init__()
-        self.step = _Finish(terms, output, store_flags)
-
-    def expand(self, results: beam.PCollection[Any]) -> beam.PCollection[None]:
-        """Wire the steps."""
-        grouped = results | "Group" >> beam.GroupByKey()
-        done: beam.PCollection[None] = grouped | "Finish" >> beam.ParDo(self.step)
-        return done
-
-
-class _Finish(beam.DoFn):
-    def __init__(self, terms: Terms, output: str, store_flags: Sequence[str]) -> None:
-        self.terms = terms
-        self.output = output
-        self.store_flags = store_flags
-
-    def setup(self) -> None:
-        use_options(self.store_flags)
-
-    def process(self, group: tuple[int, Iterable[bytes]]) -> None:
-        results = [orjson.loads(result) for result in sorted(group[1])]
-        manifest = settle(self.terms, results, OnConsole(Console(stderr=True, quiet=True)))
-        claim = StoreClaim(self.output)
-        claim.complete(manifest, self.terms.name, results)
-        claim.release()
 
 
 def _judge(totals: Totals, terms: Terms, teller: Teller) -> None:

@@ -1,6 +1,6 @@
 """Files of a dataset on whatever file system they lie: folders here, object stores by `stores`.
 
-Beam is only loaded where a path is on a store, so that worker processes start without it.
+Beam is only loaded where a path is on a store, so that builds of folders start without it.
 """
 
 import io
@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
-from pairsmith.schemas import put, writing
+from pairsmith.schemas import UserError, put, writing
 
 
 def is_remote(path: str) -> bool:
@@ -35,6 +35,21 @@ def use_options(flags: Sequence[str]) -> None:
         from pairsmith.pipelines.stores import set_options
 
         set_options(flags)
+
+
+def check_place(path: str) -> None:
+    """Raise UserError when a path is on a store that this installation cannot reach."""
+    if is_remote(path):
+        from pairsmith.pipelines.stores import check_store
+
+        check_store(path)
+
+
+def check_output(output: str) -> None:
+    """Raise UserError for an output that cannot be written to, or not be found again."""
+    check_place(output)
+    if is_remote(output) and (odd := set(output) & set("*?[]\\")):
+        raise UserError(f"{output}: an output must not hold {' '.join(sorted(odd))}; rename it")
 
 
 def put_file(path: str, data: bytes | pa.Buffer) -> None:

@@ -37,17 +37,8 @@ def store_flags(flags: Sequence[str]) -> tuple[str, ...]:
     return tuple(flag for flag in flags if not flag.startswith(("--runner", "--direct_")))
 
 
-def check_output(output: str) -> None:
-    """Raise UserError for an output that cannot be written to, or not be found again."""
-    check_store(output)
-    if is_remote(output) and (odd := set(output) & set("*?[]\\")):
-        raise UserError(f"{output}: an output must not hold {' '.join(sorted(odd))}; rename it")
-
-
 def check_store(path: str) -> None:
     """Raise UserError when a path is on a store that this installation cannot reach."""
-    if not is_remote(path):
-        return
     scheme = path.split("://")[0]
     try:
         FileSystems.get_filesystem(path)

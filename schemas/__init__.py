@@ -1,7 +1,7 @@
 """The contract between the halves: what a row, a shard, a manifest and a key are."""
 
 from pairsmith.schemas.dataset import Dataset, open_dataset, problems, read_manifest
-from pairsmith.schemas.errors import UserError, require
+from pairsmith.schemas.errors import UserError, check_installed, require
 from pairsmith.schemas.files import put, writing
 from pairsmith.schemas.interrupts import heeding_interrupts
 from pairsmith.schemas.keys import (
@@ -33,6 +33,7 @@ __all__ = [
     "Manifest",
     "ShardFile",
     "UserError",
+    "check_installed",
     "group_ids",
     "heeding_interrupts",
     "open_dataset",

@@ -1,6 +1,7 @@
 """Errors a user can mend: one line, shown without a traceback."""
 
 import importlib
+from importlib.util import find_spec
 from types import ModuleType
 
 
@@ -21,7 +22,18 @@ def require(module: str, extra: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name and module.split(".")[0] != error.name.split(".")[0]:
             raise
-        raise UserError(
-            f"the Python package {module.split('.')[0]!r} is missing; "
-            f"install it with: pip install 'pairsmith[{extra}]'"
-        ) from error
+        raise _missing(module, extra) from error
+
+
+def check_installed(extra: str, *packages: str) -> None:
+    """Raise UserError that names the extra to install when a package is not there; load none."""
+    for package in packages:
+        if find_spec(package) is None:
+            raise _missing(package, extra)
+
+
+def _missing(module: str, extra: str) -> UserError:
+    return UserError(
+        f"the Python package {module.split('.')[0]!r} is missing; "
+        f"install it with: pip install 'pairsmith[{extra}]'"
+    )

@@ -10,8 +10,9 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pairsmith.augmenters import BackTranslate
-from pairsmith.pipelines.build import build_at, wire_build
+from pairsmith.pipelines.build import build_at
 from pairsmith.pipelines.cloud import engine_flags, model_hints
+from pairsmith.pipelines.elsewhere import wire_build
 from pairsmith.pipelines.job import Job
 from pairsmith.pipelines.recipe import Pair, Recipe, View
 from pairsmith.pipelines.recipes import find_recipe

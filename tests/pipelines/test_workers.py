@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pairsmith.pipelines.workers import workers
-from pairsmith.schemas import UserError
+from pairsmith.schemas import UserError, open_dataset
 
 CALLS = 12
 
@@ -51,5 +51,17 @@ def test_what_a_call_raises_ends_the_work(tmp_path: Path, count: int) -> None:
 
 
 def test_worker_processes_load_no_beam() -> None:
-    asked = "import sys, pairsmith.pipelines.tasks; sys.exit('apache_beam' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", asked], check=False).returncode == 0
+    assert loads_no_beam("import pairsmith.pipelines.tasks")
+
+
+def test_a_build_of_folders_by_one_process_loads_no_beam(tmp_path: Path) -> None:
+    texts = [f"Sentence number {i} says something of its own." for i in range(50)]
+    (tmp_path / "texts.txt").write_text("\n".join(texts))
+    given = ["build", "dropout", "--input", "texts.txt", "--output", "out"]
+    assert loads_no_beam(f"import pairsmith.commands.main as m; m.main({given})", tmp_path)
+    assert open_dataset(tmp_path / "out").manifest.counts["pairs"]["written"]
+
+
+def loads_no_beam(code: str, folder: Path | None = None) -> bool:
+    ask = f"{code}\nimport sys; sys.exit('apache_beam' in sys.modules)"
+    return subprocess.run([sys.executable, "-c", ask], check=False, cwd=folder).returncode == 0
