@@ -53,7 +53,7 @@ bench-train: setup ## Measure the trainer against others; needs the data in ../s
 	for script in loader tokens padding losses telemetry trainer; do $(BIN)/python benchmarks/$$script.py || exit 1; done
 
 bench: setup ## Measure speed against others and print tables; needs the data in ../shared
-	for script in augmenters edits nlpaug_adapter translation masks build; do $(BIN)/python benchmarks/$$script.py || exit 1; done
+	for script in augmenters edits nlpaug_adapter translation masks build plan; do $(BIN)/python benchmarks/$$script.py || exit 1; done
 
 demo: setup ## Build pairs, train a static encoder, print a table before/after: demo/
 	examples/demo/run.sh

@@ -68,6 +68,17 @@ def main() -> None:
             table(race(pythons, folder, workers, options.runs), workers)
 
 
+def given_or_built(pairs: Path | None, folder: Path) -> Path:
+    """Return the dataset that was given, or one that is built in a folder."""
+    if pairs:
+        return pairs
+    documents = CORPUS / "fed_documents_en.parquet"
+    if not documents.is_file():
+        raise SystemExit(f"no {documents}: give a dataset folder")
+    build(documents, folder / "pairs")
+    return folder / "pairs"
+
+
 def build(documents: Path, output: Path) -> None:
     """Build the pairs."""
     script = str(Path(sys.executable).with_name("pairsmith"))

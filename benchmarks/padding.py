@@ -10,6 +10,7 @@ batch's longest is what transformers' and sentence-transformers' collators do.
 import argparse
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from itertools import islice
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from loader import given_or_built
 from translation import pin
 
 Batches = list[list[str]]
@@ -25,7 +27,7 @@ Batches = list[list[str]]
 def main() -> None:
     """Print two Markdown tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("pairs", type=Path, help="a dataset folder")
+    parser.add_argument("pairs", nargs="?", type=Path, help="a dataset; by default one is built")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--batch", type=int, default=32, help="pairs in a batch")
     parser.add_argument("--batches", type=int, default=10)
@@ -36,7 +38,9 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)
-    batches = read_batches(options.pairs, options.batches, options.batch)
+    with tempfile.TemporaryDirectory() as folder:
+        pairs = given_or_built(options.pairs, Path(folder))
+        batches = read_batches(pairs, options.batches, options.batch)
     print(
         f"pinned to core {core}; {options.batches} batches of {options.batch} pairs and a negative"
     )

@@ -1,6 +1,6 @@
 """Ids kept beside the shards against cutting texts again, and against Hugging Face datasets.
 
-    python benchmarks/tokens.py PAIRS [--runs 5] [--rows 8192]
+    python benchmarks/tokens.py [pairs] [--runs 5]
 
 One core, one thread. First: the texts of one row group (anchors, positives, negatives), cut anew by
 the fastest way there is for the tokenizer, against reading the same ids, shuffling them and making
@@ -26,6 +26,7 @@ os.environ["HF_DATASETS_OFFLINE"] = "1"
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from loader import given_or_built
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from translation import pin
 
@@ -44,14 +45,14 @@ Contest = dict[str, Callable[[], int]]
 def main() -> None:
     """Print two Markdown tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("pairs", type=Path, help="a dataset folder")
+    parser.add_argument("pairs", nargs="?", type=Path, help="a dataset; by default one is built")
     parser.add_argument("--runs", type=int, default=5)
     options = parser.parse_args()
     core = pin()
     pa.set_cpu_count(1)
-    dataset = open_dataset(options.pairs, checksums=False)
     with tempfile.TemporaryDirectory() as folder:
-        small = one_row_group(dataset.shards[0], Path(folder) / "pairs")
+        dataset = open_dataset(given_or_built(options.pairs, Path(folder)), checksums=False)
+        small = one_row_group(dataset.shards[0], Path(folder) / "small")
         texts = open_dataset(small)
         table = pq.read_table(texts.shards[0])
         named = tokenizers(texts)
