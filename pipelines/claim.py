@@ -110,7 +110,9 @@ def claimed(output: Path, inputs: Collection[str]) -> Iterator[Claim]:
     if output.exists() and not output.is_dir():
         raise UserError(f"{output} is a file; choose another --output")
     finished = (output / MANIFEST).is_file()
-    if output.exists() and not marker.exists() and not finished and any(output.iterdir()):
+    ours = marker.exists() or finished
+    # A worker of an engine that was lost may write on when its driver has cleared up.
+    if output.exists() and not ours and any(path.name != WORK for path in output.iterdir()):
         raise UserError(
             f"{output} already holds files of something else; choose another --output or remove it"
         )

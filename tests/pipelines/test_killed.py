@@ -64,6 +64,18 @@ def test_what_others_left_in_an_unfinished_folder_stays(tmp_path: Path, forks: F
     assert {path.name for path in output.glob(".*")} == {".git", ".mine"}
 
 
+def test_what_a_worker_wrote_after_its_driver_had_cleared_up_is_removed(
+    tmp_path: Path, forks: Forks
+) -> None:
+    corpus = write_parquet(tmp_path / "in.parquet", documents(5))
+    late = tmp_path / "out/.work/new/shards"
+    late.mkdir(parents=True)
+    (late / ".00000.parquet.0123456789abcdef").touch()
+    done = forks.run("context", "--input", corpus, "--output", tmp_path / "out")
+    assert done.code == 0, done.said
+    assert not (tmp_path / "out/.work").exists()
+
+
 def test_a_folder_of_something_else_is_never_touched(tmp_path: Path, forks: Forks) -> None:
     corpus = write_parquet(tmp_path / "in.parquet", documents(6))
     (tmp_path / "mine" / "shards").mkdir(parents=True)
