@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from apache_beam.internal.cloudpickle import cloudpickle
 
 from pairsmith.pipelines.recipe import Pair, Recipe, View
+from pairsmith.pipelines.recipes import send_files
 from pairsmith.schemas import UserError
 
 _TINY = """
@@ -82,6 +83,7 @@ def fixed_costs(recipe: Recipe, documents: pa.RecordBatch, folder: Path, setup: 
     rows = [{name: row[column] for name, column in columns.items()} for row in few]
     schema = pa.schema([(name, pa.string()) for name in columns])
     pq.write_table(pa.Table.from_pylist(rows, schema), folder / "tiny.parquet")
+    send_files()
     (folder / "recipe").write_bytes(cloudpickle.dumps(replace(recipe, shards=1)))
     command = [sys.executable, "-c", _TINY, str(folder / "recipe"), str(folder / "tiny.parquet")]
     started = time.perf_counter()

@@ -20,6 +20,7 @@ from apache_beam.runners.runner import create_runner
 
 from pairsmith.pipelines.causes import cause, mendable
 from pairsmith.pipelines.progress import Address
+from pairsmith.pipelines.recipes import send_files
 from pairsmith.pipelines.watch import watched
 from pairsmith.schemas import UserError, heeding_interrupts
 
@@ -45,6 +46,7 @@ def run_pipeline(
     Raises UserError for an unknown runner, when a worker raised one, and when an engine other than
     this process fails; Beam's whole account of that is logged. An interrupted job is cancelled.
     """
+    send_files()
     options = PipelineOptions(list(flags))
     named = options.view_as(StandardOptions).runner
     _check_prism(options)

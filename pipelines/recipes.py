@@ -57,6 +57,8 @@ def identity() -> Recipe:
     return Recipe(pairs=(pair,), screens=_SCREENS)
 
 
+_FROM_FILE = "__pairsmith_from_file__"
+"""Set in modules that were loaded from a file by its path."""
 _CONTEXT = Pair("context", anchor=View(), positive=View(base=Neighbours(3)))
 _SPAN = View(Crop(0.3, 0.8), base=Passage(6))
 _CROP = Pair("crop", anchor=_SPAN, positive=_SPAN, every=3)
@@ -93,6 +95,15 @@ def find_recipe(name: str) -> Recipe:
     return recipe
 
 
+def send_files() -> None:
+    """Have what recipes from files define sent by value to processes, which lack the files."""
+    from apache_beam.internal.cloudpickle import cloudpickle
+
+    for module in list(sys.modules.values()):
+        if _FROM_FILE in getattr(module, "__dict__", ()):
+            cloudpickle.register_pickle_by_value(module)
+
+
 def _module(place: str, name: str) -> object:
     path = Path(place).resolve()
     if place.endswith(".py"):
@@ -107,9 +118,7 @@ def _module(place: str, name: str) -> object:
     if place.endswith(".py"):
         if Path(module.__file__ or "").resolve() != path:
             raise UserError(f"{place} has the name of another Python module; rename the file")
-        from apache_beam.internal.cloudpickle import cloudpickle
-
-        cloudpickle.register_pickle_by_value(module)  # worker processes do not have the file
+        setattr(module, _FROM_FILE, True)
     return module
 
 

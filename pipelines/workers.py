@@ -20,6 +20,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from pairsmith.pipelines.recipes import send_files
 from pairsmith.pipelines.telling import Logging
 from pairsmith.schemas import UserError
 
@@ -131,6 +132,7 @@ def _pickled(call: Call) -> bytes:
     """Return the call as pickle can load it, with what is defined in a script by value."""
     from apache_beam.internal.cloudpickle import cloudpickle
 
+    send_files()
     return cloudpickle.dumps(call)  # type: ignore[no-any-return]
 
 

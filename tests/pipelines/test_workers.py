@@ -57,7 +57,8 @@ def test_worker_processes_load_no_beam() -> None:
 def test_a_build_of_folders_by_one_process_loads_no_beam(tmp_path: Path) -> None:
     texts = [f"Sentence number {i} says something of its own." for i in range(50)]
     (tmp_path / "texts.txt").write_text("\n".join(texts))
-    given = ["build", "dropout", "--input", "texts.txt", "--output", "out"]
+    (tmp_path / "mine.py").write_text("from pairsmith.pipelines.recipes import dropout as noisy\n")
+    given = ["build", "mine.py:noisy", "--input", "texts.txt", "--output", "out"]
     assert loads_no_beam(f"import pairsmith.commands.main as m; m.main({given})", tmp_path)
     assert open_dataset(tmp_path / "out").manifest.counts["pairs"]["written"]
 
