@@ -1,7 +1,6 @@
 """`pairsmith build` and `verify` as a user meets them: what they print, refuse and leave behind."""
 
 import json
-import logging
 import os
 import pty
 import re
@@ -87,7 +86,7 @@ def everything(folder: Path) -> list[Path]:
 @pytest.fixture
 def refused(
     capsys: pytest.CaptureFixture[str],
-) -> Iterator[Callable[..., str]]:
+) -> Callable[..., str]:
     """Run, in this process, a build that must be refused, and return its one line."""
 
     def run(output: Path, *arguments: object) -> str:
@@ -99,8 +98,22 @@ def refused(
         assert everything(output.parent) == before, "something was left behind"
         return line
 
-    yield run
-    logging.disable(logging.NOTSET)
+    return run
+
+
+Made = Callable[..., None]
+
+
+@pytest.fixture
+def made(capsys: pytest.CaptureFixture[str]) -> Made:
+    """Run, in this process, a build that must end well."""
+
+    def run(output: Path, *arguments: object) -> None:
+        command = ["build", *map(str, arguments), "--output", str(output)]
+        assert main(command) == 0, capsys.readouterr().err
+        capsys.readouterr()
+
+    return run
 
 
 def test_what_the_user_can_mend_is_one_line_and_leaves_nothing(
@@ -135,10 +148,10 @@ def test_what_the_user_can_mend_is_one_line_and_leaves_nothing(
 
 
 def test_a_dataset_of_other_inputs_is_refused_and_kept(
-    tmp_path: Path, corpus: Path, refused: Callable[..., str]
+    tmp_path: Path, corpus: Path, made: Made, refused: Callable[..., str]
 ) -> None:
     output = tmp_path / "out"
-    assert pairsmith("build", "context", "--input", corpus, "--output", output).returncode == 0
+    made(output, "context", "--input", corpus)
     before = {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
     other = write_parquet(tmp_path / "other.parquet", documents(9))
     line = refused(output, "context", "--input", other)
@@ -162,7 +175,7 @@ def test_a_missing_extra_is_named(tmp_path: Path, corpus: Path) -> None:
 
 
 def test_a_recipe_of_ones_own_with_draws_failures_and_missing_views(
-    tmp_path: Path, corpus: Path, refused: Callable[..., str]
+    tmp_path: Path, corpus: Path, made: Made, refused: Callable[..., str]
 ) -> None:
     (tmp_path / "my_recipes.py").write_text(RECIPES)
     output = tmp_path / "out"
@@ -170,8 +183,7 @@ def test_a_recipe_of_ones_own_with_draws_failures_and_missing_views(
     line = refused(output, name, "--input", corpus, "--max-failed", 0)
     assert "2 of 540 pairs failed" in line
     assert "pair: shout raised an error (2)" in line
-    done = pairsmith("build", name, "--input", corpus, "--output", output, "--max-failed", 0.1)
-    assert done.returncode == 0, done.stderr
+    made(output, name, "--input", corpus, "--max-failed", 0.1)
     dataset = open_dataset(output)
     # 30 documents of 9 units, 2 draws; "Item 0:" and "Item 7:" stand once each.
     assert dataset.manifest.counts["pairs"] == {
@@ -298,20 +310,23 @@ def test_nothing_is_drawn_where_there_is_no_terminal(tmp_path: Path, corpus: Pat
     assert "pairs by kind: context" in done.stdout
 
 
-def test_the_manifest_holds_no_folder_of_this_machine(tmp_path: Path, corpus: Path) -> None:
-    pairsmith("build", "context", "--input", corpus, "--output", tmp_path / "out")
+def test_the_manifest_holds_no_folder_of_this_machine(
+    tmp_path: Path, corpus: Path, made: Made
+) -> None:
+    made(tmp_path / "out", "context", "--input", corpus)
     for name in ("manifest.json", "README.md"):
         assert str(tmp_path) not in (tmp_path / "out" / name).read_text()
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert [file["name"] for file in manifest["inputs"]] == ["in.parquet"]
 
 
-def test_verify_says_what_is_wrong_with_every_file(tmp_path: Path, corpus: Path) -> None:
+def test_verify_says_what_is_wrong_with_every_file(
+    tmp_path: Path, corpus: Path, made: Made, capsys: pytest.CaptureFixture[str]
+) -> None:
     output = tmp_path / "out"
-    pairsmith("build", "context", "--input", corpus, "--output", output, "--shards", 3)
-    whole = pairsmith("verify", output)
-    assert whole.returncode == 0
-    assert re.search(r"is whole: \d+ pairs in 3 shards", whole.stdout)
+    made(output, "context", "--input", corpus, "--shards", 3)
+    assert main(["verify", str(output)]) == 0
+    assert re.search(r"is whole: \d+ pairs in 3 shards", capsys.readouterr().out)
     first, second, _ = sorted((output / "shards").iterdir())
     data = bytearray(first.read_bytes())
     data[100] ^= 1
@@ -326,18 +341,18 @@ def test_verify_says_what_is_wrong_with_every_file(tmp_path: Path, corpus: Path)
 
 
 @pytest.mark.parametrize("command", ["build", "plan", "verify"])
-def test_help_shows_an_example(command: str) -> None:
-    done = pairsmith(command, "--help")
-    assert done.returncode == 0
-    assert f"pairsmith {command} " in done.stdout.split("example")[1]
+def test_help_shows_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    assert f"pairsmith {command} " in capsys.readouterr().out.split("example")[1]
 
 
-def test_an_unknown_command_names_the_known_ones() -> None:
-    done = pairsmith("biuld")
-    assert done.returncode == 2
+def test_an_unknown_command_names_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["biuld"]) == 2
     assert (
         "there are augmenters, build, plan, verify, train, tune, evaluate, export, vocabulary"
-        in done.stderr
+        in capsys.readouterr().err
     )
-    assert pairsmith().returncode == 2
-    assert "COMMAND" in pairsmith("--help").stdout
+    assert main([]) == 2
+    assert pairsmith("--help").stdout.startswith("usage: pairsmith COMMAND")

@@ -48,12 +48,14 @@ def test_it_writes_a_model_and_says_of_what(tmp_path: Path, corpus: Path) -> Non
     assert [path.name for path in output.parent.iterdir()] == ["corpus.model"]
 
 
-def test_a_column_of_another_name_can_be_read(tmp_path: Path) -> None:
+def test_a_column_of_another_name_can_be_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     corpus = write_parquet(tmp_path / "in.parquet", [{"body": r["text"]} for r in documents()])
     output = tmp_path / "out.model"
-    arguments = ("--size", 250, "--text", "body", "--type", "bpe")
-    done = pairsmith("vocabulary", "--input", corpus, "--output", output, *arguments)
-    assert done.returncode == 0, done.stderr
+    arguments = ["--size", "250", "--text", "body", "--type", "bpe"]
+    command = ["vocabulary", "--input", str(corpus), "--output", str(output), *arguments]
+    assert main(command) == 0, capsys.readouterr().err
     assert output.is_file()
 
 
@@ -112,8 +114,10 @@ def test_ctrl_c_leaves_nothing_behind_even_while_it_trains(tmp_path: Path) -> No
     assert [path.name for path in tmp_path.iterdir()] == ["in.parquet"]
 
 
-def test_help_shows_an_example() -> None:
-    done = pairsmith("vocabulary", "--help")
-    assert done.returncode == 0
-    assert "pairsmith vocabulary --input" in done.stdout.split("examples")[1]
-    assert "vocabulary" in pairsmith("--help").stdout
+def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["vocabulary", "--help"])
+    assert ended.value.code == 0
+    assert "pairsmith vocabulary --input" in capsys.readouterr().out.split("examples")[1]
+    main(["--help"])
+    assert "vocabulary" in capsys.readouterr().out

@@ -12,7 +12,8 @@ from pairsmith.augmenters.changes import changes_of
 from pairsmith.pipelines.build import build
 from pairsmith.pipelines.recipe import Pair, Recipe, View
 from pairsmith.schemas import Dataset, UserError
-from tests.pipelines.corpora import documents, pairsmith, write_jsonl
+from tests.pipelines.corpora import documents, write_jsonl
+from tests.pipelines.forked import Forks
 
 
 def seldom(text: str, rng: np.random.Generator) -> str | None:
@@ -69,7 +70,7 @@ def test_how_much_is_what_lies_between_a_common_beginning_and_end() -> None:
     assert sum(counts) == 7
 
 
-def test_the_command_has_the_settings(tmp_path: Path) -> None:
+def test_the_command_has_the_settings(tmp_path: Path, forks: Forks) -> None:
     write_jsonl(tmp_path / "in.jsonl", documents(40))
     (tmp_path / "mine.py").write_text(
         "from pairsmith.augmenters import from_function\n"
@@ -78,14 +79,14 @@ def test_the_command_has_the_settings(tmp_path: Path) -> None:
         "def idle():\n"
         "    return Recipe((Pair('idle', View(), View(from_function(nothing)), gates=()),))\n"
     )
-    command = ("build", tmp_path / "mine.py:idle", "--input", tmp_path / "in.jsonl", "--output")
-    refused = pairsmith(*command, tmp_path / "out")
-    assert refused.returncode == 2
-    assert "idle/positive/1:nothing changed 0 of 360 texts" in refused.stderr
-    assert "--warn-idle" in refused.stderr
-    warned = pairsmith(*command, tmp_path / "out", "--warn-idle")
-    assert warned.returncode == 0, warned.stderr
-    assert "warning: " in warned.stderr
-    allowed = pairsmith(*command, tmp_path / "other", "--min-changed", 0)
-    assert allowed.returncode == 0
-    assert "warning: " not in allowed.stderr
+    command = (tmp_path / "mine.py:idle", "--input", tmp_path / "in.jsonl", "--output")
+    refused = forks.run(*command, tmp_path / "out")
+    assert refused.code == 2
+    assert "idle/positive/1:nothing changed 0 of 360 texts" in refused.said
+    assert "--warn-idle" in refused.said
+    warned = forks.run(*command, tmp_path / "out", "--warn-idle")
+    assert warned.code == 0, warned.said
+    assert "warning: " in warned.said
+    allowed = forks.run(*command, tmp_path / "other", "--min-changed", 0)
+    assert allowed.code == 0
+    assert "warning: " not in allowed.said

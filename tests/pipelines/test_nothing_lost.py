@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pairsmith.schemas import open_dataset
-from tests.pipelines.corpora import documents, pairsmith, write_parquet
+from tests.pipelines.corpora import documents, write_parquet
+from tests.pipelines.forked import Forks
 
 GOOD = "The lighthouse keeper repaired the old engine. Nobody remembered the northern bridge."
 ODD_TEXTS = (
@@ -69,17 +70,17 @@ def hostile_lines() -> Iterator[bytes]:
 
 
 @pytest.fixture(scope="module")
-def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def hostile(tmp_path_factory: pytest.TempPathFactory, forks: Forks) -> Path:
     """Build from over 300 hostile lines, and a few good documents, and return the dataset."""
     folder = tmp_path_factory.mktemp("hostile")
     (folder / "rows.jsonl").write_bytes(b"\n".join(hostile_lines()))
     (folder / "notes.txt").write_bytes(b"\xff\xfa\x00 not UTF-8 at all \xc3\x28\n" + GOOD.encode())
     write_parquet(folder / "good.parquet", documents(9))
-    done = pairsmith(
-        *("build", "quickstart", "--input", folder / "*.*", "--output", folder / "out"),
+    done = forks.run(
+        *("quickstart", "--input", folder / "*.*", "--output", folder / "out"),
         *("--shards", 3, "--max-failed", 0.9),
     )
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.said
     return folder / "out"
 
 
@@ -127,15 +128,15 @@ def test_written_texts_are_whole_unicode_and_never_empty(hostile: Path) -> None:
             assert min(len(text.strip()) for text in table[column].to_pylist()) > 0
 
 
-def test_a_bad_value_in_parquet_fails_alone(tmp_path: Path) -> None:
+def test_a_bad_value_in_parquet_fails_alone(tmp_path: Path, forks: Forks) -> None:
     texts = pa.array([GOOD.encode(), b"\xff\xfe broken \xc3(", None, GOOD.upper().encode()])
     table = pa.table({"text": pa.Array.from_buffers(pa.string(), 4, texts.buffers())})
     pq.write_table(table, tmp_path / "in.parquet")
-    done = pairsmith(
-        *("build", "context", "--input", tmp_path / "in.parquet"),
+    done = forks.run(
+        *("context", "--input", tmp_path / "in.parquet"),
         *("--output", tmp_path / "out", "--max-failed", 0.5),
     )
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.said
     counts = open_dataset(tmp_path / "out").manifest.counts
     assert counts["sources"] == {"read": 4, "written": 2, "dropped": 1, "failed": 1}
     assert [(row["reason"], row["position"]) for row in read(tmp_path / "out" / "failed")] == [

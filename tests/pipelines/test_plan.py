@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from pairsmith.commands.main import main
 from pairsmith.pipelines.build import build
 from pairsmith.pipelines.inputs import plan_inputs
 from pairsmith.pipelines.plan import Forecast, forecast
@@ -154,10 +155,11 @@ def test_a_model_is_asked_for_a_few_units_and_its_time_counts(tmp_path: Path) ->
     assert found.machines_hours < found.hours / 3
 
 
-def test_the_command_stops_above_a_limit_and_writes_nothing(tmp_path: Path, corpus: Path) -> None:
-    temporary, folder = tmp_path / "tmp", tmp_path / "here"
-    temporary.mkdir()
-    folder.mkdir()
+def test_the_command_stops_above_a_limit_and_writes_nothing(tmp_path: Path) -> None:
+    temporary, folder, inputs = (tmp_path / name for name in ("tmp", "here", "inputs"))
+    for made in (temporary, folder, inputs):
+        made.mkdir()
+    corpus = write_jsonl(inputs / "in.jsonl", [*documents(), *documents()[::4]])
     environment = {**os.environ, "TMPDIR": str(temporary)}
     flags = ("quickstart", "--input", corpus, "--shards", 3)
     settings: dict[str, Any] = {"env": environment, "cwd": folder}
@@ -171,21 +173,22 @@ def test_the_command_stops_above_a_limit_and_writes_nothing(tmp_path: Path, corp
     assert done.returncode == 1
     assert "hours on 1 machine, more than --max-hours 1e-05" in done.stderr
     data = json.loads(done.stdout)
-    assert data["pairs"]["made"] > 10_000
+    assert data["pairs"]["made"] > 1000
     assert str(corpus.parent) not in done.stdout
     assert [path for path in temporary.rglob("*") if "pairsmith" in path.name] == []
     assert list(folder.iterdir()) == []
     assert [path.name for path in corpus.parent.iterdir()] == ["in.jsonl"]
 
 
-def test_flags_of_plan_that_make_no_sense_are_one_line(corpus: Path) -> None:
+def test_flags_of_plan_that_make_no_sense_are_one_line(
+    corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     cases = {
         ("--max-cost", 3): "--max-cost needs --price",
         ("--machines", 0): "--machines must be at least 1",
         ("--max-hours", -1): "--max-hours must not be negative",
     }
     for flags, said in cases.items():
-        done = pairsmith("plan", "quickstart", "--input", corpus, *flags)
-        assert done.returncode == 2
-        assert said in done.stderr
-        assert len(done.stderr.splitlines()) == 1
+        assert main(["plan", "quickstart", "--input", str(corpus), *map(str, flags)]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert said in line

@@ -1,21 +1,38 @@
 """One recipe and seed give the same shards, however the input lies and the work is done."""
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.pipelines.corpora import (
     documents,
-    pairsmith,
     sums,
     write_csv,
     write_jsonl,
     write_parquet,
 )
+from tests.pipelines.forked import Forks
 
 SHARDS = 9
 ROOT = Path(__file__).resolve().parents[2]
+
+
+Build = Callable[..., dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def build(forks: Forks) -> Build:
+    """Return a function that runs `pairsmith build` and returns the sums of the shards."""
+
+    def run(output: Path, *arguments: object) -> dict[str, str]:
+        flags = ("--output", output, "--shards", SHARDS, "--input", *arguments)
+        ended = forks.run("quickstart", *flags)
+        assert ended.code == 0, ended.said
+        return sums(output)
+
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -24,16 +41,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def expected(corpus: Path) -> dict[str, str]:
+def expected(build: Build, corpus: Path) -> dict[str, str]:
     return build(corpus.parent / "expected", corpus)
-
-
-def build(output: Path, *arguments: object) -> dict[str, str]:
-    done = pairsmith(
-        "build", "quickstart", "--output", output, "--shards", SHARDS, "--input", *arguments
-    )
-    assert done.returncode == 0, done.stderr
-    return sums(output)
 
 
 def test_the_build_is_not_trivial(expected: dict[str, str]) -> None:
@@ -65,7 +74,7 @@ def test_the_build_is_not_trivial(expected: dict[str, str]) -> None:
     ],
 )
 def test_same_bytes_however_the_work_is_done(
-    tmp_path: Path, corpus: Path, expected: dict[str, str], flags: tuple[object, ...]
+    tmp_path: Path, build: Build, corpus: Path, expected: dict[str, str], flags: tuple[object, ...]
 ) -> None:
     assert build(tmp_path / "out", corpus, *flags) == expected
 
@@ -84,7 +93,7 @@ def test_same_bytes_on_another_python(
 
 
 def test_same_bytes_when_files_are_renamed_reordered_and_split(
-    tmp_path: Path, expected: dict[str, str]
+    tmp_path: Path, build: Build, expected: dict[str, str]
 ) -> None:
     rows = documents()[::-1]
     for number, start in enumerate(range(0, len(rows), 13)):
@@ -92,7 +101,7 @@ def test_same_bytes_when_files_are_renamed_reordered_and_split(
     assert build(tmp_path / "out", tmp_path / "*.parquet") == expected
 
 
-def test_same_bytes_from_every_format(tmp_path: Path, expected: dict[str, str]) -> None:
+def test_same_bytes_from_every_format(tmp_path: Path, build: Build, expected: dict[str, str]) -> None:
     rows = documents()
     write_jsonl(tmp_path / "a.jsonl", rows[:10])
     write_jsonl(tmp_path / "b.jsonl.gz", rows[10:20])
@@ -102,13 +111,13 @@ def test_same_bytes_from_every_format(tmp_path: Path, expected: dict[str, str]) 
     assert build(tmp_path / "out", tmp_path / "*.*") == expected
 
 
-def test_same_bytes_when_every_row_is_there_twice(tmp_path: Path, expected: dict[str, str]) -> None:
+def test_same_bytes_when_every_row_is_there_twice(tmp_path: Path, build: Build, expected: dict[str, str]) -> None:
     write_parquet(tmp_path / "a.parquet", documents())
     write_jsonl(tmp_path / "b.jsonl", documents())
     assert build(tmp_path / "out", tmp_path / "*.*") == expected
 
 
-def test_shards_do_not_depend_on_names_when_rows_are_dropped_or_failed(tmp_path: Path) -> None:
+def test_shards_do_not_depend_on_names_when_rows_are_dropped_or_failed(tmp_path: Path, build: Build) -> None:
     lines = ["A first line of several words.", "", "\ufffd", "A third line of several words."]
     (tmp_path / "a.txt").write_text("\n".join(lines))
     (tmp_path / "y1.txt").write_text("\n".join(lines[:2]))
@@ -119,6 +128,6 @@ def test_shards_do_not_depend_on_names_when_rows_are_dropped_or_failed(tmp_path:
 
 
 def test_another_seed_gives_other_bytes(
-    tmp_path: Path, corpus: Path, expected: dict[str, str]
+    tmp_path: Path, build: Build, corpus: Path, expected: dict[str, str]
 ) -> None:
     assert build(tmp_path / "out", corpus, "--seed", 18) != expected

@@ -19,7 +19,8 @@ from pairsmith.pipelines.segment import Whole
 from pairsmith.pipelines.token_ids import TokenIds
 from pairsmith.pipelines.vocabulary import Trainer
 from pairsmith.schemas import Dataset, UserError, open_dataset
-from tests.pipelines.corpora import documents, pairsmith, sums, write_parquet
+from tests.pipelines.corpora import documents, sums, write_parquet
+from tests.pipelines.forked import Forks
 
 RECIPE = """
 from pairsmith.augmenters import WordDropout
@@ -60,14 +61,13 @@ def made(
 
 
 def test_the_command_line_writes_ids_that_verify_and_are_sentencepieces_own(
-    tmp_path: Path, corpus: Path, model: Path
+    tmp_path: Path, corpus: Path, model: Path, forks: Forks
 ) -> None:
     output, recipe = tmp_path / "out", tmp_path / "recipes.py"
     recipe.write_text(RECIPE.format(model=str(model)))
-    done = pairsmith("build", f"{recipe}:with_ids", "--input", corpus, "--output", output)
-    assert done.returncode == 0, done.stderr
-    checked = pairsmith("verify", output)
-    assert checked.returncode == 0, checked.stderr
+    done = forks.run(f"{recipe}:with_ids", "--input", corpus, "--output", output)
+    assert done.code == 0, done.said
+    assert main(["verify", str(output)]) == 0
     processor = sentencepiece.SentencePieceProcessor(model_file=str(model))
     table = open_dataset(output).read()
     assert len(table) > 500

@@ -16,7 +16,7 @@ LIMIT = 120
 
 # Each rank is a process of its own; they are forked from one that has done the slow imports.
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["pairsmith.training.train", "transformers.models.bert.modeling_bert"])
+FORKS.set_forkserver_preload(["tests.training.loaded"])
 
 
 @dataclass(frozen=True)

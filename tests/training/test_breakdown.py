@@ -2,7 +2,6 @@
 
 import json
 import math
-import multiprocessing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +21,7 @@ from pairsmith.training.breakdown import (
     merge,
     row_means,
 )
+from tests.training.ranks import FORKS
 
 NAMES = ("novels", "talks")
 Rows = tuple[pa.RecordBatch, np.ndarray[Any, Any], dict[str, np.ndarray[Any, Any]]]
@@ -122,8 +122,7 @@ def _rank(rank: int, folder: Path) -> None:
 
 
 def test_every_rank_is_told_the_means_of_all(tmp_path: Path) -> None:
-    processes = multiprocessing.get_context("spawn")
-    ranks = [processes.Process(target=_rank, args=(rank, tmp_path)) for rank in range(2)]
+    ranks = [FORKS.Process(target=_rank, args=(rank, tmp_path)) for rank in range(2)]
     for process in ranks:
         process.start()
     for process in ranks:

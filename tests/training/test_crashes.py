@@ -25,7 +25,7 @@ def arguments(data: Path, bert: Path, output: Path) -> list[str]:
     return [
         *(str(data), "--model", str(bert), "--output", str(output), "--steps", str(STEPS)),
         *("--batch-size", "32", "--checkpoint-every", "1000", "--threads", "1"),
-        *("--learning-rate", "0.001", "--no-tensorboard"),
+        *("--learning-rate", "0.001", "--no-tensorboard", "--no-curves"),
     ]
 
 

@@ -42,7 +42,7 @@ def arguments(
     return [
         *(str(data), "--model", str(model), "--output", str(output), "--steps", str(steps)),
         *("--batch-size", str(BATCH), "--checkpoint-every", "3", "--threads", "1"),
-        *("--learning-rate", "0.003", "--no-tensorboard", *more),
+        *("--learning-rate", "0.003", "--no-tensorboard", "--no-curves", *more),
     ]
 
 

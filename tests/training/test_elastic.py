@@ -3,7 +3,6 @@
 Real gloo processes, started once: four, of which a case uses the first one, two, three or four.
 """
 
-import multiprocessing
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +18,7 @@ from pairsmith.training.loader import Cursor, Share, stream
 from pairsmith.training.order import Order
 from pairsmith.training.row_groups import TEXTS
 from tests.training.pair_folders import write_dataset
+from tests.training.ranks import FORKS
 from tests.training.streams import anchors, numbered, order_of
 
 PROCESSES = 4
@@ -93,10 +93,9 @@ def rank_process(
 
 def on_ranks(tmp_path: Path, folders: list[Path], cases: list[tuple[str, list[Leg]]]) -> Iterator:
     """Yield what the ranks took in each case, all ranks' shares put together."""
-    spawned = multiprocessing.get_context("spawn")
-    results = spawned.Queue()
+    results = FORKS.Queue()
     given = (str(tmp_path / "meeting"), folders, cases, results)
-    processes = [spawned.Process(target=rank_process, args=(i, *given)) for i in range(PROCESSES)]
+    processes = [FORKS.Process(target=rank_process, args=(i, *given)) for i in range(PROCESSES)]
     for process in processes:
         process.start()
     try:

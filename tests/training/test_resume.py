@@ -1,7 +1,6 @@
 """A run that is killed again and again goes on as if nothing had happened."""
 
 import json
-import multiprocessing
 import os
 import random
 import signal
@@ -12,13 +11,10 @@ from typing import Any
 import pytest
 
 from pairsmith.commands.train import main
+from tests.training.ranks import FORKS
 
 STEPS = 80
 KILLS = 20
-
-# Each run is a process of its own; they are forked from one that has done the slow imports.
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["pairsmith.training.train", "transformers.models.bert.modeling_bert"])
 
 
 def arguments(data: Path, model: str, output: Path) -> list[str]:
@@ -34,19 +30,25 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.split("\n")[:-1]]
 
 
+def last_step(log: Path) -> int:
+    """Return the number of the last whole line of a log; 0 where there is none."""
+    *_, line, _ = ["", *log.read_text().rsplit("\n", 2)] if log.is_file() else ["", ""]
+    return int(json.loads(line)["step"]) if line else 0
+
+
 def kill_after(step: int, argv: list[str], log: Path) -> int:
     """Start the run, kill it as soon as its log holds `step`; return the last step it logged."""
     process = FORKS.Process(target=main, args=(argv,))
     process.start()
     deadline = time.monotonic() + 60
-    while not any(line["step"] == step for line in lines(log)[-10:]):
+    while last_step(log) < step:
         assert process.is_alive(), f"ended before step {step}"
         assert time.monotonic() < deadline
         time.sleep(0.001)
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
     process.join()
-    return int(lines(log)[-1]["step"])
+    return last_step(log)
 
 
 @pytest.mark.parametrize("kind", ["bert", "static"])

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.distributed as dist
-from torch import multiprocessing
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
@@ -14,6 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from pairsmith.training.encoders.encoder import Encoder
 from tests.training.encoders.conftest import TEXTS
 from tests.training.encoders.opened import assert_opens_with_equal_vectors, encoder
+from tests.training.ranks import FORKS
 
 ADAPTED = {"lora": 2, "dense": 8, "projection": 4, "gradient_checkpointing": True}
 WORLD = 2
@@ -62,9 +62,8 @@ def test_two_processes_train_and_save_what_one_would(
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     out = tmp_path / "ends.pt"
-    context = multiprocessing.get_context("spawn")
     processes = [
-        context.Process(target=work, args=(rank, port, cases, out)) for rank in range(WORLD)
+        FORKS.Process(target=work, args=(rank, port, cases, out)) for rank in range(WORLD)
     ]
     for process in processes:
         process.start()

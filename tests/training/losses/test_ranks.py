@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import nn
 from torch.distributed import ProcessGroup
+from torch.multiprocessing import start_processes
 from torch.nn.parallel import DistributedDataParallel
 
 from pairsmith.training.collate import Identities
@@ -20,6 +20,7 @@ from pairsmith.training.losses.objective import Objective, Outcome
 from pairsmith.training.losses.plain import Pairs
 from pairsmith.training.losses.verify import verify
 from tests.training.losses.batches import error, made, plainly, settings, slope, vectors
+from tests.training.ranks import FORKS
 
 EXACT = 1e-5
 # Rows of each rank: even, uneven, none on one, all on one.
@@ -155,7 +156,8 @@ def check_all(rank: int, folder: str) -> None:
 
 @pytest.mark.skipif(not dist.is_gloo_available(), reason="needs gloo to talk between processes")
 def test_ranks_together_have_the_gradients_of_the_whole_batch(tmp_path: Path) -> None:
-    context = mp.spawn(check_all, (str(tmp_path),), nprocs=4, join=False)
+    options = {"nprocs": 4, "join": False, "start_method": FORKS.get_start_method()}
+    context = start_processes(check_all, (str(tmp_path),), **options)
     deadline = datetime.datetime.now() + datetime.timedelta(seconds=400)
     while not context.join(timeout=5):
         if datetime.datetime.now() > deadline:
