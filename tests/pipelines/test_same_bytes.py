@@ -101,7 +101,9 @@ def test_same_bytes_when_files_are_renamed_reordered_and_split(
     assert build(tmp_path / "out", tmp_path / "*.parquet") == expected
 
 
-def test_same_bytes_from_every_format(tmp_path: Path, build: Build, expected: dict[str, str]) -> None:
+def test_same_bytes_from_every_format(
+    tmp_path: Path, build: Build, expected: dict[str, str]
+) -> None:
     rows = documents()
     write_jsonl(tmp_path / "a.jsonl", rows[:10])
     write_jsonl(tmp_path / "b.jsonl.gz", rows[10:20])
@@ -111,13 +113,17 @@ def test_same_bytes_from_every_format(tmp_path: Path, build: Build, expected: di
     assert build(tmp_path / "out", tmp_path / "*.*") == expected
 
 
-def test_same_bytes_when_every_row_is_there_twice(tmp_path: Path, build: Build, expected: dict[str, str]) -> None:
+def test_same_bytes_when_every_row_is_there_twice(
+    tmp_path: Path, build: Build, expected: dict[str, str]
+) -> None:
     write_parquet(tmp_path / "a.parquet", documents())
     write_jsonl(tmp_path / "b.jsonl", documents())
     assert build(tmp_path / "out", tmp_path / "*.*") == expected
 
 
-def test_shards_do_not_depend_on_names_when_rows_are_dropped_or_failed(tmp_path: Path, build: Build) -> None:
+def test_shards_do_not_depend_on_names_when_rows_are_dropped_or_failed(
+    tmp_path: Path, build: Build
+) -> None:
     lines = ["A first line of several words.", "", "\ufffd", "A third line of several words."]
     (tmp_path / "a.txt").write_text("\n".join(lines))
     (tmp_path / "y1.txt").write_text("\n".join(lines[:2]))

@@ -62,9 +62,7 @@ def test_two_processes_train_and_save_what_one_would(
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     out = tmp_path / "ends.pt"
-    processes = [
-        FORKS.Process(target=work, args=(rank, port, cases, out)) for rank in range(WORLD)
-    ]
+    processes = [FORKS.Process(target=work, args=(rank, port, cases, out)) for rank in range(WORLD)]
     for process in processes:
         process.start()
     for process in processes:
