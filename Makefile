@@ -3,12 +3,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 FOLDERS := schemas augmenters pipelines training commands
 
+# Else every process of the tests would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 # uv does not read pip's settings: a package index that pip was given holds for uv too.
 ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
-.PHONY: help setup lint format test cloud-test wheel-test bench bench-train demo lock clean
+.PHONY: help setup lint format test rooms cloud-test wheel-test bench bench-train demo lock clean
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -36,12 +39,16 @@ format: setup ## Put the code into the style that lint asks for
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
-test: lint ## The whole suite: lint, tests with coverage, then some against the built wheel
+test: setup ## The whole suite: lint beside the clouds' tests, tests with coverage, some against the wheel
+	$(MAKE) --no-print-directory --jobs 2 --output-sync lint rooms
+	$(BIN)/pytest -n logical --maxprocesses 4 --dist worksteal -m "not wheel" --cov --cov-append
+	.ci/wheel-test
+
+rooms: setup # other environments, the clouds' tests in theirs; kernels are compiled once for all that follows
 	.ci/prism
 	.ci/other-python
+	$(BIN)/pairsmith augmenters >/dev/null
 	.ci/cloud-test --cov --cov-report= --cov-fail-under=0
-	$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile --cov --cov-append
-	.ci/wheel-test
 
 cloud-test: setup ## Only the tests of object stores and Dataflow, in an environment of their own
 	.ci/cloud-test

@@ -1,6 +1,7 @@
 """Submit scripts of examples/spark, with Prism in the place of Spark's driver."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,9 @@ def test_a_script_builds_the_same_bytes_and_gives_spark_its_settings(
         stand_in.chmod(0o700)
     jar = tmp_path / "job-server.jar"
     jar.touch()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
     done = subprocess.run(
         [
             *(SCRIPTS / script, "quickstart", "--input", corpus, "--output", tmp_path / "out"),
@@ -41,7 +45,7 @@ def test_a_script_builds_the_same_bytes_and_gives_spark_its_settings(
             "SPARK_HOME": str(tmp_path),
             "VENV": str(Path(sys.executable).parents[1]),
             "JOB_SERVER_JAR": str(jar),
-            "PORT": "18092",
+            "PORT": str(port),
             "IMAGE": "image",
             "CLAIM": "claim",
             **({"MASTER": "spark://here:7077"} if script == "standalone.sh" else {}),

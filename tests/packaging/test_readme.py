@@ -38,6 +38,7 @@ def room(tmp_path_factory: pytest.TempPathFactory, blocks: list[tuple[str, str]]
     return folder
 
 
+@pytest.mark.wheel
 def test_every_command_runs_as_it_stands(room: Path, blocks: list[tuple[str, str]]) -> None:
     commands = [
         line for language, code in blocks if language == "bash" for line in code.split("\n")
@@ -56,6 +57,7 @@ def test_every_command_runs_as_it_stands(room: Path, blocks: list[tuple[str, str
         assert done.returncode == 0, f"{command}\n{done.stderr}"
 
 
+@pytest.mark.wheel
 def test_every_piece_of_python_runs_and_prints_what_follows_it(
     room: Path, blocks: list[tuple[str, str]]
 ) -> None:

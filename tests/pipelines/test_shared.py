@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -29,7 +30,11 @@ class Loaded(Model):
 
 
 @pytest.mark.parametrize("flags", [(), TWO_PROCESSES], ids=["in process", "2 processes"])
-def test_worker_processes_load_a_model_once(tmp_path: Path, flags: tuple[str, ...]) -> None:
+def test_worker_processes_load_a_model_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)  # other tests leave files in the usual place
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     model = Loaded(Calls(log=str(tmp_path / "asked")))
     dataset = run(tmp_path, "out", recipe_of(model, shards=8), beam_flags=flags)
     assert dataset.rows > 100

@@ -24,6 +24,11 @@ def tokenizer(request: pytest.FixtureRequest, tokenizer_file: Path) -> Tokenizer
     return tokenizer
 
 
+@pytest.fixture(scope="module")
+def columns(tokenizer: Tokenizer) -> ColumnWordPiece:
+    return ColumnWordPiece(tokenizer)
+
+
 LATIN = ("the", "Committee", "unbelievably", "e.g.", "don't", "[MASK]", "[unk]", "##ing", "3.5%")
 OTHER = ("a" * 101, "“so”", "naïve", "天气，好！", "İstanbul", "\x00", "\u00a0", "\u200b", "…", "_")
 words = st.sampled_from(LATIN + OTHER)
@@ -38,9 +43,11 @@ texts = st.one_of(
 @settings(max_examples=300, deadline=None)
 @given(batch=st.lists(texts, max_size=6))
 @example(batch=["", " ", "  the  ", "the\tmoon\n", "["])
-def test_ids_are_those_of_the_library(tokenizer: Tokenizer, batch: list[str]) -> None:
+def test_ids_are_those_of_the_library(
+    tokenizer: Tokenizer, columns: ColumnWordPiece, batch: list[str]
+) -> None:
     expected = [e.ids for e in tokenizer.encode_batch(batch, add_special_tokens=False)]
-    ids, lengths = ColumnWordPiece(tokenizer)(batch)
+    ids, lengths = columns(batch)
     assert lengths.tolist() == [len(row) for row in expected]
     assert ids.tolist() == [i for row in expected for i in row]
 

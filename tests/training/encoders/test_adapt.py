@@ -1,7 +1,6 @@
 """What is trained of an encoder, what is dropped when it is saved, and what dropout does."""
 
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from pairsmith.schemas import UserError
 from pairsmith.training.encoders.encoder import Encoder
 from pairsmith.training.encoders.transformer import TransformerEncoder
 from tests.training.encoders.conftest import TEXTS
@@ -248,15 +248,10 @@ def test_a_compiled_encoder_gives_the_same_vectors_and_is_saved(tmp_path: Path, 
     np.testing.assert_allclose(sentence_vectors(tmp_path / "saved"), plain.encode(TEXTS), atol=1e-5)
 
 
-def test_lora_without_peft_names_the_extra(bert: Path) -> None:
-    script = (
-        "import sys; sys.modules['peft'] = None\n"
-        "from pairsmith.training.encoders.config import EncoderConfig\n"
-        "from pairsmith.training.encoders.opening import open_encoder\n"
-        f"open_encoder(EncoderConfig(model={str(bert)!r}, lora=2))"
-    )
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert "install it with: pip install 'pairsmith[lora]'" in result.stderr
+def test_lora_without_peft_names_the_extra(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(UserError, match=r"install it with: pip install 'pairsmith\[lora\]'"):
+        encoder(bert, lora=2)
 
 
 def test_pooler_and_dropout_are_as_the_model_has_them(minilm: Path) -> None:

@@ -18,7 +18,7 @@ def cosine(table: torch.Tensor, one: int, other: int) -> float:
 def test_letter_vectors():
     """Their cosine is the number of runs in common over the root of the product of all."""
     torch.manual_seed(3)
-    table = letter_vectors(WORDS, 20_000)
+    table = letter_vectors(WORDS, 10_000)
     # <s si in ng <si sin ing <sin sing are in both; <sing> has 12 runs, <singer> 18.
     assert cosine(table, 1, 2) == pytest.approx(9 / (12 * 18) ** 0.5, abs=0.03)
     assert cosine(table, 1, 3) == pytest.approx(0, abs=0.03)
@@ -30,8 +30,8 @@ def test_letter_vectors():
 
 def test_fresh_weight():
     torch.manual_seed(3)
-    plain = fresh_weight(WORDS, 20_000, letters=False)
-    spelled = fresh_weight(WORDS, 20_000, letters=True)
+    plain = fresh_weight(WORDS, 10_000, letters=False)
+    spelled = fresh_weight(WORDS, 10_000, letters=True)
     for table in (plain, spelled):
         assert table.std().item() == pytest.approx(0.05, rel=0.02)
     assert cosine(plain, 1, 2) == pytest.approx(0, abs=0.03)
