@@ -1,5 +1,6 @@
 """What tests of every folder share."""
 
+import contextlib
 import logging
 import os
 import signal
@@ -11,10 +12,18 @@ import pytest
 # No test may reach a model hub; these must be set before any of the libraries is imported.
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_DATASETS_OFFLINE="1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# torch's threads must not spin while they wait for each other, since other tests run beside.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # A job that a shell put into the background ignores Ctrl-C, and so would all that it starts; some
 # tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+with contextlib.suppress(ModuleNotFoundError):  # the clouds' environment has no hypothesis
+    from hypothesis import settings
+
+    settings.register_profile("untimed", deadline=None)  # what is slow on a busy machine is right
+    settings.load_profile("untimed")
 
 ROOT = Path(__file__).resolve().parents[1]
 

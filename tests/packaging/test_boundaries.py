@@ -68,20 +68,18 @@ def test_the_import_linter_refuses(copy, folder, line, contract):
 
 
 @pytest.mark.checkout
-@pytest.mark.parametrize("folder", FOLDERS)
-def test_the_type_checker_reads_every_folder(copy, folder):
-    (copy / folder / "broken.py").write_text("def use(x):\n    return x\n")
-    result = run(copy, "mypy", "--package", f"pairsmith.{folder}.broken")
-    assert result.returncode == 1, result.stdout + result.stderr
-    assert f"pairsmith/{folder}/broken.py:1: error" in result.stdout
-
-
-@pytest.mark.checkout
-def test_the_type_checker_knows_the_types_of_other_folders(copy):
-    (copy / "training" / "broken.py").write_text(
+def test_the_type_checker_reads_every_folder_and_knows_the_types_of_the_others(copy):
+    modules = [f"{folder}.untyped" for folder in FOLDERS]
+    for folder in FOLDERS:
+        (copy / folder / "untyped.py").write_text("def use(x):\n    return x\n")
+    (copy / "training" / "mistyped.py").write_text(
         "from pairsmith.schemas import open_dataset\n\nrows: str = open_dataset('data').rows\n"
     )
-    result = run(copy, "mypy", "--package", "pairsmith.training.broken")
+    modules.append("training.mistyped")
+    result = run(copy, "mypy", *(f"--package=pairsmith.{module}" for module in modules))
+    assert result.returncode == 1, result.stdout + result.stderr
+    for folder in FOLDERS:
+        assert f"pairsmith/{folder}/untyped.py:1: error" in result.stdout
     assert 'expression has type "int", variable has type "str"' in result.stdout
 
 
