@@ -123,6 +123,11 @@ def shard_files(dataset: Dataset | RemoteDataset, config: StreamConfig) -> list[
     """Return the shards of a dataset, in manifest order."""
     if isinstance(dataset, Dataset):
         return [LocalShard(path) for path in dataset.shards]
+    return [*remote_shards(dataset, config)]
+
+
+def remote_shards(dataset: RemoteDataset, config: StreamConfig) -> list[RemoteShard]:
+    """Return the shards of a dataset in an object store, in manifest order."""
     folder = config.shard_cache.expanduser()
     cache = ShardCache(folder, int(config.shard_cache_gb * 1e9))
     store, listed = dataset.store, dataset.manifest.shards
