@@ -170,6 +170,17 @@ def test_rows_of_weight_0_do_not_come(kinds: Path) -> None:
     assert weights(kinds) == {i: 0.5 for i in range(90) if i % 10 != 9}
 
 
+@pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
+def test_a_stored_weight_that_is_none_is_named(tmp_path: Path, weight: float) -> None:
+    rows = numbered(0, 20)
+    rows[7]["weight"] = weight
+    folder = write_dataset(tmp_path / "data", rows)
+    with pytest.raises(UserError, match="below 0 or that is no number; build the dataset anew"):
+        epoch(order_of([folder]))
+    with pytest.raises(UserError, match="below 0 or that is no number; mend --weights or --weigh"):
+        epoch(order_of([folder], weights=("kind:test=2",)))
+
+
 def test_rules_multiply_the_weights_of_what_they_name(kinds: Path) -> None:
     rules = ("kind:dropout=0.5", "lang:zh=2", "lang:=3", "view:view1=4", "kind:crop=0")
     expected = {}
