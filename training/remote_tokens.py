@@ -42,7 +42,10 @@ class RemoteTokens:
         with source.open(row_group) as file:
 
             def make() -> pa.Buffer:
-                table = file.read_row_group(row_group, columns=SOURCES, use_threads=False)
+                try:
+                    table = file.read_row_group(row_group, columns=SOURCES, use_threads=False)
+                except (OSError, pa.ArrowException) as error:
+                    raise UserError(f"{source} cannot be read any more ({error})") from error
                 return _written(ids_of(table, self.cut, self.width))
 
             key = self._key(shard, row_group)

@@ -257,6 +257,18 @@ def test_damaged_ids_in_the_shard_cache_are_named(
         tokens.read(0, 0)
 
 
+def test_a_damaged_row_group_is_named_when_ids_are_made_of_it(
+    sentences_url: str, tmp_path: Path, tokenizer_file: Path
+) -> None:
+    tokens = tokens_of(sentences_url, tmp_path, Tokenizer.from_file(str(tokenizer_file)))
+    tokens.shards[0].open(0).close()
+    path = tmp_path / "cache" / tokens.shards[0].key("00000")
+    path.write_bytes(bytes(path.stat().st_size))
+    with pytest.raises(UserError, match=r"part-00000\.parquet cannot be read any more"):
+        tokens.read(0, 0)
+    assert not ids_there(tmp_path, tokens)
+
+
 def test_ids_in_a_store_are_made_for_several_epochs_where_there_is_room(
     sentences_url: str, tmp_path: Path, tokenizer_file: Path
 ) -> None:
