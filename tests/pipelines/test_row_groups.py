@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pairsmith.pipelines.row_groups import in_order, merge_runs
+from pairsmith.pipelines.row_groups import merge_runs
 from pairsmith.schemas import ROW_GROUP_ROWS
 
 
@@ -20,8 +20,7 @@ def test_batches_of_any_size_become_row_groups_in_the_order_of_their_ids(sizes: 
         pa.record_batch({name: rows[name].combine_chunks()[a:b] for name in rows.column_names})
         for a, b in pairwise(starts)
     ]
-    runs = [run.take(in_order(run["pair_id"], np.ones(len(run), bool))) for run in runs]
-    groups = list(merge_runs(runs))
+    groups = list(merge_runs([run.sort_by("pair_id") for run in runs]))
     assert [len(group) for group in groups[:-1]] == [ROW_GROUP_ROWS] * (len(groups) - 1)
     merged = pa.concat_tables(groups).to_pylist() if groups else []
     assert merged == [{"pair_id": i, "text": f"of {i}"} for i in sorted(ids)]
