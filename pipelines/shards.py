@@ -32,6 +32,10 @@ _REPEATING = [
     "stage",
     "reason",
     "negative_info.list.element.kind",
+    # What several kinds of pairs are made of.
+    "anchor",
+    "unit",
+    "group_id",
 ]
 _REJECTED_ORDER = [(name, "ascending") for name in PLAIN_REJECTED.names]
 
