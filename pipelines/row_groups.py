@@ -20,7 +20,7 @@ def in_order(*pair_ids: pa.StringArray) -> npt.NDArray[np.int64]:
     numbers = np.concatenate([_first_halves(ids) for ids in pair_ids])
     order = np.argsort(numbers)
     ordered = numbers[order]
-    if (ordered[1:] == ordered[:-1]).any():
+    if (ordered[1:] == ordered[:-1]).any():  # then the second halves decide
         order = pc.sort_indices(pa.chunked_array(pair_ids)).to_numpy().astype(np.int64)
     return order
 
@@ -28,7 +28,7 @@ def in_order(*pair_ids: pa.StringArray) -> npt.NDArray[np.int64]:
 def _first_halves(pair_ids: pa.StringArray) -> npt.NDArray[np.uint64]:
     texts = string_buffers(pair_ids)
     digits = texts.data[texts.offsets[0] : texts.offsets[-1]]
-    return np.frombuffer(unhexlify(digits), ">u8")[::2].astype(np.uint64)
+    return np.frombuffer(unhexlify(digits.tobytes()), ">u8")[::2].astype(np.uint64)
 
 
 def merge_runs(runs: list[pa.RecordBatch]) -> Iterator[pa.Table]:

@@ -37,6 +37,8 @@ _REPEATING = [
     "unit",
     "group_id",
 ]
+_BUFFER_BYTES = 256 << 10
+"""Of a file: Parquet writes in many small pieces."""
 _REJECTED_ORDER = [(name, "ascending") for name in PLAIN_REJECTED.names]
 
 
@@ -88,9 +90,12 @@ def write_parquet(
     rows = 0
     with write_file(join(output, path)) as stream:
         sink = _Summed(stream)
-        with pq.ParquetWriter(
-            pa.PythonFile(sink, "w"), schema, compression="zstd", use_dictionary=_REPEATING
-        ) as writer:
+        with (
+            io.BufferedWriter(sink, _BUFFER_BYTES) as buffered,
+            pq.ParquetWriter(
+                pa.PythonFile(buffered, "w"), schema, compression="zstd", use_dictionary=_REPEATING
+            ) as writer,
+        ):
             for group in groups:
                 writer.write_table(group.cast(schema), ROW_GROUP_ROWS)
                 rows += len(group)

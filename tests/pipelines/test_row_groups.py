@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pairsmith.pipelines.row_groups import merge_runs
+from pairsmith.pipelines.row_groups import in_order, merge_runs
 from pairsmith.schemas import ROW_GROUP_ROWS
 
 
@@ -24,3 +24,10 @@ def test_batches_of_any_size_become_row_groups_in_the_order_of_their_ids(sizes: 
     assert [len(group) for group in groups[:-1]] == [ROW_GROUP_ROWS] * (len(groups) - 1)
     merged = pa.concat_tables(groups).to_pylist() if groups else []
     assert merged == [{"pair_id": i, "text": f"of {i}"} for i in sorted(ids)]
+
+
+def test_ids_whose_first_halves_are_equal_are_in_order_of_their_second() -> None:
+    ids = ["0" * 16 + f"{n:016x}" for n in (3, 1, 2)] + ["f" * 32, "0" * 32]
+    arrays = pa.array(["not an id", *ids])[1:4], pa.array(ids[3:])
+    assert in_order(*arrays).tolist() == [4, 1, 2, 0, 3]
+    assert in_order(*arrays[::-1]).tolist() == [1, 3, 4, 2, 0]
