@@ -91,6 +91,8 @@ def _make_kind(
     made.failed += failed_rows(table, kept, broken, stage="pair", **place)
     for role in _ROLES:
         views = seen[role].views
+        if not views.texts.null_count:
+            continue
         missing = views.texts.is_null().to_numpy(zero_copy_only=False) & kept
         if missing.any():
             at = pa.array(np.flatnonzero(missing))

@@ -93,7 +93,11 @@ def write_parquet(
         with (
             io.BufferedWriter(sink, _BUFFER_BYTES) as buffered,
             pq.ParquetWriter(
-                pa.PythonFile(buffered, "w"), schema, compression="zstd", use_dictionary=_REPEATING
+                pa.PythonFile(buffered, "w"),
+                schema,
+                compression="zstd",
+                use_dictionary=_REPEATING,
+                write_batch_size=ROW_GROUP_ROWS // 2,
             ) as writer,
         ):
             for group in groups:
