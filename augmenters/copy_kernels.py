@@ -31,6 +31,9 @@ def _copying(typing: Any, source: Any, i: Any, out: Any, o: Any, size: Any) -> A
 _block: Any = intrinsic(prefer_literal=True)(_copying)
 """`_block(source, i, out, o, size)` copies source[i:i + size] to out[o:o + size]."""
 
+SLACK = 64
+"""So many bytes behind what they write `copy_word` and `copy_run` may overwrite."""
+
 
 @njit
 def copy(source: Bytes, start: int, end: int, out: Bytes, o: int) -> int:
@@ -57,3 +60,17 @@ def copy(source: Bytes, start: int, end: int, out: Bytes, o: int) -> int:
         for i in (0, n >> 1, n - 1):
             out[np.uintp(o + i)] = source[np.uintp(start + i)]
     return o + n
+
+
+@njit
+def copy_word(source: Bytes, start: int, end: int, out: Bytes, o: int) -> int:
+    """Copy source[start:end] as `copy` does, but write SLACK bytes of `out` at least.
+
+    A word is seldom longer than one block, and how much shorter it is then nothing asks.
+    """
+    if start + 16 > source.size:
+        return copy(source, start, end, out, o)
+    _block(source, start, out, o, 16)
+    if end - start > 16:
+        copy(source, start + 16, end, out, o + 16)
+    return o + end - start

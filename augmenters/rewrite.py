@@ -4,7 +4,7 @@ import numpy as np
 
 from pairsmith.augmenters.characters import LEFT_CJK, RIGHT_CJK
 from pairsmith.augmenters.compiled import kernel, njit
-from pairsmith.augmenters.copy_kernels import copy
+from pairsmith.augmenters.copy_kernels import SLACK, copy, copy_word
 from pairsmith.augmenters.kernels import MOST_BYTES, lengthened, longest, scan, would_merge
 from pairsmith.augmenters.operations import (
     CROP,
@@ -58,10 +58,12 @@ def rewrite(
     bounds = np.empty((2 if firsts.size else 1) * longest(offsets) + 4, np.int32)
     edges = np.empty(bounds.size // 2, np.uint8)
     moves = op in (SHUFFLE, SWAP, SWAP_ANYWHERE)
-    order = np.empty(edges.size if moves else 0, np.int64)
+    near = min(size, edges.size) if op == SHUFFLE else 0
+    order = np.empty(edges.size + 2 * near + 8 if moves else 0, np.int64)
+    ranks = np.empty(order.size if op == SHUFFLE else 0, np.int64)
     what = np.empty(bounds.size, np.int32)
     gap = what if op == DROP else np.empty(bounds.size, np.int32)
-    out = np.empty(integer(offsets[rows]) - offsets[0] + 64, np.uint8)
+    out = np.empty(integer(offsets[rows]) - offsets[0] + SLACK, np.uint8)
     out_offsets = np.zeros(rows + 1, np.int32)
     mark_bytes = marks[0].size + marks[1].size + _DIGITS + 2
     o = 0
@@ -76,7 +78,7 @@ def rewrite(
         else:
             n = scan(data, start, end, classes, inside, bounds, edges)
         m = n
-        room = end - start
+        room = end - start + SLACK
         if n > 0:
             state = draw(keys[row], op)
             if op == DROP:
@@ -88,7 +90,7 @@ def rewrite(
             elif op == CROP:
                 m = plan_crop(n, state, low, high, size, what, gap)
             elif op == SHUFFLE:
-                plan_shuffle(n, state, size, order, what)
+                plan_shuffle(n, state, size, order, ranks, what)
                 room += n
             elif op == SWAP:
                 plan_swap(n, state, low, what)
@@ -102,7 +104,7 @@ def rewrite(
         if o + room > out.size:
             out = lengthened(out, o, room)
         if n > 0 and moves:
-            o = _write_moved(data, start, end, bounds, edges, n, what, gap, out, o)
+            o = _write_moved(data, start, end, bounds, edges, n, what, out, o)
         elif n > 0:
             bare = op == CROP and m < n
             o = _write(data, start, end, bounds, edges, n, what, gap, m, out, o, marks, bare)
@@ -135,35 +137,27 @@ def _write_moved(
     edges: Bytes,
     n: int,
     what: Ints,
-    moved: Ints,
     out: Bytes,
     o: int,
 ) -> int:
     """Write a text whose tokens changed places but not its spaces, and return where it ends.
 
-    moved: scratch, for the places whose token is another: what stands between is copied as it is.
+    All tokens one by one: which of them moved no processor foresees.
     """
-    m = 0
-    for j in range(n):  # Free of branches.
-        moved[np.uintp(m)] = j
-        m += integer(what[np.uintp(j)] != j)
-    copied = start
-    for k in range(m):
-        j = integer(moved[np.uintp(k)])
+    before = start
+    edge = 0
+    for j in range(n):
         t = integer(what[np.uintp(j)])
         a = integer(bounds[np.uintp(2 * j)])
-        o = copy(data, copied, a, out, o)
-        if j > 0 and bounds[2 * j - 1] == a and would_merge(edges[what[j - 1]], edges[t]):
-            out[o] = _SPACE
+        if before == a and j > 0 and would_merge(edge, edges[np.uintp(t)]):
+            out[np.uintp(o)] = _SPACE
             o += 1
+        o = copy_word(data, before, a, out, o)
         first = integer(bounds[np.uintp(2 * t)])
-        o = copy(data, first, integer(bounds[np.uintp(2 * t + 1)]), out, o)
-        copied = integer(bounds[np.uintp(2 * j + 1)])
-        stays = j + 1 < n and what[j + 1] == j + 1
-        if stays and bounds[2 * j + 2] == copied and would_merge(edges[t], edges[j + 1]):
-            out[o] = _SPACE
-            o += 1
-    return copy(data, copied, end, out, o)
+        o = copy_word(data, first, integer(bounds[np.uintp(2 * t + 1)]), out, o)
+        before = integer(bounds[np.uintp(2 * j + 1)])
+        edge = integer(edges[np.uintp(t)])
+    return copy(data, before, end, out, o)
 
 
 @njit
