@@ -74,3 +74,16 @@ def copy_word(source: Bytes, start: int, end: int, out: Bytes, o: int) -> int:
     if end - start > 16:
         copy(source, start + 16, end, out, o + 16)
     return o + end - start
+
+
+@njit
+def copy_run(source: Bytes, start: int, end: int, out: Bytes, o: int) -> int:
+    """Copy source[start:end], some words, as `copy_word` does, but in larger blocks."""
+    if end + SLACK > source.size:
+        return copy(source, start, end, out, o)
+    n = end - start
+    i = 0
+    while i < n:
+        _block(source, start + i, out, o + i, SLACK)
+        i += SLACK
+    return o + n

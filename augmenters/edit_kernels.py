@@ -9,7 +9,7 @@ import numpy as np
 from pairsmith.augmenters.case_kernels import AS_IT_IS, TITLE, case_for
 from pairsmith.augmenters.characters import EXTENDER, LEFT_CJK, RIGHT_CJK
 from pairsmith.augmenters.compiled import kernel, njit
-from pairsmith.augmenters.copy_kernels import copy
+from pairsmith.augmenters.copy_kernels import SLACK, copy, copy_run, copy_word
 from pairsmith.augmenters.kernels import (
     MOST_BYTES,
     decode,
@@ -78,7 +78,7 @@ def edit_words(
     room = longest(words.offsets) + 2
     given = integer(offsets[rows]) - offsets[0]
     # To make room later is to copy all; what is never written takes no memory.
-    out = np.empty(given + given // 4 + 64, np.uint8)
+    out = np.empty(given + given // 4 + SLACK, np.uint8)
     out_offsets = np.zeros(rows + 1, np.int32)
     o = 0
     for row in range(rows):
@@ -96,8 +96,9 @@ def edit_words(
         if op == SPLIT:
             hits = keep_long(what, hits, bounds, edges, size, 2)
         copied = start
-        if o + end - copied + hits * room > out.size:
-            out = lengthened(out, o, end - copied + hits * room)
+        most = end - start + hits * room + SLACK
+        if o + most > out.size:
+            out = lengthened(out, o, most)
         for h in range(hits):
             t = integer(what[h])
             own = draw(state, t)
@@ -105,7 +106,7 @@ def edit_words(
             b = integer(bounds[2 * t + 1])
             if op == JOIN:
                 if t > 0:
-                    o = copy(data, copied, integer(bounds[2 * t - 1]), out, o)
+                    o = copy_run(data, copied, integer(bounds[2 * t - 1]), out, o)
                     copied = a
                 continue
             if op in (PUNCTUATE, INSERT):
@@ -121,7 +122,7 @@ def edit_words(
                     # Only the first word of a text is capital for its place.
                     case = AS_IT_IS if case == TITLE and t > 0 else case
                 edge = LEFT_CJK | RIGHT_CJK if chinese else 0
-                o = copy(data, copied, a, out, o)
+                o = copy_run(data, copied, a, out, o)
                 if t > 0 and bounds[2 * t - 1] == a and would_merge(edges[t - 1], edge):
                     out[o] = _SPACE
                     o += 1
@@ -138,12 +139,12 @@ def edit_words(
                 chinese = edges[t] & (LEFT_CJK | RIGHT_CJK) != 0
                 if length >= (2 if chinese else size):
                     i = _character(data, a, b, length, classes, below(draw(own, 0), length - 1) + 1)
-                    o = copy(data, copied, i, out, o)
+                    o = copy_run(data, copied, i, out, o)
                     out[o] = _SPACE
                     o += 1
                     copied = i  # The rest is copied with what follows: one copy for each split.
                 continue
-            o = copy(data, copied, a, out, o)
+            o = copy_run(data, copied, a, out, o)
             copied = b
             if op == SUBSTITUTE:
                 chinese = edges[t] & (LEFT_CJK | RIGHT_CJK) != 0
@@ -151,8 +152,8 @@ def edit_words(
                 if word >= 0:
                     o = _write(words, word, case_for(data, a, b, kinds, t == 0), out, o)
                     continue
-            o = copy(data, a, b, out, o)
-        o = copy(data, copied, end, out, o)
+            o = copy_word(data, a, b, out, o)
+        o = copy_run(data, copied, end, out, o)
         if o > MOST_BYTES:
             return out[:0], out_offsets[:0]
         out_offsets[row + 1] = o
@@ -252,7 +253,7 @@ def _choose(words: Words, chinese: bool, bits: np.uint64) -> int:
 def _write(words: Words, word: int, case: int, out: Bytes, o: int) -> int:
     """Write a word in one of its cases and return where it ends."""
     a = integer(words.offsets[3 * word + case])
-    return copy(words.data, a, integer(words.offsets[3 * word + case + 1]), out, o)
+    return copy_word(words.data, a, integer(words.offsets[3 * word + case + 1]), out, o)
 
 
 @kernel

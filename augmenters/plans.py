@@ -20,7 +20,7 @@ Ints = npt.NDArray[np.int32]
 Longs = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
 
-_BLOCK = 8
+BLOCK = 16
 _LAST = 2**63 - 1
 
 
@@ -192,29 +192,30 @@ def plan_shuffle(
 ) -> None:
     """Sort tokens by place + uniform [0, window), arXiv 1711.00043: none moves window places.
 
-    Nothing nearer than `window` can change its order, so a token's rank is its number, less the
-    tokens near before it that sort after it, more those near behind it that sort before it. In
-    blocks, which LLVM makes wide instructions, and free of branches; a sort has one for each token.
-    places, ranks: scratch, for n + 2 * min(window, n) + 8 tokens.
+    Only tokens nearer than `window` can change their order: so a token's rank is its number, less
+    those before it that sort after it, more those behind it that sort before it. By blocks, which
+    LLVM makes wide instructions; of the branches of a sort each would depend on a draw.
+    places: scratch, of which `shuffle_scratch` says what stands before the first token.
+    ranks, what: scratch, for n + BLOCK tokens.
     """
+    padded = (n + BLOCK - 1) & -BLOCK
     reach = min(window, n) - 1
-    for t in range(reach):
-        places[np.uintp(t)] = -1
-    for t in range(n):
+    for t in range(padded):
         place = (t << 32) + integer((draw(state, t) >> np.uint64(32)) * np.uint64(window))
-        places[np.uintp(reach + t)] = place
-        ranks[np.uintp(t)] = t
-    for t in range(reach + n, reach + n + reach + _BLOCK):
-        places[np.uintp(t)] = _LAST
-    for d in range(1, reach + 1):
-        for first in range(0, n, _BLOCK):
-            for k in range(_BLOCK):
-                t = first + k
-                own = places[np.uintp(reach + t)]
-                before = integer(places[np.uintp(reach + t - d)] > own)
-                behind = integer(places[np.uintp(reach + t + d)] < own)
-                ranks[np.uintp(t)] += behind - before
-    for t in range(n):
+        places[np.uintp(window + t)] = place
+    for t in range(n, n + ((reach + 2 * BLOCK - 1) & -BLOCK)):
+        places[np.uintp(window + t)] = _LAST
+    for t in range(padded):
+        ranks[np.uintp(t)] = t - reach
+    for other in range(window - reach, window):
+        for t in range(padded):
+            earlier = places[np.uintp(other + t)] <= places[np.uintp(window + t)]
+            ranks[np.uintp(t)] += integer(earlier)
+    for other in range(window + 1, window + 1 + reach):
+        for t in range(padded):
+            earlier = places[np.uintp(other + t)] < places[np.uintp(window + t)]
+            ranks[np.uintp(t)] += integer(earlier)
+    for t in range(padded):
         what[np.uintp(ranks[np.uintp(t)])] = t
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from pairsmith.augmenters.characters import LEFT_CJK, RIGHT_CJK
 from pairsmith.augmenters.compiled import kernel, njit
-from pairsmith.augmenters.copy_kernels import SLACK, copy, copy_word
+from pairsmith.augmenters.copy_kernels import SLACK, copy, copy_run, copy_word
 from pairsmith.augmenters.kernels import MOST_BYTES, lengthened, longest, scan, would_merge
 from pairsmith.augmenters.operations import (
     CROP,
@@ -18,6 +18,7 @@ from pairsmith.augmenters.operations import (
     Plan,
 )
 from pairsmith.augmenters.plans import (
+    BLOCK,
     Bytes,
     Ints,
     Keys,
@@ -58,10 +59,10 @@ def rewrite(
     bounds = np.empty((2 if firsts.size else 1) * longest(offsets) + 4, np.int32)
     edges = np.empty(bounds.size // 2, np.uint8)
     moves = op in (SHUFFLE, SWAP, SWAP_ANYWHERE)
-    near = min(size, edges.size) if op == SHUFFLE else 0
-    order = np.empty(edges.size + 2 * near + 8 if moves else 0, np.int64)
+    # Before the first token stand as many as can be before any: see plan_shuffle.
+    order = np.full(2 * size + edges.size + 3 * BLOCK if moves else 0, -1, np.int64)
     ranks = np.empty(order.size if op == SHUFFLE else 0, np.int64)
-    what = np.empty(bounds.size, np.int32)
+    what = np.empty(bounds.size + BLOCK, np.int32)
     gap = what if op == DROP else np.empty(bounds.size, np.int32)
     out = np.empty(integer(offsets[rows]) - offsets[0] + SLACK, np.uint8)
     out_offsets = np.zeros(rows + 1, np.int32)
@@ -152,12 +153,16 @@ def _write_moved(
         if before == a and j > 0 and would_merge(edge, edges[np.uintp(t)]):
             out[np.uintp(o)] = _SPACE
             o += 1
-        o = copy_word(data, before, a, out, o)
+        if a - before == 1:
+            out[np.uintp(o)] = data[np.uintp(before)]
+            o += 1
+        else:
+            o = copy(data, before, a, out, o)
         first = integer(bounds[np.uintp(2 * t)])
         o = copy_word(data, first, integer(bounds[np.uintp(2 * t + 1)]), out, o)
         before = integer(bounds[np.uintp(2 * j + 1)])
         edge = integer(edges[np.uintp(t)])
-    return copy(data, before, end, out, o)
+    return copy_word(data, before, end, out, o)
 
 
 @njit
@@ -185,7 +190,7 @@ def _write(
     number = 0
     before = 0
     if not bare:
-        o = copy(data, start, bounds[0], out, o)
+        o = copy_word(data, start, integer(bounds[0]), out, o)
     j = 0
     while j < m:
         t = what[j]
@@ -193,7 +198,7 @@ def _write(
         if j > 0:
             g = gap[j]
             if g > 0 and bounds[2 * g - 1] < bounds[2 * g]:
-                o = copy(data, bounds[2 * g - 1], bounds[2 * g], out, o)
+                o = copy_word(data, integer(bounds[2 * g - 1]), integer(bounds[2 * g]), out, o)
             elif would_merge(before, edge):
                 out[o] = _SPACE
                 o += 1
@@ -210,10 +215,10 @@ def _write(
             while j < m and what[j] == t + 1 and gap[j] == t + 1:
                 t += 1
                 j += 1
-            o = copy(data, first, bounds[2 * t + 1], out, o)
+            o = copy_run(data, integer(first), integer(bounds[2 * t + 1]), out, o)
             before = edges[t]
     if not bare:
-        o = copy(data, bounds[2 * n - 1], end, out, o)
+        o = copy_word(data, integer(bounds[2 * n - 1]), end, out, o)
     return o
 
 
