@@ -9,6 +9,7 @@ from pairsmith.augmenters.kernels import MOST_BYTES, lengthened, longest, scan, 
 from pairsmith.augmenters.operations import (
     CROP,
     DROP,
+    REPEAT,
     SHUFFLE,
     SPANS,
     SWAP,
@@ -22,6 +23,7 @@ from pairsmith.augmenters.plans import (
     Bytes,
     Ints,
     Keys,
+    Longs,
     draw,
     integer,
     plan_crop,
@@ -67,6 +69,7 @@ def rewrite(
     out = np.empty(integer(offsets[rows]) - offsets[0] + SLACK, np.uint8)
     out_offsets = np.zeros(rows + 1, np.int32)
     mark_bytes = marks[0].size + marks[1].size + _DIGITS + 2
+    marked = marks[0].size > 0
     o = 0
     for row in range(rows):
         if valid.size and not valid[row]:
@@ -78,43 +81,82 @@ def rewrite(
             n = _take_pieces(bounds_of_pieces, firsts, row, bounds, edges)
         else:
             n = scan(data, start, end, classes, inside, bounds, edges)
-        m = n
-        room = end - start + SLACK
-        if n > 0:
-            state = draw(keys[row], op)
-            if op == DROP:
-                m = plan_drop(n, state, low, what)
-            elif op == SPANS:
-                marked = marks[0].size > 0
-                m = plan_spans(n, state, low, high, marked, what, gap)
-                room += mark_bytes * m if marked else 0
-            elif op == CROP:
-                m = plan_crop(n, state, low, high, size, what, gap)
-            elif op == SHUFFLE:
-                plan_shuffle(n, state, size, order, ranks, what)
-                room += n
-            elif op == SWAP:
-                plan_swap(n, state, low, what)
-                room += n
-            elif op == SWAP_ANYWHERE:
-                plan_swap_anywhere(n, state, low, order, what)
-                room += n
-            else:
-                m = plan_repeat(n, state, low, what, gap)
-                room += room + n + n
-        if o + room > out.size:
-            out = lengthened(out, o, room)
-        if n > 0 and moves:
-            o = _write_moved(data, start, end, bounds, edges, n, what, out, o)
-        elif n > 0:
-            bare = op == CROP and m < n
-            o = _write(data, start, end, bounds, edges, n, what, gap, m, out, o, marks, bare)
-        else:
-            o = copy(data, start, end, out, o)
+        state = draw(keys[row], op)
+        m = plan_text(n, state, op, low, high, size, marked, order, ranks, what, gap)
+        # Each token may get a space; what is said twice has two.
+        most = 2 * (end - start + n) if op == REPEAT else end - start + n
+        most += SLACK + (mark_bytes * m if marked else 0)
+        if o + most > out.size:
+            out = lengthened(out, o, most)
+        o = write_text(
+            data, start, end, bounds, edges, n, m, op, what, gap, marks, out, o
+        )
         if o > MOST_BYTES:
             return out[:0], out_offsets[:0]
         out_offsets[row + 1] = o
     return out[:o], out_offsets
+
+
+@njit
+def plan_text(
+    n: int,
+    state: np.uint64,
+    op: int,
+    low: float,
+    high: float,
+    size: int,
+    marked: bool,
+    order: Longs,
+    ranks: Longs,
+    what: Ints,
+    gap: Ints,
+) -> int:
+    """Plan a text of n tokens by an operation and its settings, and return the plan's length.
+
+    order, ranks: scratch, see `plan_shuffle`. gap: of DROP, `what` itself.
+    """
+    if n == 0:
+        return 0
+    if op == DROP:
+        return plan_drop(n, state, low, what)
+    if op == SPANS:
+        return plan_spans(n, state, low, high, marked, what, gap)
+    if op == CROP:
+        return plan_crop(n, state, low, high, size, what, gap)
+    if op == REPEAT:
+        return plan_repeat(n, state, low, what, gap)
+    if op == SHUFFLE:
+        plan_shuffle(n, state, size, order, ranks, what)
+    elif op == SWAP:
+        plan_swap(n, state, low, what)
+    else:
+        plan_swap_anywhere(n, state, low, order, what)
+    return n
+
+
+@njit
+def write_text(
+    data: Bytes,
+    start: int,
+    end: int,
+    bounds: Ints,
+    edges: Bytes,
+    n: int,
+    m: int,
+    op: int,
+    what: Ints,
+    gap: Ints,
+    marks: Marks,
+    out: Bytes,
+    o: int,
+) -> int:
+    """Write a text of n tokens by its plan of m at out[o:] and return where it ends."""
+    if n == 0:
+        return copy(data, start, end, out, o)
+    if op in (SHUFFLE, SWAP, SWAP_ANYWHERE):
+        return _write_moved(data, start, end, bounds, edges, n, what, out, o)
+    bare = op == CROP and m < n
+    return _write(data, start, end, bounds, edges, n, what, gap, m, out, o, marks, bare)
 
 
 @njit
