@@ -115,23 +115,24 @@ def plan_text(
 
     order, ranks: scratch, see `plan_shuffle`. gap: of DROP, `what` itself.
     """
+    m = n
     if n == 0:
-        return 0
-    if op == DROP:
-        return plan_drop(n, state, low, what)
-    if op == SPANS:
-        return plan_spans(n, state, low, high, marked, what, gap)
-    if op == CROP:
-        return plan_crop(n, state, low, high, size, what, gap)
-    if op == REPEAT:
-        return plan_repeat(n, state, low, what, gap)
-    if op == SHUFFLE:
+        pass
+    elif op == DROP:
+        m = plan_drop(n, state, low, what)
+    elif op == SPANS:
+        m = plan_spans(n, state, low, high, marked, what, gap)
+    elif op == CROP:
+        m = plan_crop(n, state, low, high, size, what, gap)
+    elif op == SHUFFLE:
         plan_shuffle(n, state, size, order, ranks, what)
     elif op == SWAP:
         plan_swap(n, state, low, what)
-    else:
+    elif op == SWAP_ANYWHERE:
         plan_swap_anywhere(n, state, low, order, what)
-    return n
+    else:
+        m = plan_repeat(n, state, low, what, gap)
+    return m
 
 
 @njit
@@ -152,11 +153,13 @@ def write_text(
 ) -> int:
     """Write a text of n tokens by its plan of m at out[o:] and return where it ends."""
     if n == 0:
-        return copy(data, start, end, out, o)
-    if op in (SHUFFLE, SWAP, SWAP_ANYWHERE):
-        return _write_moved(data, start, end, bounds, edges, n, what, out, o)
-    bare = op == CROP and m < n
-    return _write(data, start, end, bounds, edges, n, what, gap, m, out, o, marks, bare)
+        o = copy(data, start, end, out, o)
+    elif op in (SHUFFLE, SWAP, SWAP_ANYWHERE):
+        o = _write_moved(data, start, end, bounds, edges, n, what, out, o)
+    else:
+        bare = op == CROP and m < n
+        o = _write(data, start, end, bounds, edges, n, what, gap, m, out, o, marks, bare)
+    return o
 
 
 @njit
