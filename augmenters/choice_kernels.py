@@ -98,9 +98,11 @@ def _plan(
     """Plan a text by an operation: return the length of its plan, or the number of edits."""
     op = choice.operations[number]
     if op >= PUNCTUATE:
-        return list_hits(n, state, _edit_of(choice, number), bounds, edges, what)
-    low, high, size = choice.lows[number], choice.highs[number], choice.sizes[number]
-    return plan_text(n, state, op, low, high, size, False, order, ranks, what, gap)
+        m = list_hits(n, state, _edit_of(choice, number), bounds, edges, what)
+    else:
+        low, high, size = choice.lows[number], choice.highs[number], choice.sizes[number]
+        m = plan_text(n, state, op, low, high, size, False, order, ranks, what, gap)
+    return m
 
 
 @njit
@@ -126,8 +128,10 @@ def _write(
     op = choice.operations[number]
     if op >= PUNCTUATE:
         edit = _edit_of(choice, number)
-        return write_edits(
+        o = write_edits(
             data, start, end, classes, kinds, bounds, edges, state, edit, what, m, out, o
         )
-    gap = what if op == DROP else gap
-    return write_text(data, start, end, bounds, edges, n, m, op, what, gap, NO_MARKS, out, o)
+    else:
+        gap = what if op == DROP else gap
+        o = write_text(data, start, end, bounds, edges, n, m, op, what, gap, NO_MARKS, out, o)
+    return o

@@ -68,22 +68,25 @@ def copy_word(source: Bytes, start: int, end: int, out: Bytes, o: int) -> int:
 
     A word is seldom longer than one block, and how much shorter it is then nothing asks.
     """
+    n = end - start
     if start + 16 > source.size:
-        return copy(source, start, end, out, o)
-    _block(source, start, out, o, 16)
-    if end - start > 16:
-        copy(source, start + 16, end, out, o + 16)
-    return o + end - start
+        copy(source, start, end, out, o)
+    else:
+        _block(source, start, out, o, 16)
+        if n > 16:
+            copy(source, start + 16, end, out, o + 16)
+    return o + n
 
 
 @njit
 def copy_run(source: Bytes, start: int, end: int, out: Bytes, o: int) -> int:
     """Copy source[start:end], some words, as `copy_word` does, but in larger blocks."""
-    if end + SLACK > source.size:
-        return copy(source, start, end, out, o)
     n = end - start
-    i = 0
-    while i < n:
-        _block(source, start + i, out, o + i, SLACK)
-        i += SLACK
+    if end + SLACK > source.size:
+        copy(source, start, end, out, o)
+    else:
+        i = 0
+        while i < n:
+            _block(source, start + i, out, o + i, SLACK)
+            i += SLACK
     return o + n

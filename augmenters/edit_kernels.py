@@ -101,8 +101,9 @@ def list_hits(
 ) -> int:
     """List the tokens that are hit and return their number."""
     if edit.operation == PUNCTUATE:
-        return hit_some(n, state, edit.rate, what)
-    hits = hit_each(n, state, np.uint64(edit.rate * 2.0**64), what)
+        hits = hit_some(n, state, edit.rate, what)
+    else:
+        hits = hit_each(n, state, np.uint64(edit.rate * 2.0**64), what)
     if edit.operation == SPLIT:
         hits = keep_long(what, hits, bounds, edges, edit.size, 2)
     return hits
@@ -128,17 +129,17 @@ def write_edits(
     op, _, size, words = edit
     copied = start
     for h in range(hits):
-        t = integer(what[h])
+        t = integer(what[np.uintp(h)])
         own = draw(state, t)
-        a = integer(bounds[2 * t])
-        b = integer(bounds[2 * t + 1])
+        a = integer(bounds[np.uintp(2 * t)])
+        b = integer(bounds[np.uintp(2 * t + 1)])
         if op == JOIN:
             if t > 0:
                 o = copy_run(data, copied, integer(bounds[2 * t - 1]), out, o)
                 copied = a
             continue
         if op in (PUNCTUATE, INSERT):
-            chinese = edges[t] & LEFT_CJK != 0
+            chinese = edges[np.uintp(t)] & LEFT_CJK != 0
             if t > 0 and bounds[2 * t - 1] == a:
                 chinese = chinese or edges[t - 1] & RIGHT_CJK != 0
             word = _choose(words, chinese, draw(own, 0))
@@ -152,11 +153,11 @@ def write_edits(
             edge = LEFT_CJK | RIGHT_CJK if chinese else 0
             o = copy_run(data, copied, a, out, o)
             if t > 0 and bounds[2 * t - 1] == a and would_merge(edges[t - 1], edge):
-                out[o] = _SPACE
+                out[np.uintp(o)] = _SPACE
                 o += 1
             o = _write(words, word, case, out, o)
-            if would_merge(edge, edges[t]):
-                out[o] = _SPACE
+            if would_merge(edge, edges[np.uintp(t)]):
+                out[np.uintp(o)] = _SPACE
                 o += 1
             copied = a
             continue
@@ -164,18 +165,18 @@ def write_edits(
         if length == 0:
             continue
         if op == SPLIT:
-            chinese = edges[t] & (LEFT_CJK | RIGHT_CJK) != 0
+            chinese = edges[np.uintp(t)] & (LEFT_CJK | RIGHT_CJK) != 0
             if length >= (2 if chinese else size):
                 i = character_at(data, a, b, length, classes, below(draw(own, 0), length - 1) + 1)
                 o = copy_run(data, copied, i, out, o)
-                out[o] = _SPACE
+                out[np.uintp(o)] = _SPACE
                 o += 1
                 copied = i  # The rest is copied with what follows: one copy for each split.
             continue
         o = copy_run(data, copied, a, out, o)
         copied = b
         if op == SUBSTITUTE:
-            chinese = edges[t] & (LEFT_CJK | RIGHT_CJK) != 0
+            chinese = edges[np.uintp(t)] & (LEFT_CJK | RIGHT_CJK) != 0
             word = _choose(words, chinese, draw(own, 0))
             if word >= 0:
                 o = _write(words, word, case_for(data, a, b, kinds, t == 0), out, o)
@@ -189,17 +190,18 @@ def _choose(words: Words, chinese: bool, bits: np.uint64) -> int:
     """Return a word drawn by its share; -1 when there is none."""
     first = integer(words.chinese) if chinese else 0
     stop = integer(words.ends.size) if chinese else integer(words.chinese)
-    if first == stop:
-        return -1
-    share = unit(bits)
-    word = first + integer(words.guide[first + integer(share * (stop - first))])
-    while words.ends[word] <= share:
-        word += 1
+    word = -1
+    if first < stop:
+        share = unit(bits)
+        word = first + integer(words.guide[np.uintp(first + integer(share * (stop - first)))])
+        while words.ends[np.uintp(word)] <= share:
+            word += 1
     return word
 
 
 @njit
 def _write(words: Words, word: int, case: int, out: Bytes, o: int) -> int:
     """Write a word in one of its cases and return where it ends."""
-    a = integer(words.offsets[3 * word + case])
-    return copy_word(words.data, a, integer(words.offsets[3 * word + case + 1]), out, o)
+    a = integer(words.offsets[np.uintp(3 * word + case)])
+    b = integer(words.offsets[np.uintp(3 * word + case + 1)])
+    return copy_word(words.data, a, b, out, o)
