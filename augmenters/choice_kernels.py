@@ -58,7 +58,22 @@ def rewrite_by_choice(
         if o + most > out.size:
             out = lengthened(out, o, most)
         o = _write(
-            data, start, end, classes, kinds, bounds, edges, n, m, state, choice, number, what, gap, out, o
+            data,
+            start,
+            end,
+            classes,
+            kinds,
+            bounds,
+            edges,
+            n,
+            m,
+            state,
+            choice,
+            number,
+            what,
+            gap,
+            out,
+            o,
         )
         if o > MOST_BYTES:
             return out[:0], out_offsets[:0]

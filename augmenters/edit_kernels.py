@@ -9,8 +9,8 @@ import numpy as np
 from pairsmith.augmenters.case_kernels import AS_IT_IS, TITLE, case_for
 from pairsmith.augmenters.characters import LEFT_CJK, RIGHT_CJK
 from pairsmith.augmenters.compiled import kernel, njit
-from pairsmith.augmenters.core_kernels import character_at, core
 from pairsmith.augmenters.copy_kernels import SLACK, copy_run, copy_word
+from pairsmith.augmenters.core_kernels import character_at, core
 from pairsmith.augmenters.kernels import (
     MOST_BYTES,
     lengthened,

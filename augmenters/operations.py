@@ -138,14 +138,14 @@ class Edit(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """Operations of which each text gets one, each with its settings; of none is a mark written."""
+    """Operations of which each text gets one, and their settings; none of them writes marks."""
 
     operations: npt.NDArray[np.int64]
     lows: npt.NDArray[np.float64]
     highs: npt.NDArray[np.float64]
     sizes: npt.NDArray[np.int64]
     ranges: npt.NDArray[np.int64]
-    """Shape (operations, 3): which words of `words` one has: the first, the first Chinese, the end."""
+    """Shape (operations, 3): which of `words` each has: from which, from which Chinese, up to."""
     words: Words
     """Those of all operations; what several have alike stands there once."""
 
@@ -200,7 +200,9 @@ class Choice(NamedTuple):
         tables = (char_classes(), letter_kinds())
         words = Words(*map(read_only, self.words[:4]), 0)
         arrays = (*map(read_only, self[:5]), words)
-        return run(rewrite_by_choice, texts, keys, *tables, inside, read_only(chosen), Choice(*arrays))
+        return run(
+            rewrite_by_choice, texts, keys, *tables, inside, read_only(chosen), Choice(*arrays)
+        )
 
 
 def _same(words: Words, others: Words) -> bool:

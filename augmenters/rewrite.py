@@ -88,9 +88,7 @@ def rewrite(
         most += SLACK + (mark_bytes * m if marked else 0)
         if o + most > out.size:
             out = lengthened(out, o, most)
-        o = write_text(
-            data, start, end, bounds, edges, n, m, op, what, gap, marks, out, o
-        )
+        o = write_text(data, start, end, bounds, edges, n, m, op, what, gap, marks, out, o)
         if o > MOST_BYTES:
             return out[:0], out_offsets[:0]
         out_offsets[row + 1] = o
@@ -191,22 +189,20 @@ def _write_moved(
     All tokens one by one: which of them moved no processor foresees.
     """
     before = start
-    edge = 0
     for j in range(n):
         t = integer(what[np.uintp(j)])
         a = integer(bounds[np.uintp(2 * j)])
-        if before == a and j > 0 and would_merge(edge, edges[np.uintp(t)]):
-            out[np.uintp(o)] = _SPACE
-            o += 1
         if a - before == 1:
             out[np.uintp(o)] = data[np.uintp(before)]
             o += 1
-        else:
+        elif a > before:
             o = copy(data, before, a, out, o)
+        elif j > 0 and would_merge(edges[np.uintp(what[np.uintp(j - 1)])], edges[np.uintp(t)]):
+            out[np.uintp(o)] = _SPACE
+            o += 1
         first = integer(bounds[np.uintp(2 * t)])
         o = copy_word(data, first, integer(bounds[np.uintp(2 * t + 1)]), out, o)
         before = integer(bounds[np.uintp(2 * j + 1)])
-        edge = integer(edges[np.uintp(t)])
     return copy_word(data, before, end, out, o)
 
 

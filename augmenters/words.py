@@ -82,16 +82,17 @@ class WordChoice:
 
     @classmethod
     def among(cls, steps: tuple[object, ...]) -> "WordChoice | None":
-        """Return the choice among some augmenters; None unless they cut alike and write no marks."""
+        """Return the choice among augmenters; None unless they cut alike and write no marks."""
         words = tuple(step for step in steps if isinstance(step, WordAugmenter))
         marked = any(isinstance(step, SpanMask) for step in words)
         alike = len(words) == len(steps) and len({step.chinese for step in words}) == 1
         return cls(words) if alike and not marked else None
 
     def setup(self) -> None:
-        """Compile. Raises UserError when numba or rjieba is not installed."""
-        choice = Choice.of([WordDropout(chinese=self.steps[0].chinese)._plan()])
-        choice.apply(string_buffers(pa.array(["a"])), *(np.zeros(1, kind) for kind in (np.uint64, np.int64)))
+        """Compile. Raises UserError when numba is not installed."""
+        texts = string_buffers(pa.array(["a"]))
+        choice = Choice.of([WordDropout()._plan()])
+        choice.apply(texts, np.zeros(1, np.uint64), np.zeros(1, np.int64))
 
     def __call__(
         self,
@@ -99,9 +100,9 @@ class WordChoice:
         keys: npt.NDArray[np.uint64],
         chosen: npt.NDArray[np.int64],
     ) -> pa.StringArray:
-        """Return the view by step chosen[i] of text i, as it makes it of the key's subkey of this number.
+        """Return the view of text i that step chosen[i] makes of the subkey of that number.
 
-        Raises as the steps do.
+        chosen: int64, shape (len(texts),). Raises as the steps do.
         """
         buffers = string_buffers(texts)
         inside = word_insides(buffers) if self.steps[0].chinese == "words" else NO_CUTS
