@@ -198,15 +198,23 @@ class Choice(NamedTuple):
         from pairsmith.augmenters.choice_kernels import rewrite_by_choice
 
         tables = (char_classes(), letter_kinds())
-        words = Words(*map(read_only, self.words[:4]), 0)
-        arrays = (*map(read_only, self[:5]), words)
-        return run(
-            rewrite_by_choice, texts, keys, *tables, inside, read_only(chosen), Choice(*arrays)
+        data, offsets, ends, guide, _ = self.words
+        choice = Choice(
+            read_only(self.operations),
+            read_only(self.lows),
+            read_only(self.highs),
+            read_only(self.sizes),
+            read_only(self.ranges),
+            Words(read_only(data), read_only(offsets), read_only(ends), read_only(guide), 0),
         )
+        return run(rewrite_by_choice, texts, keys, *tables, inside, read_only(chosen), choice)
 
 
 def _same(words: Words, others: Words) -> bool:
-    return words is others or all(map(np.array_equal, words, others))
+    pairs = ((words.data, others.data), (words.offsets, others.offsets), (words.ends, others.ends))
+    return all(np.array_equal(own, other) for own, other in pairs) and (
+        words.chinese == others.chinese
+    )
 
 
 def run(
