@@ -1,13 +1,14 @@
 """What the tests of perturbations share: what the rules make of one text."""
 
 import json
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from pairsmith.augmenters.perturb import Phrase, PhraseSwap
-from pairsmith.augmenters.perturb.edits import Perturbation, apply
+from pairsmith.augmenters.perturb.edits import Change, Perturbation, apply
 
 DATA = Path(__file__).parents[2] / "data" / "perturbations"
 
@@ -15,6 +16,11 @@ DATA = Path(__file__).parents[2] / "data" / "perturbations"
 def every(augmenter: Perturbation, text: str) -> set[str]:
     """Return all views that the augmenter may make of the text, whatever the key."""
     return {apply(text, change) for change in augmenter.changes(text)}
+
+
+def views(rules: Callable[[str], Iterable[Change]], text: str) -> set[str]:
+    """Return all views that one language's rules may make of the text."""
+    return {apply(text, change) for change in rules(text)}
 
 
 def view(augmenter: Perturbation, text: str, key: int) -> tuple[str | None, dict | None]:

@@ -1,0 +1,109 @@
+"""Chinese numbers and dates: other values, the same format, and what is no number."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pairsmith.augmenters.perturb import chinese_numbers
+from pairsmith.augmenters.perturb.chinese_numerals import value_of
+from tests.augmenters.perturb.made import views
+
+
+@pytest.mark.parametrize(
+    ("text", "some"),
+    [
+        ("2021年3月5日", {"2021年3月6日", "2022年3月5日", "2021年2月5日"}),
+        ("他今年三十五岁。", {"他今年三十七岁。", "他今年五十五岁。"}),
+        ("百分之三十的人", {"百分之五十的人"}),
+        ("三分之一的人", {"四分之一的人"}),
+        ("星期三见", {"星期五见"}),
+        ("价格是1,234.50元", {"价格是3,234.50元"}),
+        ("第三次", {"第五次"}),
+        ("他出生于一九九八年", {"他出生于一九九六年"}),
+        ("我有兩個孩子。", {"我有三個孩子。"}),
+        ("在 12:30 开始", {"在 12:31 开始"}),
+        ("二十世纪九十年代", {"二十世纪八十年代", "十九世纪九十年代"}),
+    ],
+)
+def test_a_number_changes_and_keeps_its_format(text, some):
+    assert some <= views(chinese_numbers.candidates, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "一般来说他们一起走",
+        "他吃三明治",
+        "万一下雨，十分麻烦",
+        "千万别去",
+        "四周很安静",
+        "三四天以后",
+        "几十年前",
+        "他是一个学生",
+        "有一天他来了",
+        "使用 Windows 10 系统",
+        "公式 =A1+B2",
+        "第三方支付",
+        "1. 打开文件",
+        "版本 1.2.3",
+        "MP3 文件",
+        "两边都行",
+    ],
+)
+def test_words_estimates_names_and_formulas_are_no_numbers(text):
+    assert views(chinese_numbers.candidates, text) == set()
+
+
+@given(st.integers(1000, 2029), st.integers(1, 12), st.integers(1, 31))
+def test_dates_stay_dates(year, month, day):
+    text = f"{year}年{month}月{day}日"
+    made = views(chinese_numbers.candidates, text)
+    assert made
+    for view in made:
+        new = [int(part) for part in view[:-1].replace("年", " ").replace("月", " ").split()]
+        assert len(str(new[0])) == 4
+        assert 1 <= new[1] <= 12
+        assert 1 <= new[2] <= 31
+        assert sum(a != b for a, b in zip(new, (year, month, day), strict=True)) == 1
+
+
+@given(st.integers(1, 10**9 - 1))
+def test_a_changed_number_has_another_value_and_as_many_digits(value):
+    text = f"共有 {value} 人"
+    for view in views(chinese_numbers.candidates, text):
+        new = view.split()[1]
+        assert new != str(value)
+        assert len(new) == len(str(value))
+
+
+def test_the_first_of_a_range_falls_and_the_second_rises():
+    ends = [
+        (view[1:5], view[7:11]) for view in views(chinese_numbers.candidates, "从1939年到1945年")
+    ]
+    assert ends
+    assert all(first < "1940" and second > "1944" for first, second in ends)
+
+
+def test_no_number_becomes_equal_to_another():
+    assert not [
+        view
+        for view in views(chinese_numbers.candidates, "有 3 个和 4 个，还有 5 个")
+        if len(set(view) & set("123456789")) < 3
+    ]
+
+
+@pytest.mark.parametrize(
+    ("number", "value"),
+    [
+        ("三十五", 35),
+        ("十", 10),
+        ("一百零三", 103),
+        ("两千", 2000),
+        ("三万五千", 35000),
+        ("一亿两千万", 120_000_000),
+        ("二〇二一", 2021),
+        ("1,234.5", 1234.5),
+    ],
+)
+def test_numerals_are_read(number, value):
+    assert value_of(number) == value
