@@ -33,8 +33,9 @@ def rewrite_by_choice(
     rows = offsets.size - 1
     bounds = np.empty(longest(offsets) + 4, np.int32)
     edges = np.empty(bounds.size // 2, np.uint8)
-    order = np.full(2 * choice.sizes.max() + edges.size + 3 * BLOCK, -1, np.int64)
-    ranks = np.empty(order.size, np.int64)
+    most_size = choice.sizes.max()
+    ranks = np.empty(edges.size + most_size + 3 * BLOCK, np.int64)
+    places = np.full(ranks.size + most_size, -1, np.int64)
     what = np.empty(bounds.size + BLOCK, np.int32)
     gap = np.empty(what.size, np.int32)
     room = longest(choice.words.offsets) + 2
@@ -53,7 +54,7 @@ def rewrite_by_choice(
         number = integer(chosen[row])
         op = choice.operations[number]
         state = draw(draw(keys[row], number), op)
-        m = _plan(n, state, choice, number, bounds, edges, order, ranks, what, gap)
+        m = _plan(n, state, choice, number, bounds, edges, places, ranks, what, gap)
         most = 2 * (end - start + n) + SLACK + (m * room if op >= PUNCTUATE else 0)
         if o + most > out.size:
             out = lengthened(out, o, most)
@@ -105,7 +106,7 @@ def _plan(
     number: int,
     bounds: Ints,
     edges: Bytes,
-    order: Longs,
+    places: Longs,
     ranks: Longs,
     what: Ints,
     gap: Ints,
@@ -116,7 +117,7 @@ def _plan(
         m = list_hits(n, state, _edit_of(choice, number), bounds, edges, what)
     else:
         low, high, size = choice.lows[number], choice.highs[number], choice.sizes[number]
-        m = plan_text(n, state, op, low, high, size, False, order, ranks, what, gap)
+        m = plan_text(n, state, op, low, high, size, False, places, ranks, what, gap)
     return m
 
 

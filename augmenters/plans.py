@@ -21,6 +21,7 @@ Longs = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
 
 BLOCK = 16
+"""Tokens that are planned at once, where draws can be: so many more have room in the scratch."""
 _LAST = 2**63 - 1
 
 
@@ -192,28 +193,29 @@ def plan_shuffle(
 ) -> None:
     """Sort tokens by place + uniform [0, window), arXiv 1711.00043: none moves window places.
 
-    Only tokens nearer than `window` can change their order: so a token's rank is its number, less
-    those before it that sort after it, more those behind it that sort before it. By blocks, which
-    LLVM makes wide instructions; of the branches of a sort each would depend on a draw.
-    places: scratch, of which `shuffle_scratch` says what stands before the first token.
-    ranks, what: scratch, for n + BLOCK tokens.
+    Only tokens nearer than `window` can change their order: so a token's rank is how many of these
+    sort before it, and all that stand further ahead. What LLVM makes wide instructions of, by
+    blocks; of the branches of a sort each would depend on a draw.
+    ranks, what: scratch, for n + BLOCK tokens. places: scratch, longer than `ranks` by `window` or
+    more, in which -1 stands before the first token.
     """
+    start = places.size - ranks.size
     padded = (n + BLOCK - 1) & -BLOCK
     reach = min(window, n) - 1
     for t in range(padded):
         place = (t << 32) + integer((draw(state, t) >> np.uint64(32)) * np.uint64(window))
-        places[np.uintp(window + t)] = place
+        places[np.uintp(start + t)] = place
     for t in range(n, n + ((reach + 2 * BLOCK - 1) & -BLOCK)):
-        places[np.uintp(window + t)] = _LAST
+        places[np.uintp(start + t)] = _LAST
     for t in range(padded):
         ranks[np.uintp(t)] = t - reach
-    for other in range(window - reach, window):
+    for other in range(start - reach, start):
         for t in range(padded):
-            earlier = places[np.uintp(other + t)] <= places[np.uintp(window + t)]
+            earlier = places[np.uintp(other + t)] <= places[np.uintp(start + t)]
             ranks[np.uintp(t)] += integer(earlier)
-    for other in range(window + 1, window + 1 + reach):
+    for other in range(start + 1, start + 1 + reach):
         for t in range(padded):
-            earlier = places[np.uintp(other + t)] < places[np.uintp(window + t)]
+            earlier = places[np.uintp(other + t)] < places[np.uintp(start + t)]
             ranks[np.uintp(t)] += integer(earlier)
     for t in range(padded):
         what[np.uintp(ranks[np.uintp(t)])] = t
