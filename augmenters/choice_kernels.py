@@ -9,7 +9,7 @@ from pairsmith.augmenters.compiled import kernel, njit
 from pairsmith.augmenters.copy_kernels import SLACK
 from pairsmith.augmenters.edit_kernels import list_hits, write_edits
 from pairsmith.augmenters.kernels import MOST_BYTES, lengthened, longest, scan
-from pairsmith.augmenters.operations import DROP, NO_MARKS, PUNCTUATE, Choice, Edit, Words
+from pairsmith.augmenters.operations import DROP, NO_MARKS, PUNCTUATE, SHUFFLE, Choice, Edit, Words
 from pairsmith.augmenters.plans import BLOCK, Bytes, Ints, Keys, Longs, draw, integer
 from pairsmith.augmenters.rewrite import plan_text, write_text
 
@@ -35,6 +35,7 @@ def rewrite_by_choice(
     edges = np.empty(bounds.size // 2, np.uint8)
     most_size = choice.sizes.max()
     ranks = np.empty(edges.size + most_size + 3 * BLOCK, np.int64)
+    # No plan writes to the first `most_size` of it: they stand before the first token of a shuffle.
     places = np.full(ranks.size + most_size, -1, np.int64)
     what = np.empty(bounds.size + BLOCK, np.int32)
     gap = np.empty(what.size, np.int32)
@@ -117,7 +118,9 @@ def _plan(
         m = list_hits(n, state, _edit_of(choice, number), bounds, edges, what)
     else:
         low, high, size = choice.lows[number], choice.highs[number], choice.sizes[number]
-        m = plan_text(n, state, op, low, high, size, False, places, ranks, what, gap)
+        margin = places.size - ranks.size
+        own = places[margin - size :] if op == SHUFFLE else places[margin:]
+        m = plan_text(n, state, op, low, high, size, False, own, ranks, what, gap)
     return m
 
 

@@ -194,28 +194,27 @@ def plan_shuffle(
     """Sort tokens by place + uniform [0, window), arXiv 1711.00043: none moves window places.
 
     Only tokens nearer than `window` can change their order: so a token's rank is how many of these
-    sort before it, and all that stand further ahead. What LLVM makes wide instructions of, by
-    blocks; of the branches of a sort each would depend on a draw.
-    ranks, what: scratch, for n + BLOCK tokens. places: scratch, longer than `ranks` by `window` or
-    more, in which -1 stands before the first token.
+    sort before it, and all that stand further ahead. By blocks, which LLVM makes wide instructions;
+    of the branches of a sort each would depend on a draw.
+    ranks, what: scratch, for n + BLOCK tokens. places: scratch, longer by two windows and a block;
+    the first window of it is -1, to stand before the first token.
     """
-    start = places.size - ranks.size
     padded = (n + BLOCK - 1) & -BLOCK
     reach = min(window, n) - 1
     for t in range(padded):
         place = (t << 32) + integer((draw(state, t) >> np.uint64(32)) * np.uint64(window))
-        places[np.uintp(start + t)] = place
+        places[np.uintp(window + t)] = place
     for t in range(n, n + ((reach + 2 * BLOCK - 1) & -BLOCK)):
-        places[np.uintp(start + t)] = _LAST
+        places[np.uintp(window + t)] = _LAST
     for t in range(padded):
         ranks[np.uintp(t)] = t - reach
-    for other in range(start - reach, start):
+    for other in range(window - reach, window):
         for t in range(padded):
-            earlier = places[np.uintp(other + t)] <= places[np.uintp(start + t)]
+            earlier = places[np.uintp(other + t)] <= places[np.uintp(window + t)]
             ranks[np.uintp(t)] += integer(earlier)
-    for other in range(start + 1, start + 1 + reach):
+    for other in range(window + 1, window + 1 + reach):
         for t in range(padded):
-            earlier = places[np.uintp(other + t)] < places[np.uintp(start + t)]
+            earlier = places[np.uintp(other + t)] < places[np.uintp(window + t)]
             ranks[np.uintp(t)] += integer(earlier)
     for t in range(padded):
         what[np.uintp(ranks[np.uintp(t)])] = t

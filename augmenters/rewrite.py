@@ -61,8 +61,9 @@ def rewrite(
     bounds = np.empty((2 if firsts.size else 1) * longest(offsets) + 4, np.int32)
     edges = np.empty(bounds.size // 2, np.uint8)
     moves = op in (SHUFFLE, SWAP, SWAP_ANYWHERE)
-    ranks = np.empty(edges.size + size + 3 * BLOCK if moves else 0, np.int64)
-    places = np.full(ranks.size + size, -1, np.int64)
+    # Before the first token stand as many as can be before any: see plan_shuffle.
+    order = np.full(2 * size + edges.size + 3 * BLOCK if moves else 0, -1, np.int64)
+    ranks = np.empty(order.size if op == SHUFFLE else 0, np.int64)
     what = np.empty(bounds.size + BLOCK, np.int32)
     gap = what if op == DROP else np.empty(bounds.size, np.int32)
     out = np.empty(integer(offsets[rows]) - offsets[0] + SLACK, np.uint8)
@@ -81,7 +82,7 @@ def rewrite(
         else:
             n = scan(data, start, end, classes, inside, bounds, edges)
         state = draw(keys[row], op)
-        m = plan_text(n, state, op, low, high, size, marked, places, ranks, what, gap)
+        m = plan_text(n, state, op, low, high, size, marked, order, ranks, what, gap)
         # Each token may get a space; what is said twice has two.
         most = 2 * (end - start + n) if op == REPEAT else end - start + n
         most += SLACK + (mark_bytes * m if marked else 0)
@@ -103,14 +104,14 @@ def plan_text(
     high: float,
     size: int,
     marked: bool,
-    places: Longs,
+    order: Longs,
     ranks: Longs,
     what: Ints,
     gap: Ints,
 ) -> int:
     """Plan a text of n tokens by an operation and its settings, and return the plan's length.
 
-    places, ranks: scratch, see `plan_shuffle`. gap: of DROP, `what` itself.
+    order, ranks: scratch, see `plan_shuffle`. gap: of DROP, `what` itself.
     """
     m = n
     if n == 0:
@@ -122,11 +123,11 @@ def plan_text(
     elif op == CROP:
         m = plan_crop(n, state, low, high, size, what, gap)
     elif op == SHUFFLE:
-        plan_shuffle(n, state, size, places, ranks, what)
+        plan_shuffle(n, state, size, order, ranks, what)
     elif op == SWAP:
         plan_swap(n, state, low, what)
     elif op == SWAP_ANYWHERE:
-        plan_swap_anywhere(n, state, low, ranks, what)
+        plan_swap_anywhere(n, state, low, order, what)
     else:
         m = plan_repeat(n, state, low, what, gap)
     return m
