@@ -78,7 +78,8 @@ def count_shard(
     """
     first = blocks.filter(pc.equal(blocks["blocks"], 1))["source_id"]
     several = pc.unique(blocks.filter(pc.greater(blocks["blocks"], 1))["source_id"])
-    outcomes = [_outcome(ids, pairs, failed) for ids in (first, several)]
+    seen = [pc.unique(rows["source_id"]) for rows in (pairs, failed)]
+    outcomes = [_outcome(ids, *seen) for ids in (first, several)]
     sources = Counter(outcomes[0])
     sources["dropped"] += dropped["unit"].null_count
     sources["failed"] += failed["unit"].null_count
@@ -181,9 +182,9 @@ def _check(totals: Totals, results: Sequence[ShardResult]) -> None:
             raise RuntimeError(f"the books do not balance: {name} {begun:,} != {ended:,}")
 
 
-def _outcome(source_ids: pa.Array, pairs: pa.Table, failed: pa.Table) -> list[str]:
-    written = pc.is_in(source_ids, pc.unique(pairs["source_id"]))
-    broken = pc.is_in(source_ids, pc.unique(failed["source_id"]))
+def _outcome(source_ids: pa.Array, with_pairs: pa.Array, with_failed: pa.Array) -> list[str]:
+    written = pc.is_in(source_ids, with_pairs)
+    broken = pc.is_in(source_ids, with_failed)
     outcome = pc.if_else(written, "written", pc.if_else(broken, "failed", "dropped"))
     return outcome.to_pylist()  # type: ignore[no-any-return]
 

@@ -45,16 +45,12 @@ def failed_rows(
     kept[at] = False
     reasons = [f"{problems[row].augmenter} raised an error" for row in at]
     details = [problems[row].error[:SHOWN_CHARS] for row in at]
-    rows = table.take(pa.array(at, pa.int64()))
-    return [rejected_rows(rows, reason=pa.array(reasons), detail=pa.array(details), **columns)]
+    rows = pa.array(at, pa.int64())
+    told = {"reason": pa.array(reasons), "detail": pa.array(details)}
+    return [rejected_rows(table, rows, **told, **columns)]
 
 
-def rejected_rows(table: pa.RecordBatch, **columns: object) -> pa.RecordBatch:
-    """Return rows of `dropped/` or `failed/` for units: source_id, unit and text of the table."""
-    return rejected_batch(
-        len(table),
-        source_id=table["source_id"],
-        unit=table["unit"],
-        text=table["text"],
-        **columns,
-    )
+def rejected_rows(table: pa.RecordBatch, rows: pa.Array, **columns: object) -> pa.RecordBatch:
+    """Return rows of `dropped/` or `failed/` for some of the units in a table."""
+    units = {name: table[name].take(rows) for name in ("source_id", "unit", "text")}
+    return rejected_batch(len(rows), **units, **columns)

@@ -16,7 +16,7 @@ from pairsmith.pipelines.perturb import add_perturbed
 from pairsmith.pipelines.recipe import Pair, Recipe, View
 from pairsmith.pipelines.rejected import plain
 from pairsmith.pipelines.row_groups import in_order
-from pairsmith.pipelines.rules import Measured
+from pairsmith.pipelines.rules import Mask, Measured
 from pairsmith.schemas import group_ids, pair_ids, record_keys, text_hashes
 from pairsmith.schemas.keys import UNITS_PER_BLOCK, UInt64Array
 
@@ -91,18 +91,18 @@ def _make_kind(
     made.failed += failed_rows(table, kept, broken, stage="pair", **place)
     for role in _ROLES:
         views = seen[role].views
+        if not views.texts.null_count:
+            continue
         missing = views.texts.is_null().to_numpy(zero_copy_only=False) & kept
         if missing.any():
-            at = pa.array(missing)
-            said = views.reasons.filter(at)
+            at = pa.array(np.flatnonzero(missing))
+            said = views.reasons.take(at)
             reason = pc.fill_null(
                 pc.binary_join_element_wise(f"{pair.kind}: no {role} view", said, ": "),
                 f"{pair.kind}: no {role} view",
             )
-            detail = views.details.filter(at)
-            rejected = rejected_rows(
-                table.filter(at), stage="pair", **place, reason=reason, detail=detail
-            )
+            told = {"reason": reason, "detail": views.details.take(at)}
+            rejected = rejected_rows(table, at, stage="pair", **place, **told)
             made.dropped.append(rejected)
             kept &= ~missing
     anchors, positives = (seen[role].views.texts for role in _ROLES)
@@ -120,9 +120,9 @@ def _make_kind(
     measured = Measured(anchors, positives, *hashes)
     gates = recipe.gates_of(pair)
     kept, measured = pass_gates(table, measured, gates, made, kind=pair.kind, draw=draw)
-    pairs = _rows(table, pair, draw, measured, details, plain(recipe.schema))
-    places = in_order(pairs["pair_id"], kept)
-    add_perturbed(pairs.take(places), table["text"], places, recipe, made)
+    ids, places = _pair_ids(table, kept, pair.kind, draw)
+    pairs = _rows(table, ids, places, pair, draw, measured, details, plain(recipe.schema))
+    add_perturbed(pairs, table["text"], places, recipe, made)
 
 
 def _see(
@@ -156,23 +156,37 @@ def _hashes_of(view: View, texts: pa.StringArray, table: pa.RecordBatch) -> UInt
     return text_hashes(texts)
 
 
+def _pair_ids(
+    table: pa.RecordBatch, kept: Mask, kind: str, draw: int
+) -> tuple[pa.StringArray, pa.Array]:
+    """Return the pair ids of the units that are kept, sorted, and where in the table those are."""
+    rows = np.flatnonzero(kept)
+    source_ids = table["source_id"].take(pa.array(rows))
+    ids = pair_ids(source_ids, table["unit"].to_numpy()[rows], kind, draw)
+    order = in_order(ids)
+    return ids.take(pa.array(order)), pa.array(rows[order])
+
+
 def _rows(
     table: pa.RecordBatch,
+    ids: pa.StringArray,
+    places: pa.Array,
     pair: Pair,
     draw: int,
     measured: Measured,
     details: pa.StringArray | None,
     schema: pa.Schema,
 ) -> pa.RecordBatch:
-    """Return rows of the schema without negatives."""
-    count = len(table)
-    source_id, unit = table["source_id"], table["unit"]
+    """Return rows of the schema without negatives: `ids` of the pairs of the units at `places`.
+
+    What differs from row to row is taken from there; the rest is made as long as it must be.
+    """
+    count = len(places)
     columns = {
-        "pair_id": pair_ids(source_id, unit.to_numpy(), pair.kind, draw),
         "anchor": measured.anchors,
         "positive": measured.positives,
-        "source_id": source_id,
-        "unit": unit,
+        "source_id": table["source_id"],
+        "unit": table["unit"],
         "group_id": table["group_id"],
         "anchor_hash": measured.anchor_hashes,
         "positive_hash": measured.positive_hashes,
@@ -191,12 +205,16 @@ def _rows(
     arrays = []
     for schema_field in schema:
         value, kind = columns.get(schema_field.name), schema_field.type
-        if pa.types.is_list(kind):
+        if schema_field.name == "pair_id":
+            value = ids
+        elif pa.types.is_list(kind):
             empty = pa.array([], kind.value_type)
             value = pa.ListArray.from_arrays(pa.array(none), empty, type=kind)
         elif isinstance(value, np.ndarray):
-            value = pa.array(value)
-        elif not isinstance(value, pa.Array):
+            value = pa.array(value[places.to_numpy()])
+        elif isinstance(value, pa.Array):
+            value = value.take(places)
+        else:
             value = pa.repeat(pa.scalar(value, kind), count)
         arrays.append(value)
     return pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from pairsmith.pipelines.parts import SCHEMAS, Part, Tag, read_batch
-from pairsmith.schemas import put
+from pairsmith.schemas import writing
 
 _BUFFER_BYTES = 32 << 20
 _SHARDS = b"shards"
@@ -36,16 +36,14 @@ class Spill:
         for tag, shards in self.buffer.items():
             numbers = sorted(shards)
             schema = SCHEMAS[tag].with_metadata({_SHARDS: json.dumps(numbers)})
-            sink = pa.BufferOutputStream()
-            options = pa.ipc.IpcWriteOptions(compression="lz4")
-            with pa.ipc.new_file(sink, schema, options=options) as writer:
+            path = self.folder / f"{tag}-{self.files:05d}.arrow"
+            with writing(path) as stream, pa.ipc.new_file(stream, schema) as writer:
                 for number in numbers:
                     batches = [read_batch(data, SCHEMAS[tag]) for data in shards[number]]
                     table = pa.Table.from_batches(batches, SCHEMAS[tag]).combine_chunks()
                     writer.write_batch(
                         table.to_batches()[0].replace_schema_metadata(schema.metadata)
                     )
-            put(self.folder / f"{tag}-{self.files:05d}.arrow", sink.getvalue())
         self.buffer.clear()
         self.bytes = 0
         self.files += 1

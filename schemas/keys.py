@@ -140,7 +140,9 @@ def shard_numbers(
 
 
 def _joined(source_ids: pa.StringArray, numbers: npt.NDArray[np.int32], *rest: str) -> list[bytes]:
-    fields = (source_ids, pa.array(numbers).cast(pa.string()), *rest)
+    fields = [source_ids, pa.array(numbers).cast(pa.string())]
+    if rest:  # joined here, once for all rows
+        fields.append("\x1f".join(rest))
     return _bytes(pc.binary_join_element_wise(*fields, "\x1f"))
 
 

@@ -89,9 +89,11 @@ def open_order(
     groups = [row_groups(shard_files(dataset, config)) for dataset in datasets]
     kept = _kept(groups, weights)
     rows = [int(counts.sum()) for counts in kept]
+    taken = shares(rows, mix, config.mix_by)
+    _check_mix(rows, mix, taken)
     largest = max((group.rows for each in groups for group in each), default=0)
     return Order(
-        sources=tuple(map(Source, groups, kept, shares(rows, mix, config.mix_by))),
+        sources=tuple(map(Source, groups, kept, taken)),
         seed=seed,
         batch_size=batch_size,
         window=max(config.window * largest // batch_size, LEAST_BATCHES),
@@ -123,10 +125,30 @@ def shard_files(dataset: Dataset | RemoteDataset, config: StreamConfig) -> list[
     """Return the shards of a dataset, in manifest order."""
     if isinstance(dataset, Dataset):
         return [LocalShard(path) for path in dataset.shards]
+    return [*remote_shards(dataset, config)]
+
+
+def remote_shards(dataset: RemoteDataset, config: StreamConfig) -> list[RemoteShard]:
+    """Return the shards of a dataset in an object store, in manifest order."""
     folder = config.shard_cache.expanduser()
     cache = ShardCache(folder, int(config.shard_cache_gb * 1e9))
     store, listed = dataset.store, dataset.manifest.shards
     return [RemoteShard(store, shard.path, shard.sha256, cache) for shard in listed]
+
+
+def _check_mix(rows: Sequence[int], mix: Sequence[float], taken: Sequence[int]) -> None:
+    """Raise UserError for a dataset that is asked for and of which no row could ever come."""
+    for number, (count, weight, share) in enumerate(zip(rows, mix, taken, strict=True), 1):
+        if share and not count:
+            raise UserError(
+                f"--mix-by share: dataset {number} of {len(rows)} has no pair of weight above 0 to "
+                "have a share of; leave it out, or give it 0 in --mix"
+            )
+        if weight and count and not share:
+            raise UserError(
+                f"--mix {weight:g} of the {count:,} pairs of dataset {number} is none in an epoch; "
+                "give it more, or 0"
+            )
 
 
 def _kept(groups: Sequence[Sequence[RowGroup]], weights: Weights) -> list[Ints]:

@@ -2,53 +2,68 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from pairsmith.schemas import Dataset, UserError
+from pairsmith.schemas import Dataset
 from pairsmith.schemas.store import RemoteDataset
+from pairsmith.training.corpus import StreamConfig, remote_shards, shard_files
 from pairsmith.training.order import Order
+from pairsmith.training.remote_tokens import RemoteTokens, remote_tokens
 from pairsmith.training.row_groups import TokenisedShard
 from pairsmith.training.token_build import tokens_to_read
-from pairsmith.training.token_cache import TokenCache, TokenConfig
+from pairsmith.training.token_cache import TokenCache, TokenConfig, draws
+
+Opened = Dataset | RemoteDataset
+Kept = TokenCache | RemoteTokens
 
 
 def tokenised(
-    order: Order, datasets: Sequence[Dataset | RemoteDataset], caches: Sequence[TokenCache]
+    order: Order, datasets: Sequence[Opened], kept: Sequence[Kept], stream: StreamConfig
 ) -> Order:
-    """Return the order with shards that have the ids of their texts, one cache for each dataset."""
+    """Return the order with shards that have the ids of their texts, kept for each dataset."""
     sources = []
-    for source, dataset, cache in zip(order.sources, datasets, caches, strict=True):
-        numbers = {path: number for number, path in enumerate(_paths(dataset))}
+    for source, dataset, tokens in zip(order.sources, datasets, kept, strict=True):
+        numbers = {shard: number for number, shard in enumerate(shard_files(dataset, stream))}
         groups = tuple(
-            replace(group, shard=TokenisedShard(path, cache, numbers[path]))
+            replace(group, shard=TokenisedShard(group.shard, tokens, numbers[group.shard]))
             for group in source.groups
-            if (path := getattr(group.shard, "path", None)) in numbers
         )
         sources.append(replace(source, groups=groups))
     return replace(order, sources=tuple(sources))
 
 
 def open_tokens_of(
-    datasets: Sequence[Dataset | RemoteDataset],
+    datasets: Sequence[Opened],
     tokenizer: Tokenizer,
     config: TokenConfig,
+    stream: StreamConfig,
     epochs: float,
-) -> list[TokenCache]:
+) -> list[Kept]:
     """Return the kept ids of all datasets, made where they are wanted; none unless all have some.
 
+    Those of datasets in object stores are made of row groups as these are read. Unless the config
+    says yes or no, they are read where all are there, and made for more than one epoch if the shard
+    cache has room for them.
     Raises UserError when they are asked for and cannot be made.
     """
-    local = [dataset for dataset in datasets if isinstance(dataset, Dataset)]
-    if len(local) < len(datasets):
-        if config.token_cache:
-            raise UserError("--token-cache keeps ids of datasets in folders only; leave it out")
+    if config.token_cache is False or (config.token_cache is None and draws(tokenizer)):
         return []
-    found = (tokens_to_read(dataset, tokenizer, config, epochs) for dataset in local)
-    caches = [cache for cache in found if cache is not None]
-    return caches if len(caches) == len(datasets) else []
-
-
-def _paths(dataset: Dataset | RemoteDataset) -> Sequence[Path]:
-    return dataset.shards if isinstance(dataset, Dataset) else ()
+    remote = [dataset for dataset in datasets if isinstance(dataset, RemoteDataset)]
+    far = [remote_tokens(remote_shards(dataset, stream), tokenizer) for dataset in remote]
+    size = sum(shard.bytes for dataset in remote for shard in dataset.manifest.shards)
+    # Ids take about as much room as the shards, which they must not push out.
+    make = config.token_cache or (epochs > 1 and 2 * size <= stream.shard_cache_gb * 1e9)
+    if not make and not all(tokens.complete for tokens in far):
+        return []
+    kept: list[Kept] = []
+    for dataset in datasets:
+        found: Kept | None
+        if isinstance(dataset, RemoteDataset):
+            found = far.pop(0)
+        else:
+            found = tokens_to_read(dataset, tokenizer, config, epochs)
+        if found is None:
+            return []
+        kept.append(found)
+    return kept

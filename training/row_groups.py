@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pairsmith.schemas import UserError
-from pairsmith.training.token_cache import NEGATIVE_IDS, TEXT_IDS, TokenCache
+from pairsmith.training.token_cache import NEGATIVE_IDS, TEXT_IDS
 
 TEXTS = ("anchor", "positive")
 IDENTITY = ("group_id", "anchor_hash", "positive_hash", "weight")
@@ -47,13 +47,28 @@ class LocalShard:
         return str(self.path)
 
 
-@dataclass(frozen=True)
-class TokenisedShard(LocalShard):
-    """A shard on a disk, and the ids of its texts."""
+class Tokens(Protocol):
+    """The ids of a dataset."""
 
-    tokens: TokenCache
+    def read(self, shard: int, row_group: int, *, negatives: bool = False) -> pa.Table:
+        """Return the ids of the rows of a row group, as `TokenCache.read` does."""
+
+
+@dataclass(frozen=True)
+class TokenisedShard:
+    """A shard, and the ids of its texts."""
+
+    shard: Shard
+    tokens: Tokens = field(compare=False)
     number: int
     """Of the shard in the dataset's manifest."""
+
+    def open(self, row_group: int | None = None) -> pq.ParquetFile:
+        """Return the shard's file."""
+        return self.shard.open(row_group)
+
+    def __str__(self) -> str:
+        return str(self.shard)
 
     def ids(self, row_group: int, columns: Sequence[str]) -> pa.Table:
         """Return columns of ids of a row group, in the order of its rows."""

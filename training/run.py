@@ -153,9 +153,9 @@ def open_stream(run: Run) -> Stream[Batch]:
     with world.together():
         epochs = run.steps / order.batches
         tokenizer = encoder.subwords.tokenizer
-        caches = open_tokens_of(run.datasets, tokenizer, run.config.tokens, epochs)
+        caches = open_tokens_of(run.datasets, tokenizer, run.config.tokens, config, epochs)
     if caches:
-        order = tokenised(order, run.datasets, caches)
+        order = tokenised(order, run.datasets, caches, config)
         kept = KeptIds(caches[0].width, encoder.kept_features)
     return stream(
         order,

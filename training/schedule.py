@@ -84,7 +84,12 @@ def drops(values: Sequence[float], patience: int) -> int:
 
 def best_step(scores: Scores, name: str) -> int | None:
     """Return the step of the best evaluation called `name`, the first of equal ones."""
-    values = {step: found[name] for step, found in scores.items() if name in found}
+    # A score that is no number, as of vectors that are all alike, is worse than any.
+    values = {
+        step: -math.inf if math.isnan(found[name]) else found[name]
+        for step, found in scores.items()
+        if name in found
+    }
     return max(values, key=lambda step: (values[step], -step), default=None)
 
 

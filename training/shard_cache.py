@@ -1,5 +1,7 @@
 """A folder of bounded size that keeps what was read from an object store: row groups, as they are.
 
+What is made of them, such as the ids of their texts, may be kept there, too.
+
 Any number of processes may share it, and any may be killed: a file is written under another name by
 the holder of a lock, which the system lets go of with the process, and then renamed.
 """
@@ -92,16 +94,20 @@ class RemoteShard:
 
         Raises UserError when the store does not give it.
         """
-        footer = self.cache.get(f"{self.sha256[:32]}-footer", self._fetch_footer)
+        footer = self.cache.get(self.key("footer"), self._fetch_footer)
         metadata = pq.read_metadata(pa.BufferReader(footer))
         if row_group is None:
             return pq.ParquetFile(pa.BufferReader(footer), metadata=metadata)
         start, end = _span(metadata.row_group(row_group))
         data = self.cache.get(
-            f"{self.sha256[:32]}-{row_group:05d}",
+            self.key(f"{row_group:05d}"),
             lambda: self.store.read(self.name, start, end - start),
         )
         return pq.ParquetFile(pa.PythonFile(_Part(data, start), "r"), metadata=metadata)
+
+    def key(self, part: str) -> str:
+        """Return under which name a part of the shard, or what was made of it, is kept."""
+        return f"{self.sha256[:32]}-{part}"
 
     def __str__(self) -> str:
         return f"{self.store.location}/{self.name}"

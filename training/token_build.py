@@ -29,7 +29,7 @@ from pairsmith.training.token_cache import (
     token_folder,
     tokenizer_digest,
 )
-from pairsmith.training.token_work import SCHEMA, Task, cores, working
+from pairsmith.training.token_work import SCHEMA, WRITING, Task, cores, working
 
 _TOKENIZER = "tokenizer.json"
 _POOL_BYTES = 8 << 20
@@ -114,15 +114,7 @@ class _Job:
         temporary = path.with_name(f".{path.name}.{uuid4().hex}")
         tokens = 0
         try:
-            with pq.ParquetWriter(
-                temporary,
-                SCHEMA,
-                compression="zstd",
-                compression_level=3,
-                use_dictionary=False,
-                write_statistics=False,
-                write_page_checksum=True,
-            ) as writer:
+            with pq.ParquetWriter(temporary, SCHEMA, **WRITING) as writer:
                 for table in tables:
                     tokens += int(table.schema.metadata[KEY])
                     writer.write_table(table.replace_schema_metadata(), max(1, table.num_rows))
@@ -182,7 +174,7 @@ def _put(path: Path, data: bytes) -> None:
 def _no_room(path: Path, error: BaseException) -> UserError:
     return UserError(
         f"cannot write {path}: {getattr(error, 'strerror', None) or error}; make room, choose "
-        "another --token-folder, or train with --no-token-cache"
+        "another --token-folder, or train with --token-cache False"
     )
 
 

@@ -37,9 +37,10 @@ class TokenConfig:
     token_cache: bool | None = None
     """Keep the ids of all texts for later epochs and runs; None: if this run has several epochs."""
     token_folder: Path | None = None
-    """Where to keep ids, where not in the folder `tokens` of the dataset."""
+    """Where to keep ids, where not in the folder `tokens` of the dataset; those of datasets in
+    object stores are kept in --shard-cache."""
     token_workers: Annotated[int, AtLeast(0)] = 0
-    """Processes that make ids; 0: one for each core."""
+    """Processes that make ids; 0: one for each core. Of datasets in stores, --workers make them."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def open_tokens(dataset: Dataset, tokenizer: "Tokenizer", folder: Path | None = 
     Raises UserError when there are none, or they are of other shards or cut off.
     """
     root, name = token_folder(dataset, tokenizer, folder), tokenizer_digest(tokenizer)
-    again = "make them anew with --token-cache"
+    again = "make them anew with --token-cache True"
     try:
         data = json.loads((root / MANIFEST).read_text("utf-8"))
         parts = tuple(Part(**part) for part in data["parts"])
@@ -133,7 +134,7 @@ def tokenizer_digest(tokenizer: "Tokenizer") -> str:
     for name in ("padding", "truncation", "post_processor", "decoder"):
         data.pop(name, None)
     if draws(tokenizer):
-        raise UserError("the tokenizer cuts texts at random; train with --no-token-cache")
+        raise UserError("the tokenizer cuts texts at random; train with --token-cache False")
     data |= {"version": [FORMAT, version("tokenizers")]}
     data |= {"encode_special_tokens": tokenizer.encode_special_tokens}
     return digest(data)

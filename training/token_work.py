@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing import get_context
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +24,8 @@ from pairsmith.schemas import UserError, text_hashes
 from pairsmith.training.token_cache import KEY, TEXT_IDS
 from pairsmith.training.token_ids import TokenIds, cutter, to_bytes
 
+SOURCES = ["anchor", "positive", "negatives"]
+"""Columns of a shard that ids are made of."""
 _IDS = pa.large_binary()
 _NEGATIVES = (("negatives_ids", _IDS), ("negatives_hash", pa.uint64()))
 SCHEMA = pa.schema(
@@ -32,6 +35,14 @@ SCHEMA = pa.schema(
         for name, kind in _NEGATIVES
     ]
 )
+WRITING: dict[str, Any] = {
+    "compression": "zstd",
+    "compression_level": 3,
+    "use_dictionary": False,
+    "write_statistics": False,
+    "write_page_checksum": True,
+}
+"""How files of ids are written: Arrow's settings for Parquet."""
 
 
 @dataclass(frozen=True)
@@ -54,22 +65,28 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def _ids_of(task: Task) -> pa.Table:
-    """Return the ids of one row group; how many they are is in the metadata."""
+def _work(task: Task) -> pa.Table:
     try:
         with pq.ParquetFile(task.path) as file:
-            columns = ["anchor", "positive", "negatives"]
-            table = file.read_row_group(task.group, columns=columns, use_threads=False)
+            table = file.read_row_group(task.group, columns=SOURCES, use_threads=False)
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{task.path} cannot be read any more ({error})") from error
+    return ids_of(table, _cutter(task.tokenizer, task.encode_special), task.width)
+
+
+def ids_of(table: pa.Table, cut: Callable[[list[str]], TokenIds], width: int) -> pa.Table:
+    """Return the ids of a row group's texts, by `SCHEMA`; how many they are is in the metadata.
+
+    table: with the columns `SOURCES`. width: bytes of an id.
+    """
     lists = table["negatives"].combine_chunks().cast(pa.large_list(pa.large_string()))
     single = [
         table[name].combine_chunks().cast(pa.large_string()) for name in ("anchor", "positive")
     ]
     # A text stands in several pairs, and among the negatives of others: it is cut once.
     texts = pa.concat_arrays([*single, pc.list_flatten(lists)]).dictionary_encode()
-    distinct = _cutter(task.tokenizer, task.encode_special)(texts.dictionary.to_pylist())
-    ids = to_bytes(distinct, task.width).take(texts.indices)
+    distinct = cut(texts.dictionary.to_pylist())
+    ids = to_bytes(distinct, width).take(texts.indices)
     rows = table.num_rows
     hashes = pa.array(text_hashes(texts.dictionary), pa.uint64())
     ends = pa.array(np.cumsum([0, *pc.list_value_length(lists).to_numpy()]), pa.int64())
@@ -97,14 +114,14 @@ Run = Callable[[Iterable[Task]], Iterator[tuple[Task, pa.Table]]]
 def working(count: int) -> Iterator[Run]:
     """Yield what carries tasks out, in their order: here for one worker, else in processes."""
     if count == 1:
-        yield lambda tasks: ((task, _ids_of(task)) for task in tasks)
+        yield lambda tasks: ((task, _work(task)) for task in tasks)
         return
     pool = ProcessPoolExecutor(count, get_context("spawn"), _begin, (os.getpid(),))
 
     def run(tasks: Iterable[Task]) -> Iterator[tuple[Task, pa.Table]]:
         waiting: deque[tuple[Task, Future[pa.Table]]] = deque()
         for task in tasks:
-            waiting.append((task, pool.submit(_ids_of, task)))
+            waiting.append((task, pool.submit(_work, task)))
             if len(waiting) > 2 * count:
                 first, future = waiting.popleft()
                 yield first, future.result()

@@ -78,7 +78,8 @@ class Weights:
         if self.function is not None:
             weights = weights * self._by_function(table, where)
         if not (np.isfinite(weights).all() and (weights >= 0).all()):
-            raise UserError(f"{where} has a weight below 0 or that is no number; mend --weights")
+            mend = "mend --weights or --weigh" if self.change else "build the dataset anew"
+            raise UserError(f"{where} has a weight below 0 or that is no number; {mend}")
         return weights
 
     def _by_function(self, table: pa.Table, where: object) -> npt.NDArray[np.float32]:

@@ -159,7 +159,8 @@ def _active(
     """Return `John hit Mary` as `Mary hit John`, and `was hit by` likewise."""
     last = phrase.last
     person = known.personal
-    if not phrase.passive and known.base in _WITH and sentence[last].low == _WITH[known.base]:
+    joined = last < len(sentence) and sentence[last].low == _WITH.get(known.base)
+    if joined and not phrase.passive:
         last, person = last + 1, True
     elif known.base not in _RELATIONS and not person:
         return []

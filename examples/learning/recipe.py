@@ -2,10 +2,19 @@
 
 import dataclasses
 
-from pairsmith.augmenters import Crop, WordDropout
+from pairsmith.augmenters import (
+    AntonymSwap,
+    Crop,
+    Negation,
+    NumberChange,
+    PhraseSwap,
+    RoleSwap,
+    WordDropout,
+)
 from pairsmith.pipelines.bases import Neighbours, Passage
+from pairsmith.pipelines.negatives import Perturbed
 from pairsmith.pipelines.recipe import Pair, Recipe, View
-from pairsmith.pipelines.recipes import context
+from pairsmith.pipelines.recipes import context, quickstart
 
 
 def near() -> Recipe:
@@ -25,3 +34,9 @@ def spans() -> Recipe:
     """Two spans of the same eight turns of a dialogue."""
     span = View(Crop(0.2, 0.5), base=Passage(8))
     return dataclasses.replace(near(), pairs=(Pair("crop", anchor=span, positive=span, every=3),))
+
+
+def changed() -> Recipe:
+    """The demo's pairs, with a copy of the anchor that says something else as a negative."""
+    steps = (Negation(), NumberChange(), PhraseSwap(), AntonymSwap(), RoleSwap())
+    return dataclasses.replace(quickstart(), negatives=tuple(map(Perturbed, steps)))

@@ -14,7 +14,7 @@ from pairsmith.pipelines.build import build
 from pairsmith.pipelines.recipe import Documents, Pair, Recipe, View
 from pairsmith.pipelines.rules import MaxChars, MaxWords, MinWords, Overlap, Unchanged
 from pairsmith.pipelines.segment import Lines, Sentences
-from pairsmith.schemas import Dataset, pair_ids, record_keys, subkeys, text_hashes
+from pairsmith.schemas import PAIRS, Dataset, pair_ids, record_keys, subkeys, text_hashes
 from tests.pipelines.corpora import documents, write_jsonl, write_parquet
 
 
@@ -68,6 +68,17 @@ def test_rows_are_sorted_typed_and_of_the_schema(tmp_path: Path) -> None:
     assert table["kind"].type == pa.dictionary(pa.int32(), pa.string())
     assert set(table["weight"].to_pylist()) == {1.0}
     assert table["overlap"].null_count == len(table)  # no gate measured it
+
+
+def test_an_anchor_of_several_pairs_is_written_once(tmp_path: Path) -> None:
+    kinds = tuple(Pair(f"{n}", View(), View(base=Neighbours(n))) for n in (1, 2, 3))
+    recipe = Recipe(pairs=kinds, source=Documents(segment=Lines()), shards=1)
+    lines = [f"{n} " + "said in many words " * 20 for n in range(50)]
+    dataset = build_from(tmp_path, recipe, [{"doc_id": "d", "text": "\n".join(lines)}])
+    file = pa.parquet.read_metadata(dataset.shards[0])
+    assert file.num_rows == 3 * len(lines)
+    column = PAIRS.get_field_index("anchor")
+    assert file.row_group(0).column(column).total_uncompressed_size < 1.2 * sum(map(len, lines))
 
 
 def test_a_reason_is_given_for_every_unit_and_pair_that_is_left_out(tmp_path: Path) -> None:

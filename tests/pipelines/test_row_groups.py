@@ -20,8 +20,14 @@ def test_batches_of_any_size_become_row_groups_in_the_order_of_their_ids(sizes: 
         pa.record_batch({name: rows[name].combine_chunks()[a:b] for name in rows.column_names})
         for a, b in pairwise(starts)
     ]
-    runs = [run.take(in_order(run["pair_id"], np.ones(len(run), bool))) for run in runs]
-    groups = list(merge_runs(runs))
+    groups = list(merge_runs([run.sort_by("pair_id") for run in runs]))
     assert [len(group) for group in groups[:-1]] == [ROW_GROUP_ROWS] * (len(groups) - 1)
     merged = pa.concat_tables(groups).to_pylist() if groups else []
     assert merged == [{"pair_id": i, "text": f"of {i}"} for i in sorted(ids)]
+
+
+def test_ids_whose_first_halves_are_equal_are_in_order_of_their_second() -> None:
+    ids = ["0" * 16 + f"{n:016x}" for n in (3, 1, 2)] + ["f" * 32, "0" * 32]
+    arrays = pa.array(["not an id", *ids])[1:4], pa.array(ids[3:])
+    assert in_order(*arrays).tolist() == [4, 1, 2, 0, 3]
+    assert in_order(*arrays[::-1]).tolist() == [1, 3, 4, 2, 0]

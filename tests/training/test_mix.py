@@ -128,6 +128,23 @@ def test_settings_that_do_not_suit_the_data_are_refused(
         order_of(folders, **settings)
 
 
+def test_a_dataset_that_is_asked_for_and_could_never_come_is_refused(
+    folders: list[Path], tmp_path: Path
+) -> None:
+    empty = write_dataset(tmp_path / "empty", [])
+    assert order_of([*folders, empty]).rows == 92  # all of nothing
+    assert order_of([*folders, empty], mix=(1, 1, 1, 0), mix_by="share").rows == 92
+    with pytest.raises(UserError, match="dataset 4 of 4 has no pair of weight above 0"):
+        order_of([*folders, empty], mix_by="share")
+    odd = write_dataset(tmp_path / "odd", numbered(92, 20, kind="odd"))
+    with pytest.raises(UserError, match="dataset 2 of 2 has no pair of weight above 0"):
+        order_of([folders[0], odd], mix_by="share", weights=("kind:odd=0",))
+    with pytest.raises(UserError, match=r"--mix 0\.01 of the 25 pairs of dataset 2 is none"):
+        order_of(folders, mix=(1, 0.01, 1))
+    with pytest.raises(UserError, match=r"--mix 0\.001 of the 7 pairs of dataset 3 is none"):
+        order_of(folders, mix=(1, 1, 0.001), mix_by="share")
+
+
 @pytest.fixture(scope="module")
 def kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a dataset of three kinds, some rows in Chinese, some of weight 0."""
@@ -151,6 +168,17 @@ def weights(folder: Path, **settings: Any) -> dict[int, float]:
 
 def test_rows_of_weight_0_do_not_come(kinds: Path) -> None:
     assert weights(kinds) == {i: 0.5 for i in range(90) if i % 10 != 9}
+
+
+@pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
+def test_a_stored_weight_that_is_none_is_named(tmp_path: Path, weight: float) -> None:
+    rows = numbered(0, 20)
+    rows[7]["weight"] = weight
+    folder = write_dataset(tmp_path / "data", rows)
+    with pytest.raises(UserError, match="below 0 or that is no number; build the dataset anew"):
+        epoch(order_of([folder]))
+    with pytest.raises(UserError, match="below 0 or that is no number; mend --weights or --weigh"):
+        epoch(order_of([folder], weights=("kind:test=2",)))
 
 
 def test_rules_multiply_the_weights_of_what_they_name(kinds: Path) -> None:

@@ -93,6 +93,13 @@ def test_the_best_evaluation_is_the_first_of_equal_ones() -> None:
     assert since_best({}, "a") == 0
 
 
+def test_a_score_that_is_no_number_is_never_the_best() -> None:
+    scores = {0: {"a": math.nan}, 5: {"a": -0.1}, 10: {"a": math.nan}, 15: {"a": -0.2}}
+    assert best_step(scores, "a") == 5
+    assert since_best(scores, "a") == 2
+    assert best_step({0: {"a": math.nan}, 5: {"a": math.nan}}, "a") == 0
+
+
 def test_shares_of_more_than_all_steps_are_refused() -> None:
     with pytest.raises(UserError, match=r"--warmup 0\.6 and --decay 0\.5 are more than all steps"):
         ScheduleConfig(schedule="wsd", warmup=0.6, decay=0.5).check()

@@ -1,5 +1,6 @@
 """Datasets in an object store that fails now and then, and the folder that keeps what was read."""
 
+import json
 import multiprocessing
 import os
 import select
@@ -9,16 +10,27 @@ import socketserver
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from tokenizers import Tokenizer
 
 from pairsmith.schemas import UserError, open_dataset, store
-from pairsmith.training.corpus import StreamConfig, open_data, open_order
+from pairsmith.training.config import make_config
+from pairsmith.training.corpus import StreamConfig, open_data, open_order, remote_shards
+from pairsmith.training.kept_tokens import open_tokens_of
+from pairsmith.training.remote_tokens import RemoteTokens, remote_tokens
+from pairsmith.training.settings import change
 from pairsmith.training.shard_cache import ShardCache
-from tests.training.pair_folders import write_dataset
+from pairsmith.training.token_build import token_cache
+from pairsmith.training.token_cache import TokenConfig
+from pairsmith.training.token_ids import TokenIds
+from pairsmith.training.train import train
+from tests.training.pair_folders import paired_sentences, write_dataset
 from tests.training.streams import anchors, epoch, numbered
 
 
@@ -67,13 +79,18 @@ def line() -> Iterator[Line]:
 @pytest.fixture
 def url(line: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Return where a dataset of 200 rows lies in the store; `tmp_path / "data"` is its copy."""
+    folder = write_dataset(tmp_path / "data", numbered(0, 200), shards=2, row_group_rows=20)
+    return stored(folder, line, monkeypatch)
+
+
+def stored(folder: Path, line: Line, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Put a dataset into the store; return where it lies."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setattr(store, "FIRST_PAUSE", 0.01)
-    folder = write_dataset(tmp_path / "data", numbered(0, 200), shards=2, row_group_rows=20)
     host = f"127.0.0.1:{line.server_address[1]}"
-    bucket = f"bucket{abs(hash(tmp_path))}"
+    bucket = f"bucket{abs(hash(folder))}"
     query = f"?endpoint_override={host}&scheme=http&region=us-east-1&allow_bucket_creation=true"
     made = store.open_store(f"s3://{bucket}/some/data{query}")
     made.files.create_dir(bucket)
@@ -152,6 +169,157 @@ def test_a_dataset_that_is_not_whole_is_refused(url: str, how: str) -> None:
 def test_a_url_of_an_unknown_kind_is_refused() -> None:
     with pytest.raises(UserError, match="cannot open nowhere://x"):
         open_data("nowhere://x")
+
+
+@pytest.fixture
+def sentences_url(line: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return where 150 pairs with up to two negatives lie; `tmp_path / "data"` is their copy."""
+    rows = [
+        row | {"negatives": ("a red house", f"the dog {i}")[: i % 3]}
+        for i, row in enumerate(paired_sentences(150))
+    ]
+    folder = write_dataset(tmp_path / "data", rows, shards=2, row_group_rows=20)
+    return stored(folder, line, monkeypatch)
+
+
+def tokens_of(url: str, tmp_path: Path, tokenizer: Tokenizer) -> RemoteTokens:
+    there = open_data(url, checksums=False)
+    assert isinstance(there, store.RemoteDataset)
+    return remote_tokens(remote_shards(there, config(tmp_path)), tokenizer)
+
+
+def places(tokens: RemoteTokens) -> list[tuple[int, int]]:
+    """Return shard and row group of all ids."""
+    footers = [shard.open().metadata for shard in tokens.shards]
+    return [(i, g) for i, footer in enumerate(footers) for g in range(footer.num_row_groups)]
+
+
+def ids_there(tmp_path: Path, tokens: RemoteTokens) -> dict[str, int]:
+    """Return the files of ids in the shard cache, and when they were written."""
+    found = (tmp_path / "cache").glob(f"*-{tokens.tokenizer[:16]}")
+    return {path.name: path.stat().st_ino for path in found}
+
+
+def test_ids_of_a_dataset_in_a_store_are_those_of_its_local_copy_and_are_kept(
+    sentences_url: str, line: Line, tmp_path: Path, tokenizer_file: Path
+) -> None:
+    tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    there = tokens_of(sentences_url, tmp_path, tokenizer)
+    here = token_cache(open_dataset(tmp_path / "data"), tokenizer)
+    assert not there.complete
+    first = [there.read(*place, negatives=True) for place in places(there)]
+    assert first == [here.read(*place, negatives=True) for place in places(there)]
+    assert there.complete
+    assert len(ids_there(tmp_path, there)) == len(first) == 8
+
+    def cut_again(texts: list[str]) -> TokenIds:
+        raise AssertionError(texts)
+
+    line.broken = 10**6
+    try:
+        again = replace(there, cut=cut_again)
+        assert [again.read(*place, negatives=True) for place in places(there)] == first
+    finally:
+        line.broken = 0
+    with pytest.raises(AssertionError):  # ids of another tokenizer are others
+        replace(again, tokenizer="0" * 64).read(0, 0)
+
+
+def test_of_several_threads_one_cuts_a_row_group(
+    sentences_url: str, tmp_path: Path, tokenizer_file: Path
+) -> None:
+    tokens = tokens_of(sentences_url, tmp_path, Tokenizer.from_file(str(tokenizer_file)))
+    times: list[float] = []
+
+    def slowly(texts: list[str]) -> TokenIds:
+        times.append(time.monotonic())
+        time.sleep(0.2)
+        return tokens.cut(texts)
+
+    slow = replace(tokens, cut=slowly)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: slow.read(1, 0), range(4)))
+    assert len(times) == 1
+    assert all(each == found[0] for each in found)
+
+
+def test_damaged_ids_in_the_shard_cache_are_named(
+    sentences_url: str, tmp_path: Path, tokenizer_file: Path
+) -> None:
+    tokens = tokens_of(sentences_url, tmp_path, Tokenizer.from_file(str(tokenizer_file)))
+    tokens.read(0, 0)
+    (name,) = ids_there(tmp_path, tokens)
+    path = tmp_path / "cache" / name
+    data = bytearray(path.read_bytes())
+    data[60] ^= 255  # inside the first page
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=f"{name} cannot be read .*; delete it"):
+        tokens.read(0, 0)
+
+
+def test_a_damaged_row_group_is_named_when_ids_are_made_of_it(
+    sentences_url: str, tmp_path: Path, tokenizer_file: Path
+) -> None:
+    tokens = tokens_of(sentences_url, tmp_path, Tokenizer.from_file(str(tokenizer_file)))
+    tokens.shards[0].open(0).close()
+    path = tmp_path / "cache" / tokens.shards[0].key("00000")
+    path.write_bytes(bytes(path.stat().st_size))
+    with pytest.raises(UserError, match=r"part-00000\.parquet cannot be read any more"):
+        tokens.read(0, 0)
+    assert not ids_there(tmp_path, tokens)
+
+
+def test_ids_in_a_store_are_made_for_several_epochs_where_there_is_room(
+    sentences_url: str, tmp_path: Path, tokenizer_file: Path
+) -> None:
+    tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    datasets = [open_data(sentences_url, checksums=False)]
+    tokens = tokens_of(sentences_url, tmp_path, tokenizer)
+    stream = config(tmp_path)
+
+    def opened(epochs: float, asked: bool | None = None, **more: Any) -> bool:
+        kept = open_tokens_of(
+            datasets, tokenizer, TokenConfig(token_cache=asked), replace(stream, **more), epochs
+        )
+        return bool(kept)
+
+    assert [opened(1), opened(2), opened(1, True), opened(2, False)] == [False, True, True, False]
+    size = sum(shard.bytes for shard in datasets[0].manifest.shards)
+    assert opened(2, shard_cache_gb=2 * size / 1e9)
+    assert not opened(2, shard_cache_gb=1.9 * size / 1e9)
+    assert opened(2, True, shard_cache_gb=1.9 * size / 1e9)
+    for place in places(tokens):
+        tokens.read(*place)
+    assert opened(1)  # they are there
+
+
+def test_a_run_over_a_store_keeps_ids_and_the_next_run_reads_them(
+    sentences_url: str, tmp_path: Path, tokenizer_file: Path
+) -> None:
+    asked = make_config(
+        (sentences_url,),
+        tmp_path / "kept",
+        model=f"static:{tokenizer_file}:16",
+        **{"batch_size": 32, "epochs": 2, "window": 2, "threads": 1},
+        shard_cache=tmp_path / "cache",
+        tensorboard=False,
+        curves=False,
+    )
+    train(asked)
+    tokens = tokens_of(sentences_url, tmp_path, Tokenizer.from_file(str(tokenizer_file)))
+    written = ids_there(tmp_path, tokens)
+    assert len(written) == 8
+    for name, more in (("cut", {"token_cache": False}), ("read", {}), ("one", {"epochs": 1})):
+        train(change(asked, output=tmp_path / name, **more))
+    logs = {name: losses(tmp_path / name) for name in ("kept", "cut", "read", "one")}
+    assert logs["kept"] == logs["cut"] == logs["read"]
+    assert len(logs["one"]) == 5
+    assert ids_there(tmp_path, tokens) == written
+
+
+def losses(model: Path) -> list[float]:
+    lines = (model / "log.jsonl").read_text("utf-8").splitlines()
+    return [json.loads(line)["loss"] for line in lines]
 
 
 KEY = "{:032x}-00000"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from tokenizers import Tokenizer, models, processors
 
+from pairsmith.commands.train import parse
 from pairsmith.schemas import Dataset, UserError, open_dataset, read_manifest, text_hashes
 from pairsmith.schemas.dataset import sha256_file
 from pairsmith.training.collate import hard_negatives
@@ -198,8 +200,20 @@ def test_a_damaged_manifest_is_refused_and_made_anew(
 
 
 def test_no_kept_ids_are_named(pairs: Dataset, tokenizer: Tokenizer) -> None:
-    with pytest.raises(UserError, match="no ids were kept; make them anew with --token-cache"):
+    with pytest.raises(UserError, match="no ids were kept; make them anew with --token-cache True"):
         open_tokens(pairs, tokenizer)
+
+
+@pytest.mark.parametrize(("dropout", "asked"), [(None, True), (0.1, False)])
+def test_what_errors_advise_is_a_flag(
+    pairs: Dataset, tmp_path: Path, dropout: float | None, asked: bool
+) -> None:
+    with pytest.raises(UserError) as refused:
+        open_tokens(pairs, Tokenizer(models.BPE(dropout=dropout)))
+    flag = re.search(r"--token-cache.*$", str(refused.value))
+    assert flag
+    options = parse(["pairs", "--output", str(tmp_path), *flag[0].split()])
+    assert options.config.tokens.token_cache is asked
 
 
 def test_a_full_disk_leaves_no_part(tmp_path: Path, small_disk: Path, tokenizer: Tokenizer) -> None:

@@ -54,6 +54,8 @@ LEFT = [
     "He",
     "He is",
     "He often",
+    "I am looking",
+    "I don't care",
     "He saw him.",
     "He hurt himself.",
     "I saw her face.",
