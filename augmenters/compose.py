@@ -3,7 +3,8 @@
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -12,6 +13,7 @@ import pyarrow.compute as pc
 
 from pairsmith.augmenters.augmenter import Augmenter, Costly, Explains, Fits, Keys, Views, views_of
 from pairsmith.augmenters.delegating import Delegating
+from pairsmith.augmenters.words import WordChoice
 from pairsmith.schemas import subkeys
 
 _CHOICE = 0x0C401CE
@@ -112,12 +114,28 @@ class OneOf(Composition):
         """Return the names of the alternatives, joined by `|`."""
         return "|".join(step.name for step in self.steps)
 
+    def setup(self) -> None:
+        """Set up the parts."""
+        super().setup()
+        if self._choice is not None:
+            self._choice.setup()
+
     def views(self, texts: pa.StringArray, keys: Keys) -> Views:
         """Return for each text the view of the augmenter that its key chose."""
         weights = np.array(self.weights or [1.0] * len(self.steps))
         ends = np.cumsum(weights) / weights.sum()
-        chosen = np.searchsorted(ends[:-1], uniform(keys), side="right")
+        drawn = uniform(keys)
+        chosen = np.zeros(len(drawn), np.int64)
+        for end in ends[:-1]:
+            chosen += drawn >= end
+        if self._choice is not None:
+            nothing = pa.nulls(len(texts), pa.string())
+            return Views(self._choice(texts, keys, chosen), nothing, nothing)
         return _by_choice(self.steps, chosen, texts, keys)
+
+    @cached_property
+    def _choice(self) -> WordChoice | None:
+        return WordChoice.among(self.steps)
 
 
 @dataclass(frozen=True)
@@ -185,7 +203,8 @@ def map_leaves(augmenter: Augmenter, change: Callable[[Augmenter], Augmenter]) -
     if not isinstance(augmenter, Composition):
         return change(augmenter)
     changed = object.__new__(type(augmenter))
-    changed.__dict__.update(vars(augmenter))
+    for field in fields(augmenter):
+        object.__setattr__(changed, field.name, getattr(augmenter, field.name))
     steps = tuple(map_leaves(step, change) for step in augmenter.steps)
     object.__setattr__(changed, "steps", steps)
     return changed

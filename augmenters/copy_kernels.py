@@ -31,6 +31,9 @@ def _copying(typing: Any, source: Any, i: Any, out: Any, o: Any, size: Any) -> A
 _block: Any = intrinsic(prefer_literal=True)(_copying)
 """`_block(source, i, out, o, size)` copies source[i:i + size] to out[o:o + size]."""
 
+SLACK = 64
+"""So many bytes behind what they write `copy_word` and `copy_run` may overwrite."""
+
 
 @njit
 def copy(source: Bytes, start: int, end: int, out: Bytes, o: int) -> int:
@@ -56,4 +59,34 @@ def copy(source: Bytes, start: int, end: int, out: Bytes, o: int) -> int:
     elif n > 0:
         for i in (0, n >> 1, n - 1):
             out[np.uintp(o + i)] = source[np.uintp(start + i)]
+    return o + n
+
+
+@njit
+def copy_word(source: Bytes, start: int, end: int, out: Bytes, o: int) -> int:
+    """Copy source[start:end] as `copy` does, but write SLACK bytes of `out` at least.
+
+    A word is seldom longer than one block, and how much shorter it is then nothing asks.
+    """
+    n = end - start
+    if start + 16 > source.size:
+        copy(source, start, end, out, o)
+    else:
+        _block(source, start, out, o, 16)
+        if n > 16:
+            copy(source, start + 16, end, out, o + 16)
+    return o + n
+
+
+@njit
+def copy_run(source: Bytes, start: int, end: int, out: Bytes, o: int) -> int:
+    """Copy source[start:end], some words, as `copy_word` does, but in larger blocks."""
+    n = end - start
+    if end + SLACK > source.size:
+        copy(source, start, end, out, o)
+    else:
+        i = 0
+        while i < n:
+            _block(source, start + i, out, o + i, SLACK)
+            i += SLACK
     return o + n

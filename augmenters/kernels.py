@@ -57,8 +57,9 @@ def scan(
         n = _scan_plain(data, start, end, bounds)
         for t in range(n):
             edges[np.uintp(t)] = 0
-        return n
-    return scan_any(data, start, end, classes, inside, bounds, edges)
+    else:
+        n = scan_any(data, start, end, classes, inside, bounds, edges)
+    return n
 
 
 @njit

@@ -1,6 +1,6 @@
 """What compiled code can do to a text, with checked settings; apart from it as it loads numba."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
@@ -135,6 +135,86 @@ class Edit(NamedTuple):
         edit = self._replace(rate=float(self.rate), size=int(self.size))
         tables = (char_classes(), letter_kinds())
         return run(edit_words, texts, keys, *tables, inside, edit)
+
+
+class Choice(NamedTuple):
+    """Operations of which each text gets one, and their settings; none of them writes marks."""
+
+    operations: npt.NDArray[np.int64]
+    lows: npt.NDArray[np.float64]
+    highs: npt.NDArray[np.float64]
+    sizes: npt.NDArray[np.int64]
+    ranges: npt.NDArray[np.int64]
+    """Shape (operations, 3): which of `words` each has: from which, from which Chinese, up to."""
+    words: Words
+    """Those of all operations; what several have alike stands there once."""
+
+    @classmethod
+    def of(cls, plans: Sequence["Plan | Edit"]) -> "Choice":
+        """Return the choice among some plans."""
+        tables: list[Words] = []
+        settings, ranges = [], []
+        for plan in plans:
+            words = plan.words if isinstance(plan, Edit) else NO_WORDS
+            low, high = (plan.rate, 0.0) if isinstance(plan, Edit) else (plan.low, plan.high)
+            settings.append((plan.operation, low, high, plan.size))
+            same = (n for n, table in enumerate(tables) if _same(words, table))
+            number = next(same, len(tables))
+            if number == len(tables):
+                tables.append(words)
+            first = sum(table.ends.size for table in tables[:number])
+            ranges.append((first, first + words.chinese, first + words.ends.size))
+        sizes = np.cumsum([0, *(table.data.size for table in tables)])
+        offsets = [table.offsets[:-1] + size for table, size in zip(tables, sizes, strict=False)]
+        words = Words(
+            np.concatenate([table.data for table in tables]),
+            np.concatenate([*offsets, sizes[-1:]]).astype(np.int32),
+            np.concatenate([table.ends for table in tables]),
+            np.concatenate([table.guide for table in tables]),
+            0,
+        )
+        operations, lows, highs, numbers = zip(*settings, strict=True)
+        return cls(
+            np.array(operations, np.int64),
+            np.array(lows, np.float64),
+            np.array(highs, np.float64),
+            np.array(numbers, np.int64),
+            np.array(ranges, np.int64),
+            words,
+        )
+
+    def apply(
+        self,
+        texts: Buffers,
+        keys: npt.NDArray[np.uint64],
+        chosen: npt.NDArray[np.int64],
+        inside: npt.NDArray[np.uint8] = NO_CUTS,
+    ) -> pa.StringArray:
+        """Return each text by the operation chosen for it, which draws from its own subkey.
+
+        Raises ValueError for keys that do not fit the texts, and when the result exceeds 2 GiB.
+        """
+        require("numba", extra="build")
+        from pairsmith.augmenters.choice_kernels import rewrite_by_choice
+
+        tables = (char_classes(), letter_kinds())
+        data, offsets, ends, guide, _ = self.words
+        choice = Choice(
+            read_only(self.operations),
+            read_only(self.lows),
+            read_only(self.highs),
+            read_only(self.sizes),
+            read_only(self.ranges),
+            Words(read_only(data), read_only(offsets), read_only(ends), read_only(guide), 0),
+        )
+        return run(rewrite_by_choice, texts, keys, *tables, inside, read_only(chosen), choice)
+
+
+def _same(words: Words, others: Words) -> bool:
+    pairs = ((words.data, others.data), (words.offsets, others.offsets), (words.ends, others.ends))
+    return all(np.array_equal(own, other) for own, other in pairs) and (
+        words.chinese == others.chinese
+    )
 
 
 def run(

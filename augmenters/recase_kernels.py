@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from pairsmith.augmenters.case_kernels import AS_IT_IS, CAPITALS, TITLE, count_cases
 from pairsmith.augmenters.compiled import kernel, njit
-from pairsmith.augmenters.edit_kernels import core
+from pairsmith.augmenters.core_kernels import core
 from pairsmith.augmenters.kernels import decode, longest, scan
 from pairsmith.augmenters.letters import LOWER, UPPER
 from pairsmith.augmenters.plans import Bytes, Ints, Keys, below, draw, hit_each, integer

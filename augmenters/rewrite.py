@@ -4,11 +4,12 @@ import numpy as np
 
 from pairsmith.augmenters.characters import LEFT_CJK, RIGHT_CJK
 from pairsmith.augmenters.compiled import kernel, njit
-from pairsmith.augmenters.copy_kernels import copy
+from pairsmith.augmenters.copy_kernels import SLACK, copy, copy_run, copy_word
 from pairsmith.augmenters.kernels import MOST_BYTES, lengthened, longest, scan, would_merge
 from pairsmith.augmenters.operations import (
     CROP,
     DROP,
+    REPEAT,
     SHUFFLE,
     SPANS,
     SWAP,
@@ -18,9 +19,11 @@ from pairsmith.augmenters.operations import (
     Plan,
 )
 from pairsmith.augmenters.plans import (
+    BLOCK,
     Bytes,
     Ints,
     Keys,
+    Longs,
     draw,
     integer,
     plan_crop,
@@ -58,12 +61,15 @@ def rewrite(
     bounds = np.empty((2 if firsts.size else 1) * longest(offsets) + 4, np.int32)
     edges = np.empty(bounds.size // 2, np.uint8)
     moves = op in (SHUFFLE, SWAP, SWAP_ANYWHERE)
-    order = np.empty(edges.size if moves else 0, np.int64)
-    what = np.empty(bounds.size, np.int32)
+    # Before the first token stand as many as can be before any: see plan_shuffle.
+    order = np.full(2 * size + edges.size + 3 * BLOCK if moves else 0, -1, np.int64)
+    ranks = np.empty(order.size if op == SHUFFLE else 0, np.int64)
+    what = np.empty(bounds.size + BLOCK, np.int32)
     gap = what if op == DROP else np.empty(bounds.size, np.int32)
-    out = np.empty(integer(offsets[rows]) - offsets[0] + 64, np.uint8)
+    out = np.empty(integer(offsets[rows]) - offsets[0] + SLACK, np.uint8)
     out_offsets = np.zeros(rows + 1, np.int32)
     mark_bytes = marks[0].size + marks[1].size + _DIGITS + 2
+    marked = marks[0].size > 0
     o = 0
     for row in range(rows):
         if valid.size and not valid[row]:
@@ -75,43 +81,83 @@ def rewrite(
             n = _take_pieces(bounds_of_pieces, firsts, row, bounds, edges)
         else:
             n = scan(data, start, end, classes, inside, bounds, edges)
-        m = n
-        room = end - start
-        if n > 0:
-            state = draw(keys[row], op)
-            if op == DROP:
-                m = plan_drop(n, state, low, what)
-            elif op == SPANS:
-                marked = marks[0].size > 0
-                m = plan_spans(n, state, low, high, marked, what, gap)
-                room += mark_bytes * m if marked else 0
-            elif op == CROP:
-                m = plan_crop(n, state, low, high, size, what, gap)
-            elif op == SHUFFLE:
-                plan_shuffle(n, state, size, order, what)
-                room += n
-            elif op == SWAP:
-                plan_swap(n, state, low, what)
-                room += n
-            elif op == SWAP_ANYWHERE:
-                plan_swap_anywhere(n, state, low, order, what)
-                room += n
-            else:
-                m = plan_repeat(n, state, low, what, gap)
-                room += room + n + n
-        if o + room > out.size:
-            out = lengthened(out, o, room)
-        if n > 0 and moves:
-            o = _write_moved(data, start, end, bounds, edges, n, what, gap, out, o)
-        elif n > 0:
-            bare = op == CROP and m < n
-            o = _write(data, start, end, bounds, edges, n, what, gap, m, out, o, marks, bare)
-        else:
-            o = copy(data, start, end, out, o)
+        state = draw(keys[row], op)
+        m = plan_text(n, state, op, low, high, size, marked, order, ranks, what, gap)
+        # Each token may get a space; what is said twice has two.
+        most = 2 * (end - start + n) if op == REPEAT else end - start + n
+        most += SLACK + (mark_bytes * m if marked else 0)
+        if o + most > out.size:
+            out = lengthened(out, o, most)
+        o = write_text(data, start, end, bounds, edges, n, m, op, what, gap, marks, out, o)
         if o > MOST_BYTES:
             return out[:0], out_offsets[:0]
         out_offsets[row + 1] = o
     return out[:o], out_offsets
+
+
+@njit
+def plan_text(
+    n: int,
+    state: np.uint64,
+    op: int,
+    low: float,
+    high: float,
+    size: int,
+    marked: bool,
+    order: Longs,
+    ranks: Longs,
+    what: Ints,
+    gap: Ints,
+) -> int:
+    """Plan a text of n tokens by an operation and its settings, and return the plan's length.
+
+    order, ranks: scratch, see `plan_shuffle`. gap: of DROP, `what` itself.
+    """
+    m = n
+    if n == 0:
+        pass
+    elif op == DROP:
+        m = plan_drop(n, state, low, what)
+    elif op == SPANS:
+        m = plan_spans(n, state, low, high, marked, what, gap)
+    elif op == CROP:
+        m = plan_crop(n, state, low, high, size, what, gap)
+    elif op == SHUFFLE:
+        plan_shuffle(n, state, size, order, ranks, what)
+    elif op == SWAP:
+        plan_swap(n, state, low, what)
+    elif op == SWAP_ANYWHERE:
+        plan_swap_anywhere(n, state, low, order, what)
+    else:
+        m = plan_repeat(n, state, low, what, gap)
+    return m
+
+
+@njit
+def write_text(
+    data: Bytes,
+    start: int,
+    end: int,
+    bounds: Ints,
+    edges: Bytes,
+    n: int,
+    m: int,
+    op: int,
+    what: Ints,
+    gap: Ints,
+    marks: Marks,
+    out: Bytes,
+    o: int,
+) -> int:
+    """Write a text of n tokens by its plan of m at out[o:] and return where it ends."""
+    if n == 0:
+        o = copy(data, start, end, out, o)
+    elif op in (SHUFFLE, SWAP, SWAP_ANYWHERE):
+        o = _write_moved(data, start, end, bounds, edges, n, what, out, o)
+    else:
+        bare = op == CROP and m < n
+        o = _write(data, start, end, bounds, edges, n, what, gap, m, out, o, marks, bare)
+    return o
 
 
 @njit
@@ -135,35 +181,29 @@ def _write_moved(
     edges: Bytes,
     n: int,
     what: Ints,
-    moved: Ints,
     out: Bytes,
     o: int,
 ) -> int:
     """Write a text whose tokens changed places but not its spaces, and return where it ends.
 
-    moved: scratch, for the places whose token is another: what stands between is copied as it is.
+    All tokens one by one: which of them moved no processor foresees.
     """
-    m = 0
-    for j in range(n):  # Free of branches.
-        moved[np.uintp(m)] = j
-        m += integer(what[np.uintp(j)] != j)
-    copied = start
-    for k in range(m):
-        j = integer(moved[np.uintp(k)])
+    before = start
+    for j in range(n):
         t = integer(what[np.uintp(j)])
         a = integer(bounds[np.uintp(2 * j)])
-        o = copy(data, copied, a, out, o)
-        if j > 0 and bounds[2 * j - 1] == a and would_merge(edges[what[j - 1]], edges[t]):
-            out[o] = _SPACE
+        if a - before == 1:
+            out[np.uintp(o)] = data[np.uintp(before)]
+            o += 1
+        elif a > before:
+            o = copy(data, before, a, out, o)
+        elif j > 0 and would_merge(edges[np.uintp(what[np.uintp(j - 1)])], edges[np.uintp(t)]):
+            out[np.uintp(o)] = _SPACE
             o += 1
         first = integer(bounds[np.uintp(2 * t)])
-        o = copy(data, first, integer(bounds[np.uintp(2 * t + 1)]), out, o)
-        copied = integer(bounds[np.uintp(2 * j + 1)])
-        stays = j + 1 < n and what[j + 1] == j + 1
-        if stays and bounds[2 * j + 2] == copied and would_merge(edges[t], edges[j + 1]):
-            out[o] = _SPACE
-            o += 1
-    return copy(data, copied, end, out, o)
+        o = copy_word(data, first, integer(bounds[np.uintp(2 * t + 1)]), out, o)
+        before = integer(bounds[np.uintp(2 * j + 1)])
+    return copy_word(data, before, end, out, o)
 
 
 @njit
@@ -191,7 +231,7 @@ def _write(
     number = 0
     before = 0
     if not bare:
-        o = copy(data, start, bounds[0], out, o)
+        o = copy_word(data, start, integer(bounds[0]), out, o)
     j = 0
     while j < m:
         t = what[j]
@@ -199,7 +239,7 @@ def _write(
         if j > 0:
             g = gap[j]
             if g > 0 and bounds[2 * g - 1] < bounds[2 * g]:
-                o = copy(data, bounds[2 * g - 1], bounds[2 * g], out, o)
+                o = copy_word(data, integer(bounds[2 * g - 1]), integer(bounds[2 * g]), out, o)
             elif would_merge(before, edge):
                 out[o] = _SPACE
                 o += 1
@@ -216,10 +256,10 @@ def _write(
             while j < m and what[j] == t + 1 and gap[j] == t + 1:
                 t += 1
                 j += 1
-            o = copy(data, first, bounds[2 * t + 1], out, o)
+            o = copy_run(data, integer(first), integer(bounds[2 * t + 1]), out, o)
             before = edges[t]
     if not bare:
-        o = copy(data, bounds[2 * n - 1], end, out, o)
+        o = copy_word(data, integer(bounds[2 * n - 1]), end, out, o)
     return o
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pairsmith.augmenters.compiled import kernel, njit
-from pairsmith.augmenters.copy_kernels import copy
+from pairsmith.augmenters.copy_kernels import SLACK, copy_run
 from pairsmith.augmenters.kernels import MOST_BYTES, lengthened, longest, scan
 from pairsmith.augmenters.operations import KEYBOARD
 from pairsmith.augmenters.plans import Bytes, Ints, Keys, below, draw, hit_each, integer, keep_long
@@ -65,7 +65,7 @@ def mistake_words(
     threshold = np.uint64(rate * 2.0**64)
     given = integer(offsets[rows]) - offsets[0]
     # To make room later is to copy all; what is never written takes no memory.
-    out = np.empty(given + given // 4 + 64, np.uint8)
+    out = np.empty(given + given // 4 + SLACK, np.uint8)
     out_offsets = np.zeros(rows + 1, np.int32)
     o = 0
     for row in range(rows):
@@ -78,8 +78,9 @@ def mistake_words(
         state = draw(keys[row], op)
         hits = hit_each(n, state, threshold, what)
         hits = keep_long(what, hits, bounds, edges, least, least)
-        if o + end - start + 2 * hits > out.size:
-            out = lengthened(out, o, end - start + 2 * hits)
+        most = end - start + 2 * hits + SLACK
+        if o + most > out.size:
+            out = lengthened(out, o, most)
         copied = start
         for h in range(hits):
             t = integer(what[np.uintp(h)])
@@ -93,12 +94,12 @@ def mistake_words(
             if skip == 0:
                 continue
             # The rest of the word is copied with what follows: one copy for each mistake.
-            o = copy(data, copied, i, out, o)
+            o = copy_run(data, copied, i, out, o)
             out[np.uintp(o)] = one
             out[np.uintp(o + 1)] = two
             o += size
             copied = i + skip
-        o = copy(data, copied, end, out, o)
+        o = copy_run(data, copied, end, out, o)
         if o > MOST_BYTES:
             return out[:0], out_offsets[:0]
         out_offsets[row + 1] = o

@@ -46,7 +46,7 @@ def count_spellings(
     depend on the order of the texts.
     """
     require("numba", extra="build")
-    from pairsmith.augmenters.edit_kernels import word_cores
+    from pairsmith.augmenters.core_kernels import word_cores
 
     found = []
     for start in range(0, len(texts), _ROWS):

@@ -12,6 +12,7 @@ stays as it is; null gives null.
 
 from abc import ABC, abstractmethod
 from dataclasses import KW_ONLY, dataclass
+from functools import cached_property
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -26,6 +27,7 @@ from pairsmith.augmenters.operations import (
     REPEAT,
     SHUFFLE,
     SPANS,
+    Choice,
     Edit,
     Plan,
     Style,
@@ -70,6 +72,45 @@ class WordAugmenter(ABC):
 
     @abstractmethod
     def _plan(self) -> Plan | Edit: ...
+
+
+@dataclass(frozen=True)
+class WordChoice:
+    """Word augmenters of which each text gets one, all in one compiled pass."""
+
+    steps: tuple[WordAugmenter, ...]
+
+    @classmethod
+    def among(cls, steps: tuple[object, ...]) -> "WordChoice | None":
+        """Return the choice among augmenters; None unless they cut alike and write no marks."""
+        words = tuple(step for step in steps if isinstance(step, WordAugmenter))
+        marked = any(isinstance(step, SpanMask) for step in words)
+        alike = len(words) == len(steps) and len({step.chinese for step in words}) == 1
+        return cls(words) if alike and not marked else None
+
+    def setup(self) -> None:
+        """Compile. Raises UserError when numba is not installed."""
+        texts = string_buffers(pa.array(["a"]))
+        choice = Choice.of([WordDropout()._plan()])
+        choice.apply(texts, np.zeros(1, np.uint64), np.zeros(1, np.int64))
+
+    def __call__(
+        self,
+        texts: pa.StringArray,
+        keys: npt.NDArray[np.uint64],
+        chosen: npt.NDArray[np.int64],
+    ) -> pa.StringArray:
+        """Return the view of text i that step chosen[i] makes of the subkey of that number.
+
+        chosen: int64, shape (len(texts),). Raises as the steps do.
+        """
+        buffers = string_buffers(texts)
+        inside = word_insides(buffers) if self.steps[0].chinese == "words" else NO_CUTS
+        return self._choice.apply(buffers, keys, chosen, inside)
+
+    @cached_property
+    def _choice(self) -> Choice:
+        return Choice.of([step._plan() for step in self.steps])
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from pairsmith.augmenters.compiled import kernel
-from pairsmith.augmenters.edit_kernels import core
+from pairsmith.augmenters.core_kernels import core
 from pairsmith.augmenters.kernels import longest, scan
 from pairsmith.augmenters.operations import SPANS
 from pairsmith.augmenters.plans import Bytes, Ints, Keys, draw, integer, plan_spans

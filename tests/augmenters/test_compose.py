@@ -1,12 +1,14 @@
 """Augmenters made of augmenters do what their parts do, in the shares that were asked for."""
 
 import json
+import pickle
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from pairsmith.augmenters import (
+    Crop,
     OneOf,
     Sequence,
     Sometimes,
@@ -18,6 +20,10 @@ from pairsmith.augmenters import (
     intensities,
     views_of,
 )
+from pairsmith.augmenters.compose import fitted
+from pairsmith.augmenters.eda import eda
+from pairsmith.augmenters.edits import PunctuationInsert, WordSplit, WordSwap
+from pairsmith.augmenters.word_choice import WordInsert, WordSubstitute
 from pairsmith.schemas import subkeys
 from tests.augmenters.plain_tokens import keys
 from tests.augmenters.properties import check_golden, check_properties
@@ -84,6 +90,51 @@ def test_one_of_chooses_in_proportion_to_the_weights_and_each_step_as_if_alone()
     assert abs(views.count("WORD") / 20_000 - 0.75) < 0.015
     equal = OneOf(UPPER, MARKED)(texts, keys(20_000)).to_pylist()
     assert abs(equal.count("WORD") / 20_000 - 0.5) < 0.02
+
+
+def numbered(number):
+    """Return an augmenter whose view is its number."""
+    return from_function(lambda text, rng: str(number), name=f"number {number}")
+
+
+@pytest.mark.parametrize("chinese", ["words", "characters"])
+def test_word_augmenters_chosen_in_one_pass_make_the_views_that_each_makes_alone(chinese):
+    cut = {"chinese": chinese}
+    steps = (
+        WordSubstitute(0.3, ("one", "two", "三"), **cut),
+        WordDropout(0.3, **cut),
+        WordInsert(0.3, ("three", "四"), **cut),
+        WordShuffle(2, **cut),
+        WordShuffle(9, **cut),
+        WordSwap(0.3, **cut),
+        WordSwap(0.3, "anywhere", **cut),
+        PunctuationInsert(0.3, **cut),
+        WordSplit(0.5, 3, **cut),
+        WordRepeat(0.5, **cut),
+        Crop(**cut),
+        WordSubstitute(0.3, ("one", "two", "三"), **cut),
+    )
+    given = ["One, two three (four) FIVE six.", "我们昨天去公园，看见 Three 三只鸟。", None]
+    given += ["a much longer text " * 40, "x" * 70 + " y", " ", ""]
+    texts, own = pa.array(given * 200), keys(200 * len(given))
+    weights = tuple(range(1, len(steps) + 1))
+    choice = OneOf(*steps, weights=weights)
+    chosen = OneOf(*map(numbered, range(len(steps))), weights=weights)(texts, own).to_pylist()
+    alone = [step(texts, subkeys(own, number)).to_pylist() for number, step in enumerate(steps)]
+    expected = [n if n is None else alone[int(n)][row] for row, n in enumerate(chosen)]
+    assert {*filter(None, chosen)} == {*map(str, range(len(steps)))}
+    assert choice(texts, own).to_pylist() == expected
+    assert pickle.loads(pickle.dumps(choice))(texts, own).to_pylist() == expected
+
+
+def test_a_choice_that_was_used_takes_the_words_of_another_corpus():
+    texts, own = pa.array(["some words of a text"] * 20), keys(20)
+    used = fitted(eda(0.5), pa.array(["red green blue"]))
+    used(texts, own)
+    corpus = pa.array(["silver gold"])
+    again = fitted(used, corpus)(texts, own)
+    assert again.equals(fitted(eda(0.5), corpus)(texts, own))
+    assert not again.equals(used(texts, own))
 
 
 def test_sometimes_leaves_the_others_as_they_are():
