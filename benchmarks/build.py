@@ -9,7 +9,8 @@ Row by row: a Beam pipeline with nlpaug whose elements are single documents, sen
 
 All are whole processes, start to end, and take turns; all but "build, N processes" have one core.
 What a sentence costs is told without what a build of hardly any costs, which is mostly loading.
-A process has one shard in memory at a time, so their number grows with the input.
+Builds have the shards they have by default. A process has one of them in memory at a time, so the
+largest input is also built into as many as make a shard as small as that of the smallest.
 """
 
 import argparse
@@ -37,8 +38,10 @@ DOCUMENTS = ("novels_documents_en", "fed_documents_en", "sgd_dialogues_en")
 RECIPE = f"{Path(__file__).with_name('build_recipe.py')}:three_kinds"
 PLAIN, ROWS = (Path(__file__).with_name(f"build_{name}.py") for name in ("plain", "rows"))
 HARDLY_ANY, SHARDS = 100, 16
+LEAST_RUNS = 5
+"""Of what hardly any takes, which is subtracted from all else."""
 PLAINLY, BUILD, BY_ROW = "plain", "build", "row by row"
-FEW_SHARDS = "build, shards of 16 times the size"
+MANY_SHARDS = "build, more shards"
 Runs = dict[str, list["Run"]]
 
 
@@ -59,7 +62,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("documents", nargs="*", type=Path)
     parser.add_argument("--sentences", nargs="+", type=int, default=[50_000, 200_000, 800_000])
-    parser.add_argument("--by-row", type=int, default=10_000, help="sentences done row by row")
+    parser.add_argument("--by-row", type=int, default=50_000, help="sentences done row by row")
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
     files = options.documents or [CORPUS / f"{name}.parquet" for name in DOCUMENTS]
@@ -77,14 +80,15 @@ def main() -> None:
     several = f"build, {len(cores())} processes"
     with tempfile.TemporaryDirectory() as name:
         folder, runs = Path(name), options.runs
-        nothing = table(files, folder, runs, HARDLY_ANY, [PLAINLY, BUILD, BY_ROW], 1, {})
+        least = max(runs, LEAST_RUNS)
+        nothing = table(files, folder, least, HARDLY_ANY, [PLAINLY, BUILD, BY_ROW], {})
         tables = []
         for count in options.sentences:
             names = [PLAINLY, BUILD, several]
-            names += [FEW_SHARDS] * (count == options.sentences[-1] != options.sentences[0])
-            shards = max(1, SHARDS * count // options.sentences[0])
-            tables.append(table(files, folder, runs, count, names, shards, nothing))
-        rows = table(files, folder, runs, options.by_row, [BY_ROW], SHARDS, nothing)
+            more = count // options.sentences[0] if count == options.sentences[-1] else 1
+            names += [MANY_SHARDS] * (more > 1)
+            tables.append(table(files, folder, runs, count, names, nothing, SHARDS * more))
+        rows = table(files, folder, runs, options.by_row, [BY_ROW], nothing)
     costs = [
         per_sentence(runs[BUILD], count, nothing[BUILD])
         for runs, count in zip(tables, options.sentences, strict=True)
@@ -92,9 +96,12 @@ def main() -> None:
     by_row = per_sentence(rows[BY_ROW], options.by_row, nothing[BY_ROW])
     first, last = tables[0], tables[-1]
     print(f"\n- cost of a sentence: {max(costs) / min(costs) - 1:+.0%} between the sizes")
-    for name in last.keys() & {BUILD, FEW_SHARDS, several}:
+    for name in last.keys() & {BUILD, MANY_SHARDS, several}:
         grown = peak(last[name]) / peak(first.get(name, first[BUILD]))
         print(f"- peak memory of the {name}, last size ÷ first: {grown:.2f}")
+    if MANY_SHARDS in last:
+        speed = cpu(last[PLAINLY]) / cpu(last[MANY_SHARDS])
+        print(f"- {options.sentences[-1]:,}: {MANY_SHARDS} ÷ plain {speed:.2f}")
     for runs, count in zip(tables, options.sentences, strict=True):
         speed = cpu(runs[PLAINLY]) / cpu(runs[BUILD])
         faster = wall(runs[BUILD]) / wall(runs[several])
@@ -110,10 +117,10 @@ def table(
     runs: int,
     count: int,
     names: list[str],
-    shards: int,
     nothing: Runs,
+    shards: int = SHARDS,
 ) -> Runs:
-    """Print a row for each contender and return its runs."""
+    """Print a row for each contender and return its runs. shards: of the build with more."""
     corpus = folder / f"{count}.parquet"
     # A process of its own: the peak that the system tells of a child is never below its parent's.
     with get_context("spawn").Pool(1) as pool:
@@ -160,11 +167,11 @@ def race(corpus: Path, folder: Path, runs: int, names: list[str], shards: int) -
     output = folder / "out"
     script = str(Path(sys.executable).with_name("pairsmith"))
     build = [script, "build", RECIPE, "--input", str(corpus), "--output", str(output)]
-    build += ["--shards", str(shards), "--workers"]
+    build += ["--workers"]
     commands = {
         PLAINLY: [sys.executable, str(PLAIN), str(corpus), str(output)],
         BUILD: [*build, "1"],
-        FEW_SHARDS: [*build[:-2], str(SHARDS), "--workers", "1"],
+        MANY_SHARDS: [*build, "1", "--shards", str(shards)],
         BY_ROW: [sys.executable, str(ROWS), str(corpus), str(output)],
     }
     done: Runs = {name: [] for name in names}
