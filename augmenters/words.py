@@ -82,8 +82,15 @@ class WordChoice:
 
     @classmethod
     def among(cls, steps: tuple[object, ...]) -> "WordChoice | None":
-        """Return the choice among augmenters; None unless they cut alike and write no marks."""
-        words = tuple(step for step in steps if isinstance(step, WordAugmenter))
+        """Return the choice among augmenters; None unless they cut alike and write no marks.
+
+        Nor for a subclass of one's own that is called otherwise.
+        """
+        words = tuple(
+            step
+            for step in steps
+            if isinstance(step, WordAugmenter) and type(step).__call__ is WordAugmenter.__call__
+        )
         marked = any(isinstance(step, SpanMask) for step in words)
         alike = len(words) == len(steps) and len({step.chinese for step in words}) == 1
         return cls(words) if alike and not marked else None

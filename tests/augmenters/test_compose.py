@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from pairsmith.augmenters import (
@@ -215,3 +216,18 @@ def test_choices_do_not_depend_on_the_steps_own_draws():
 )
 def test_views_are_those_read_by_eye(file, augmenter):
     check_golden(augmenter, file)
+
+
+class Louder(WordDropout):
+    """Drops words, and raises its voice."""
+
+    def __call__(self, texts, keys):
+        return pc.utf8_upper(super().__call__(texts, keys))
+
+
+def test_a_subclass_of_ones_own_is_called_inside_a_choice():
+    one = OneOf(Louder(p=0.3), WordDropout(p=0.3))
+    one.setup()
+    texts = pa.array(["all these words are small"] * 20)
+    views = one(texts, np.arange(20, dtype=np.uint64)).to_pylist()
+    assert {view.isupper() for view in views} == {True, False}
