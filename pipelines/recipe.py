@@ -95,7 +95,7 @@ class Recipe:
     gates: tuple[PairRule, ...] = ()
     """Pairs that are not written."""
     negatives: tuple[Negatives, ...] = ()
-    """What each row gets as hard negatives, in this order: `Perturbed(…)`, `RandomNegatives(…)`."""
+    """Hard negatives of each row: `Perturbed(…)`, and behind those `RandomNegatives(…)`."""
     shards: int = 16
     """Number of output files. Aim at 50 to 500 MB each."""
     ids: TokenIds | None = None

@@ -124,18 +124,6 @@ def test_settings_are_changed_by_name_in_any_group() -> None:
         change(CONFIG, temprature=1)
 
 
-def test_an_older_flag_still_works() -> None:
-    def precision(*flags: str) -> str:
-        config = parse(["d", "--output", "o", *flags]).config.resolved()
-        assert config.running.bf16 is None
-        return config.running.precision
-
-    assert precision("--bf16", "True") == "bf16"
-    assert precision("--bf16", "False", "--precision", "fp32") == "fp32"
-    with pytest.raises(UserError, match="--bf16 True contradicts --precision fp16"):
-        precision("--bf16", "True", "--precision", "fp16")
-
-
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
