@@ -22,10 +22,11 @@ from pairsmith.pipelines.progress import ProgressLine
 from pairsmith.pipelines.recipe import Recipe
 from pairsmith.pipelines.settle import Terms, settle, versions
 from pairsmith.pipelines.splits import name_of
-from pairsmith.pipelines.storage import check_output, is_remote, use_options
+from pairsmith.pipelines.storage import check_output, use_options
 from pairsmith.pipelines.telling import AsJson, OnConsole, Teller
 from pairsmith.schemas import Dataset, Manifest, UserError, heeding_interrupts
 from pairsmith.schemas.manifest import digest
+from pairsmith.schemas.store import is_remote
 
 if TYPE_CHECKING:
     from pairsmith.pipelines.store_claim import StoreClaim

@@ -70,7 +70,7 @@ class WordReplacement(ABC):
     @property
     def languages(self) -> tuple[str, ...]:
         """Return English for a folder of WordNet; a file may be of any language."""
-        return () if Path(self.source).suffix else ("en",)
+        return ("en",) if not self.source or Path(self.source).is_dir() else ()
 
     @property
     def needs(self) -> str:

@@ -171,6 +171,7 @@ def test_input_that_cannot_be_read_is_refused_before_anything_is_written(tmp_pat
     assert "unknown ending" in refusal(tmp_path / "a.jsonl.zst.gz")
     assert "cut.csv.gz is cut or damaged" in refusal(tmp_path / "cut.csv.gz")
     assert "no file system foo://" in refusal("foo://bar/x.txt")
+    assert "no file system file://" in refusal("file:///bar/x.txt")
 
 
 @pytest.mark.parametrize("closed_after", [None, 100])

@@ -71,17 +71,19 @@ def test_chinese_sentences_are_joined_without_a_space() -> None:
     assert seen(Passage(5), units)[0] == "天气好。他说：“好。”Then he left. “Yes.” 结束。"
     assert seen(Passage(2), units)[2:] == ["Then he left. “Yes.”", "“Yes.” 结束。", "结束。"]
     assert seen(Unit(), units) == units
+    told = ["他沉默了……", "“我走了——”", "他说“好”……", "Well…", "then—", "“Oh……”", "好。"]
+    assert seen(Passage(7), told)[0] == "他沉默了……“我走了——”他说“好”……Well… then— “Oh……” 好。"
 
 
 @given(
-    st.lists(st.text("a。 ”)ア한𠀀", min_size=1).filter(lambda t: t == t.strip())),
+    st.lists(st.text("a。 ”)ア한𠀀…—", min_size=1).filter(lambda t: t == t.strip())),
     st.integers(1, 3),
 )
 def test_neighbours_are_those_that_a_loop_over_the_sentences_finds(
     units: list[str], each_side: int
 ) -> None:
     def spaced(text: str) -> str:
-        return text if text.rstrip("”)")[-1:] in ("。", "ア", "𠀀") else f"{text} "
+        return text if text.rstrip("”)…—")[-1:] in ("。", "ア", "𠀀") else f"{text} "
 
     found = []
     for i, unit in enumerate(units):
