@@ -56,9 +56,9 @@ def workers(count: int, lock: Path, first: Call) -> Iterator[Callable[[Iterable[
         yield run
     except BrokenProcessPool as error:
         raise UserError(
-            "a worker process died, most likely for want of memory: lower --workers, and run the same "
-            "command again; or raise --shards, which starts anew. A script that builds must do so "
-            'below `if __name__ == "__main__":`'
+            "a worker process died, most likely for want of memory: lower --workers, and run the "
+            "same command again; or raise --shards, which starts anew. A script that builds must "
+            'do so below `if __name__ == "__main__":`'
         ) from error
     finally:
         for process in list((pool._processes or {}).values()):

@@ -6,14 +6,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Client
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from pairsmith.augmenters import WordDropout
+from pairsmith.augmenters import Augmenter, WordDropout
 from pairsmith.pipelines import shared
 from pairsmith.pipelines.recipe import Pair, Recipe, View
+from pairsmith.schemas import UserError
 from tests.augmenters.fakes import Calls, Model
 from tests.augmenters.plain_tokens import keys
 from tests.pipelines.test_model_steps import recipe_of, run
@@ -73,6 +76,47 @@ time.sleep(60)
     assert held(pa.array(["b"]), keys(1)).to_pylist() == ["b of 1"]
     assert shared._host(held).process() == os.getpid()
     shared._host.cache_clear()
+
+
+def one_step(step: Augmenter) -> Recipe:
+    return Recipe((Pair("k", View(), View(step)),))
+
+
+def test_only_processes_of_the_build_may_ask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with shared.shared(one_step(Model())) as held:
+        (step,) = held.pairs[0].positive.steps
+        step.setup()
+        (address,) = tmp_path.glob("*/*.address")
+        host, port = address.read_text().split(":")
+        with pytest.raises(AuthenticationError):
+            Client((host, int(port)), authkey=b"mps")  # the key that stands in Beam's source
+        Client((host, int(port)), authkey=step.build.encode()).close()
+
+
+@pytest.mark.parametrize("kind", ["open to others", "link", "file"])
+def test_a_folder_that_somebody_else_may_write_to_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folder = tmp_path / f"pairsmith-{os.getuid()}"
+    if kind == "open to others":
+        folder.mkdir()
+        folder.chmod(0o777)
+    elif kind == "link":
+        (tmp_path / "elsewhere").mkdir(0o700)
+        folder.symlink_to(tmp_path / "elsewhere")
+    else:
+        folder.touch(0o700)
+    with (
+        pytest.raises(UserError, match=f"{folder} .* remove it, or set TMPDIR"),
+        shared.shared(one_step(Model())),
+    ):
+        pass
+    with shared.shared(one_step(WordDropout())):
+        pass
 
 
 def test_errors_of_the_model_come_through_and_only_models_are_shared() -> None:
