@@ -90,6 +90,18 @@ def test_one_big_file_is_cut_into_many_splits(tmp_path: Path) -> None:
     assert [(split.start, split.stop) for split in file.splits] == [(g, g + 1) for g in range(6)]
 
 
+def test_row_groups_without_rows_hide_no_others(tmp_path: Path) -> None:
+    table = pa.Table.from_pylist(documents(3))
+    with pq.ParquetWriter(tmp_path / "a.parquet", table.schema) as writer:
+        for some in (table[:0], table[:2], table[:0], table[2:]):
+            writer.write_table(some)
+    assert [row["source_id"] for row in read_all(tmp_path / "a.parquet")] == [
+        "doc/000",
+        "doc/001",
+        "doc/002",
+    ]
+
+
 @pytest.mark.parametrize("column_type", [pa.string(), pa.large_string(), pa.string_view()])
 def test_all_of_arrows_strings_are_text(tmp_path: Path, column_type: pa.DataType) -> None:
     table = pa.table({"text": pa.array(["some text"], column_type), "doc_id": pa.array([7])})
