@@ -1,8 +1,9 @@
 """Building over a finished dataset: what would come out the same is not made again.
 
 A shard comes out the same when its parts, the recipe, the user's own code in it and the libraries
-are the same; then its files are those of the dataset before. What models made is found in the cache, whatever else has changed.
-The rest is made anew, since a kernel makes a row faster than a file gives it back.
+are the same; then its files are those of the dataset before. What models made is found in the
+cache, whatever else has changed. The rest is made anew, since a kernel makes a row faster than a
+file gives it back.
 """
 
 import functools
