@@ -123,7 +123,7 @@ def build_at(
                 batch_rows=batch_rows,
                 progress=heard,
                 previous=claim.previous,
-                stamp=digest([recipe.digest, sources, versions()]),
+                stamp=digest([recipe.digest, sources, versions(recipe)]),
                 store_flags=engine.store_flags,
                 hints=engine.hints,
             )
@@ -190,6 +190,6 @@ def _plan_text(recipe: Recipe, sources: Sequence[str], files: Sequence[Input], p
         "inputs": [[file.path, file.bytes, file.changed] for file in files],
         "tasks": [[as_data(split) for split in task] for task in plan.tasks],
         "waves": plan.waves,
-        "versions": versions(),
+        "versions": versions(recipe),
     }
     return json.dumps(data)
