@@ -40,10 +40,14 @@ def read_all(path: Path, batch_rows: int = 4) -> list[dict[str, object]]:
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_every_format_gives_the_same_documents(tmp_path: Path, name: str) -> None:
-    rows = documents(10)
+    labels = [("en", "news"), ("", "news"), ("en", ""), ("", "")]  # empty is unknown
+    rows = [
+        {**row, "lang": labels[n % 4][0], "label": labels[n % 4][1]}
+        for n, row in enumerate(documents(10))
+    ]
     read = read_all(WRITERS[name](tmp_path / name, rows))
-    assert [(row["source_id"], row["text"]) for row in read] == [
-        (row["doc_id"], row["text"]) for row in rows
+    assert [(row["source_id"], row["text"], row["lang"], row["label"]) for row in read] == [
+        (row["doc_id"], row["text"], row["lang"] or None, row["label"] or None) for row in rows
     ]
 
 
