@@ -197,6 +197,15 @@ def test_a_recipe_that_makes_no_sense_is_refused() -> None:
             Recipe(**wrong)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="at least 1"):
         Pair("k", View(), View(), draws=0)
+    for name, rules in {
+        "screens": (MinWords(4), (Overlap(max=0.9),), [MinWords(4)]),
+        "gates": (Overlap(max=0.9), (WordDropout(),), [Overlap(max=0.9)]),
+    }.items():
+        for rule in rules:
+            with pytest.raises(TypeError, match=f"{name} must be a tuple of rules"):
+                Recipe(pairs=(pair,), **{name: rule})  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="gates must be a tuple of rules"):
+        Pair("k", View(), View(), gates=Unchanged())  # type: ignore[arg-type]
 
 
 def test_a_sentencepiece_model_is_known_by_its_content_not_its_place(tmp_path: Path) -> None:
