@@ -147,9 +147,13 @@ def test_settings_that_cannot_train_fail_alone_unless_nothing_trains(config: Tra
         ("temperature=", "say what to try"),
         ("temperature=0.2..0.02", "a range of numbers rises"),
         ("temperature=0..1:log", "starts above 0"),
-        ("batch_size=1.5..3", "values of the kind of 64"),
-        ("batch_size=some", "values of the kind of 64"),
-        ("model=1..2", "values of the kind of"),
+        ("batch_size=1.5..3", "batch_size takes int; give some"),
+        ("batch_size=some", "batch_size takes int"),
+        ("model=1..2", "model takes str"),
+        ("freeze=2,most", "freeze takes nothing, embeddings, model, int"),
+        ("loss=infonce,tripet", "loss takes infonce, ntxent, symmetric"),
+        ("dropout=some", "dropout takes float, None"),
+        ("matryoshka=8,16", "matryoshka takes tuple"),
     ],
 )
 def test_a_search_that_cannot_be_is_one_line(
@@ -176,6 +180,17 @@ def test_choices_are_of_the_settings_type(config: TrainConfig) -> None:
     assert parse_choice("--bf16=true,false", config).values == (True, False)
     assert parse_choice("model=a,b", config).values == ("a", "b")
     assert change(config, tensorboard=True).telemetry.tensorboard
+
+
+def test_choices_are_of_what_a_setting_takes_not_of_its_default(config: TrainConfig) -> None:
+    assert parse_choice("freeze=2,4", config).values == (2, 4)
+    assert parse_choice("freeze=nothing,2", config).values == ("nothing", 2)
+    assert parse_choice("freeze=0..4", config).high == 4
+    dropout = parse_choice("dropout=0..0.3", config)
+    assert (dropout.low, dropout.high) == (0.0, 0.3)
+    assert isinstance(dropout.low, float)
+    assert parse_choice("dropout=none,0.1", config).values == (None, 0.1)
+    assert parse_choice("packed=none,true", config).values == (None, True)
 
 
 def test_the_printed_command_trains_the_best(
