@@ -52,7 +52,7 @@ class Problem:
 
     def strips(self) -> Iterator[slice]:
         """Yield the rows in parts, few enough that a strip takes less than the columns' vectors."""
-        most = 4096 if self.rows.is_cuda else 512
+        most = strip_rows(self.rows.device)
         return parts(len(self.rows), max(64, most // len(self.levels.dims)))
 
     def tiles(self) -> Iterator[slice]:
@@ -231,6 +231,11 @@ class Slopes:
             self.column_scale[level, c] += up @ both
             part *= across
         return part.mul_(up[:, None])
+
+
+def strip_rows(device: torch.device) -> int:
+    """Return how many rows meet all columns at once, levels of a row counted each."""
+    return 4096 if device.type == "cuda" else 512
 
 
 def parts(count: int, size: int) -> Iterator[slice]:
