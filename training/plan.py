@@ -253,7 +253,8 @@ def _measured(config: TrainConfig, steps: int) -> Timing:
     with tempfile.TemporaryDirectory(prefix="pairsmith-plan-") as folder:
         output = Path(folder) / "model"
         trial = replace(
-            change(config, checksums=False),
+            # Without evaluations, a plateau has nothing to wait for.
+            change(config, checksums=False, schedule="constant"),
             output=output,
             steps=steps,
             evaluation=EvaluationConfig(),
