@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor, distributed
 
-from pairsmith.training.losses.objective import Outcome
+from pairsmith.training.losses.objective import VECTORS, Outcome
 from pairsmith.training.telemetry import Groups
 
 Values = Mapping[str, npt.NDArray[Any]]
@@ -26,7 +26,6 @@ MEASURES = ("loss", "accuracy", "positive", "hardest", "gap", "masked")
 """Of each row: its loss; whether its positive came first; the cosine of its positive, that of its
 hardest negative, and their difference; the share of its candidates masked as false negatives."""
 LONGEST_BUCKET = 512
-VECTORS = 256
 HELD_ROWS = 65_536
 
 
@@ -95,8 +94,8 @@ class Breakdown:
     ) -> Groups:
         """Return the means since the last call; with the last step's anchors also uniformity.
 
-        vectors: (b, D), unit vectors of the anchors of `about`. In a process group the means are
-        of the rows of all ranks, which must all call this; uniformity is of this rank's.
+        vectors: unit vectors of the first anchors of `about`, (n, D). In a process group the means
+        are of the rows of all ranks, which must all call this; uniformity is of this rank's.
         """
         groups = means(_of_all_ranks(self.sums()))
         self._sums = {}

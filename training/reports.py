@@ -65,8 +65,8 @@ class Reports:
         self._breakdown.add(batch.about, both, values)
         if step % every:
             return told, None
-        groups = self._breakdown.take()
-        return told, groups
+        groups = self._breakdown.take(batch.about, both, outcome.anchors)
+        return told | {"uniformity": groups["all"]["all"].get("uniformity")}, groups
 
     def mfu(self, encoder: Encoder, lengths: npt.NDArray[np.int64], seconds: float) -> float | None:
         """Return the share of the device's arithmetic that a step used; None where unknown."""
