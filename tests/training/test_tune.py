@@ -208,6 +208,14 @@ def test_the_printed_command_trains_the_best(
     assert f"{record['scores']['5'][SCORE]:.4f}" in best
 
 
+def test_the_printed_words_give_the_settings_again(config: TrainConfig) -> None:
+    changed: dict[str, Any] = {"packed": False, "token_cache": True, "append_eos": False}
+    changed |= {"letters": True, "look_ahead": False, "freeze": 2, "dropout": 0.5}
+    said = arguments(change(config, matryoshka=(4, 8), **changed))
+    found = tyro.cli(TrainConfig, args=said, config=(tyro.conf.OmitArgPrefixes,))
+    assert found == change(config, matryoshka=(4, 8), **changed)
+
+
 def test_a_missing_package_is_named(
     config: TrainConfig, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
