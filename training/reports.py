@@ -24,7 +24,7 @@ class Reports:
     """The log, the curves and the progress line of a run."""
 
     def __init__(self, folder: Path, world: World, step: int, steps: int, config: TrainConfig):
-        self._telemetry = config.telemetry
+        self._telemetry, self._world = config.telemetry, world
         self._peak = peak_flops(world.device, config.telemetry.peak_tflops)
         self._breakdown = Breakdown(
             [location.rstrip("/").rpartition("/")[2] for location in map(str, config.data)]
@@ -52,14 +52,14 @@ class Reports:
     def rows(
         self, step: int, batch: Batch, lengths: npt.NDArray[np.int64], outcome: Outcome
     ) -> tuple[dict[str, float | None], Groups | None]:
-        """Return what the loss tells of this process's rows, and means by group when they are due.
+        """Return what the loss tells of all processes' rows, and means by group when they are due.
 
         lengths: tokens of each text of the batch. Called by every process at every step.
         """
         rows, every = batch.rows, self._telemetry.groups_every
         values = measures(outcome)
         both = lengths[:rows] + lengths[rows : 2 * rows]
-        told = row_means(values)
+        told = row_means(values, self._world.sum)
         if not every:
             return told, None
         self._breakdown.add(batch.about, both, values)

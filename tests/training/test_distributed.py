@@ -57,6 +57,10 @@ def assert_equal_runs(found: Path, expected: Path) -> None:
         assert (line["epoch"], line["position"]) == (other["epoch"], other["position"])
         assert line["loss"] == pytest.approx(other["loss"], rel=1e-4, abs=1e-6)
         assert line["gradient_norm"] == pytest.approx(other["gradient_norm"], rel=1e-3)
+        for name in ("gap", "alignment", "masked"):
+            assert line.get(name) == pytest.approx(other.get(name), abs=1e-4), name
+        # A row whose positive and hardest negative are all but equal may go either way.
+        assert line["accuracy"] == pytest.approx(other["accuracy"], abs=1.5 / BATCH)
     for path in expected.rglob("*.safetensors"):
         mine = load_file(found / path.relative_to(expected))
         for name, value in load_file(path).items():
