@@ -85,8 +85,3 @@ class Reports:
         if self._journal and self._meter:
             self._journal.scores(step, scores)
             self._meter.say(scores_line(step, scores))
-
-    def say(self, text: str) -> None:
-        """Show a line."""
-        if self._meter:
-            self._meter.say(text)

@@ -1,7 +1,6 @@
 """A run over several processes is the run of one; when one of them fails, all of them end."""
 
 import json
-import math
 import os
 import shutil
 import signal
@@ -284,17 +283,3 @@ def test_all_cores_compute_but_one_that_tokenises_for_a_static_encoder(
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
-
-
-def test_every_process_has_its_part_of_every_batch() -> None:
-    import numpy as np
-
-    from pairsmith.training.distributed import World
-
-    for rows in range(40):
-        for size in range(1, 9):
-            shares = [World(rank, size).share(rows) for rank in range(size)]
-            expected = np.array_split(np.arange(rows), size)
-            for (first, count), part in zip(shares, expected, strict=True):
-                assert list(range(first, first + count)) == list(part)
-    assert math.isclose(World().most(3.5), 3.5)

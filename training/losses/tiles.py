@@ -35,11 +35,6 @@ class Levels:
         """Return the numbers that each level adds to the one before."""
         return [slice(a, b) for a, b in zip((0, *self.dims[:-1]), self.dims, strict=True)]
 
-    @property
-    def plain(self) -> bool:
-        """Tell whether the logits are the products themselves."""
-        return self.row_scale is self.bias is None
-
 
 @dataclass(frozen=True)
 class Problem:
@@ -82,7 +77,7 @@ class Problem:
         return kept
 
     def logits(self, raw: Tensor, level: int, r: slice, c: slice) -> Tensor:
-        """Return the tile's logits at a level: `raw` itself if the problem is plain."""
+        """Return the tile's logits at a level: `raw` itself without scales and bias."""
         levels = self.levels
         if levels.row_scale is not None:
             raw = raw * levels.row_scale[level, r, None]
