@@ -148,7 +148,7 @@ class Objective(nn.Module):
             hardest.nan_to_num(neginf=math.nan, posinf=math.nan),
             masked,
             # A copy: a part would keep all vectors in memory until the next step has its own.
-            rows.anchors[:VECTORS].clone(),
+            rows.anchors[:VECTORS].detach().clone(),
         )
         return Outcome(loss, *(value.detach().float() for value in shown))
 
