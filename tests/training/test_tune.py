@@ -177,7 +177,7 @@ def test_other_mistakes_are_one_line(tmp_path: Path, config: TrainConfig) -> Non
 
 def test_choices_are_of_the_settings_type(config: TrainConfig) -> None:
     assert parse_choice("batch-size=16..64", config).low == 16
-    assert parse_choice("--bf16=true,false", config).values == (True, False)
+    assert parse_choice("--letters=true,false", config).values == (True, False)
     assert parse_choice("model=a,b", config).values == ("a", "b")
     assert change(config, tensorboard=True).telemetry.tensorboard
 
