@@ -156,11 +156,7 @@ def open_device(config: TrainConfig, local: int = 0, beside: int = 1) -> torch.d
 
     Raises UserError when there is no such device.
     """
-    name = config.running.device
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and beside > 1:
-        name = f"cuda:{local}"
+    name = device_name(config.running.device, local)
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
@@ -174,6 +170,13 @@ def open_device(config: TrainConfig, local: int = 0, beside: int = 1) -> torch.d
         free = (cores or 1) - config.encoder.is_static
         torch.set_num_threads(config.running.threads or max(1, free // beside))
     return device
+
+
+def device_name(asked: str, local: int = 0) -> str:
+    """Return the device of process `local` of its machine; a GPU with its number, as CUDA wants."""
+    if asked == "auto":
+        asked = "cuda" if torch.cuda.is_available() else "cpu"
+    return f"cuda:{local}" if asked == "cuda" else asked
 
 
 @dataclass(frozen=True)

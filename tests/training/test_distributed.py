@@ -17,7 +17,7 @@ from safetensors.numpy import load_file
 
 from pairsmith.training.checkpoint import last_checkpoint
 from pairsmith.training.config import make_config
-from pairsmith.training.distributed import open_device
+from pairsmith.training.distributed import device_name, open_device
 from tests.training.pair_folders import paired_sentences, write_dataset
 from tests.training.ranks import LIMIT, finish, once, run, start
 
@@ -280,6 +280,19 @@ def test_all_cores_compute_but_one_that_tokenises_for_a_static_encoder(
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("asked", ["auto", "cuda"])
+def test_a_process_alone_names_its_gpu_by_number_as_cuda_wants(
+    monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    from torch.cuda._utils import _get_device_index  # by which torch.cuda.set_device reads it
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert _get_device_index(torch.device(device_name(asked))) == 0
+    assert _get_device_index(torch.device(device_name(asked, 3))) == 3
+    assert device_name("cuda:1", 0) == "cuda:1"
+    assert device_name("cpu", 2) == "cpu"
 
 
 def test_every_process_has_its_part_of_every_batch() -> None:
