@@ -1,5 +1,6 @@
 """What a training run works on, and how it is opened: new, or where it was."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ from pairsmith.training.loader import Stream, stream
 from pairsmith.training.losses.objective import Objective
 from pairsmith.training.optimizer import make_optimizer
 from pairsmith.training.order import Order
+from pairsmith.training.packing import Features, in_chunks
 from pairsmith.training.precision import FIRST_SCALE, LossScale
 from pairsmith.training.telemetry import say
 from pairsmith.training.tokenizer import count_tokens
@@ -166,6 +168,16 @@ def open_stream(run: Run) -> Stream[Batch]:
         world=world.size,
         workers=config.workers,
     )
+
+
+def chunks_of(batch: Batch, run: Run) -> list[Features]:
+    """Return the batch's features in runs of at most `chunk` texts, as many on every process.
+
+    A process with fewer texts than another may have runs whose vectors come behind those of its
+    texts.
+    """
+    most = run.world.most(max(1, batch.texts))
+    return in_chunks(batch.features, max(1, batch.texts), math.ceil(most / run.config.chunk))
 
 
 @contextmanager

@@ -33,10 +33,10 @@ from pairsmith.training.folder import (
 from pairsmith.training.losses.cache import cached_step
 from pairsmith.training.losses.objective import Outcome
 from pairsmith.training.optimizer import finish_gradients
-from pairsmith.training.packing import Features, in_chunks
+from pairsmith.training.packing import Features
 from pairsmith.training.precision import computing, resolve
 from pairsmith.training.reports import Reports
-from pairsmith.training.run import Run, Watch, as_saved, open_run, open_stream
+from pairsmith.training.run import Run, Watch, as_saved, chunks_of, open_run, open_stream
 from pairsmith.training.schedule import best_step, drops, learning_rate, since_best
 from pairsmith.training.stopping import Stop, Terminated, stop_signals
 from pairsmith.training.telemetry import Step, say
@@ -137,7 +137,7 @@ def loop(run: Run, batches: Iterator[Batch], reports: Reports, stop: Stop) -> No
 def backward(run: Run, batch: Batch, precision: Precision) -> Outcome:
     """Add the gradient of the whole batch's loss to the parameters; return the loss."""
     config, scale = run.config, run.progress.scale.scale
-    rows, texts = batch.rows, 2 * batch.rows + len(batch.identities.owner)
+    rows, texts = batch.rows, batch.texts
     objective = run.objectives[batch.source if config.losses else 0]
 
     def encode(features: Features) -> Tensor:
@@ -157,9 +157,7 @@ def backward(run: Run, batch: Batch, precision: Precision) -> Outcome:
         outcome = contrast(encode(batch.features))
         go_back(outcome.loss)
         return outcome
-    count = math.ceil(run.world.most(max(1, texts)) / config.chunk)
-    chunks = in_chunks(batch.features, max(1, texts), count)
-    no_sync = run.forward.no_sync
+    chunks, no_sync = chunks_of(batch, run), run.forward.no_sync
     return cached_step(encode, chunks, contrast, no_sync=no_sync, backward=go_back)
 
 

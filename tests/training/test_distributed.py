@@ -220,6 +220,24 @@ def test_torchrun_ends_when_a_process_is_killed_and_the_checkpoint_is_whole(
     assert ended.code == 143
 
 
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+def test_processes_of_unequal_numbers_of_texts_verify_together_and_one_tells(
+    tmp_path: Path, calm_bert: Path, parallel: str
+) -> None:
+    rows = paired_sentences(4)
+    rows[0]["negatives"] = ["nobody buys the moon"]  # one process has a text, and a chunk, more
+    data = write_dataset(tmp_path / "data", rows)
+    more = ("--parallel", parallel, "--negatives", "1", "--chunk", "1", "--verify")
+    argv = [str(data), "--model", str(calm_bert), "--output", str(tmp_path / "model"), *more]
+    argv += ["--batch-size", "4", "--threads", "1", "--no-tensorboard", "--no-curves"]
+    ended = run(2, argv, tmp_path)
+    assert [rank.code for rank in ended] == [0, 0], ended
+    lines = ended[0].printed.splitlines()
+    assert lines
+    assert all(line.endswith("ok") for line in lines)
+    assert ended[1].printed == ""
+
+
 def test_what_one_process_cannot_read_ends_all_with_one_line(
     tmp_path: Path, dataset: Path, calm_bert: Path
 ) -> None:
