@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 from torch.optim import Optimizer
 
 from pairsmith.schemas import Dataset, UserError
@@ -186,10 +187,8 @@ def as_saved(run: Run) -> Iterator[None]:
 
     These lie `interpolate` of the way from the start to what is trained.
     """
-    share, parameters = run.config.interpolate, list(run.encoder.parameters())
-    if share == 1:
-        yield
-        return
+    share = run.config.interpolate
+    parameters = list(run.encoder.parameters()) if share < 1 else []
     trained = [p.detach().clone() for p in parameters]
     with torch.no_grad():
         for parameter, start in zip(parameters, run.start, strict=True):
@@ -197,6 +196,9 @@ def as_saved(run: Run) -> Iterator[None]:
     try:
         yield
     finally:
+        if isinstance(run.encoder, FSDPModule):
+            # It keeps the root's weights gathered for the backward pass, which none follows here.
+            run.encoder.reshard()
         with torch.no_grad():
             for parameter, value in zip(parameters, trained, strict=True):
                 parameter.copy_(value)

@@ -220,6 +220,25 @@ def test_torchrun_ends_when_a_process_is_killed_and_the_checkpoint_is_whole(
     assert ended.code == 143
 
 
+@pytest.mark.parametrize("watched", [False, True])
+def test_sharded_weights_are_evaluated_on_the_way_from_the_start_and_then_trained_on(
+    tmp_path: Path, dataset: Path, calm_bert: Path, sts_file: Path, watched: bool
+) -> None:
+    more = ["--interpolate", "0.5", "--sts", str(sts_file), "--evaluate-every", "2"]
+    if watched:
+        more += ["--stop-on", "sts/made/spearman", "--patience", "0"]
+    models = {size: tmp_path / f"model{size}" for size in (1, 2)}
+    for size, output in models.items():
+        argv = arguments(dataset, calm_bert, output, "--parallel", "fsdp", *more)
+        ended = run(size, argv, tmp_path)
+        assert [rank.code for rank in ended] == [0] * size, ended
+    assert_equal_runs(models[2], models[1])
+    one, two = (json.loads((m / "training.json").read_text())["scores"] for m in models.values())
+    assert list(two) == list(one)
+    for step, expected in one.items():
+        assert two[step] == pytest.approx(expected, abs=1e-3)
+
+
 @pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
 def test_processes_of_unequal_numbers_of_texts_verify_together_and_one_tells(
     tmp_path: Path, calm_bert: Path, parallel: str
