@@ -46,6 +46,22 @@ def test_matrices_are_multiplied_in_what_was_asked(precision: str, kind: torch.d
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == kind
 
 
+def test_a_gpu_that_only_plays_bfloat16_computes_in_float32(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gpu = torch.device("cuda:0")
+
+    def plays(including_emulation: bool = True) -> bool:
+        return including_emulation
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", plays)
+    assert resolve("auto", gpu) == "fp32"
+    with pytest.raises(UserError, match="cuda:0 cannot; try --precision fp16"):
+        resolve("bf16", gpu)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
+    assert resolve("auto", gpu) == resolve("bf16", gpu) == "bf16"
+
+
 def test_a_cpu_computes_in_float32_unless_told_otherwise() -> None:
     assert resolve("auto", CPU) == "fp32"
     assert resolve("fp16", CPU) == "fp16"
