@@ -23,9 +23,10 @@ from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 from pairsmith.schemas import UserError
-from pairsmith.training.config import TrainConfig
+from pairsmith.training.config import Precision, TrainConfig
 from pairsmith.training.encoders.encoder import Encoder
 from pairsmith.training.packing import Features, in_micro_batches, on_device
+from pairsmith.training.precision import computing
 from pairsmith.training.vectors import Encode
 
 TIMEOUT = timedelta(hours=2)
@@ -192,7 +193,7 @@ class Spread:
         return self.forward(features)
 
 
-def spread(encoder: Encoder, world: World, parallel: str) -> Spread:
+def spread(encoder: Encoder, world: World, parallel: str, precision: Precision) -> Spread:
     """Return what to call in place of `encoder` in training, its weights now on `world.device`.
 
     Afterwards each process's gradients are the mean over all. fsdp: the weights of `encoder`
@@ -200,7 +201,7 @@ def spread(encoder: Encoder, world: World, parallel: str) -> Spread:
     like length; not with fsdp, where all processes must call equally often.
     """
     encoder.to(world.device)
-    freeze_unreached(encoder, world.device)
+    freeze_unreached(encoder, world.device, precision)
     sorted_runs = partial(in_micro_batches, encoder)
     if world.size == 1:
         return Spread(sorted_runs if world.device.type == "cpu" else encoder)
@@ -221,14 +222,16 @@ def spread(encoder: Encoder, world: World, parallel: str) -> Spread:
     return Spread(sorted_runs if world.device.type == "cpu" else whole, whole.no_sync)
 
 
-def freeze_unreached(encoder: Encoder, device: torch.device) -> None:
+def freeze_unreached(encoder: Encoder, device: torch.device, precision: Precision) -> None:
     """Freeze the parameters that no vector depends on, such as a pooler that is not used.
 
     They have no gradient anyway; processes would wait for it.
     """
     training = encoder.training
     encoder.train()  # the projection head is passed in training only
-    encoder(on_device(encoder.tokenise(["text"]), device)).sum().backward()
+    with computing(precision, device):  # as in training: not all attention can do float32
+        vectors = encoder(on_device(encoder.tokenise(["text"]), device))
+    vectors.sum().backward()
     for parameter in encoder.parameters():
         if parameter.grad is None:
             parameter.requires_grad_(False)
@@ -236,16 +239,21 @@ def freeze_unreached(encoder: Encoder, device: torch.device) -> None:
     encoder.train(training)
 
 
-def shared_encode(encoder: Encoder, world: World) -> Encode:
+def shared_encode(encoder: Encoder, world: World, precision: Precision) -> Encode:
     """Return an `encode` that every process calls with the same texts and that shares the work."""
+
+    def encode_mine(texts: list[str]) -> npt.NDArray[np.float32]:
+        with computing(precision, world.device):
+            return encoder.encode(texts)
+
     if world.size == 1:
-        return encoder.encode
+        return encode_mine
 
     def encode(texts: list[str]) -> npt.NDArray[np.float32]:
         mine = texts[world.rank :: world.size]
         # Of equal length everywhere: a sharded encoder waits for all at every batch.
         mine += texts[:1] * (-(-len(texts) // world.size) - len(mine))
-        vectors = torch.from_numpy(encoder.encode(mine))
+        vectors = torch.from_numpy(encode_mine(mine))
         parts = [torch.empty_like(vectors) for _ in range(world.size)]
         dist.all_gather(parts, vectors)
         result: npt.NDArray[np.float32] = torch.stack(parts, dim=1).flatten(0, 1).numpy()

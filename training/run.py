@@ -22,7 +22,7 @@ from pairsmith.training.checkpoint import (
     load_checkpoint,
 )
 from pairsmith.training.collate import Batch, KeptIds, collate, columns
-from pairsmith.training.config import TrainConfig
+from pairsmith.training.config import Precision, TrainConfig
 from pairsmith.training.corpus import check_targets, open_data, open_order, shard_files
 from pairsmith.training.distributed import Spread, World, spread
 from pairsmith.training.encoders.encoder import Encoder
@@ -41,7 +41,7 @@ from pairsmith.training.losses.objective import Objective
 from pairsmith.training.optimizer import make_optimizer
 from pairsmith.training.order import Order
 from pairsmith.training.packing import Features, in_chunks
-from pairsmith.training.precision import FIRST_SCALE, LossScale
+from pairsmith.training.precision import FIRST_SCALE, LossScale, resolve
 from pairsmith.training.telemetry import say
 from pairsmith.training.tokenizer import count_tokens
 
@@ -54,6 +54,8 @@ class Run:
 
     config: TrainConfig
     world: World
+    precision: Precision
+    """What the encoder computes in on this device."""
     steps: int
     identity: Mapping[str, Any]
     """Settings and data digests that must be equal on resumption."""
@@ -86,6 +88,7 @@ def open_run(config: TrainConfig, world: World) -> Run:
     Nothing is written before all that can be wrong has been looked at. Raises UserError.
     """
     with world.together():
+        precision = resolve(config.running.precision, world.device)
         if world.leads and config.output.exists():
             raise UserError(f"{config.output} exists; choose another --output or remove it")
         config.evaluation.check_files()
@@ -123,7 +126,7 @@ def open_run(config: TrainConfig, world: World) -> Run:
     encoder = opened or make(tokenizer)
     if not checkpoint:  # which has the factors, too
         weigh_by_rarity(encoder, order, config)
-    forward = spread(encoder, world, config.running.parallel)
+    forward = spread(encoder, world, config.running.parallel, precision)
     objectives = nn.ModuleList(map(Objective, config.losses or (config.loss,))).to(world.device)
     learner = nn.ModuleDict({"encoder": encoder, "objectives": objectives})
     start = [p.detach().clone() for p in encoder.parameters()] if config.interpolate < 1 else []
@@ -135,7 +138,7 @@ def open_run(config: TrainConfig, world: World) -> Run:
         if world.leads:
             say(f"going on after step {progress.step} of {steps}")
     return Run(
-        *(config, world, steps, identity, datasets, order, folder, tokenizer),
+        *(config, world, precision, steps, identity, datasets, order, folder, tokenizer),
         *(encoder, forward, start, objectives, optimizer, progress),
     )
 
