@@ -32,7 +32,8 @@ from pairsmith.training.vectors import Encode
 TIMEOUT = timedelta(hours=2)
 """How long a process waits for another: longer than the slowest takes to check its data, or rank 0
 to write what all wait for. When a process dies, torchrun ends the others much sooner."""
-_GONE = re.compile(r"closed by peer|reset by peer|Broken pipe|NCCL|[Tt]imed out")
+GONE = re.compile(r"ncclRemoteError|closed by peer|reset by peer|Broken pipe|[Tt]imed out")
+"""What gloo and NCCL say when the other side is there no more; all else is an error of its own."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def open_world(config: TrainConfig) -> Iterator[World]:
     try:
         yield world
     except RuntimeError as error:
-        if not _GONE.search(str(error)):
+        if not GONE.search(str(error)):
             raise
         raise UserError(
             f"another process of the run has ended, so rank {rank} stops too; start it again, and "
@@ -155,9 +156,14 @@ def open_world(config: TrainConfig) -> Iterator[World]:
 def open_device(config: TrainConfig, local: int = 0, beside: int = 1) -> torch.device:
     """Return the device of process `local` of the `beside` on this machine; on a CPU, set threads.
 
-    Raises UserError when there is no such device.
+    Raises UserError when there is no such device, or when all processes would share it.
     """
     name = device_name(config.running.device, local)
+    if beside > 1 and config.running.device.startswith("cuda:"):
+        raise UserError(
+            f"--device {name} is one GPU, and {beside} processes of this machine would share it; "
+            "give --device cuda: each takes its own"
+        )
     try:
         device = torch.device(name)
         torch.empty(1, device=device)

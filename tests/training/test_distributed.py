@@ -12,12 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from safetensors.numpy import load_file
 
 from pairsmith.training.checkpoint import last_checkpoint
-from pairsmith.training.config import make_config
-from pairsmith.training.distributed import device_name, open_device
 from tests.training.pair_folders import paired_sentences, write_dataset
 from tests.training.ranks import LIMIT, finish, once, run, start
 
@@ -298,38 +295,6 @@ def test_a_full_disk_ends_all_with_one_line(
     (line,) = ended[0].said.splitlines()
     assert "No space left on device" in line
     assert ended[1].said == ""
-
-
-@pytest.mark.parametrize(
-    ("model", "beside", "threads"),
-    [("bert::2x128", 1, 4), ("bert::2x128", 3, 1), ("static::8", 1, 3), ("static::8", 4, 1)],
-)
-def test_all_cores_compute_but_one_that_tokenises_for_a_static_encoder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, beside: int, threads: int
-) -> None:
-    before = torch.get_num_threads()
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
-    try:
-        open_device(make_config(("data",), tmp_path, model=model, device="cpu"), 0, beside)
-        assert torch.get_num_threads() == threads
-        config = make_config(("data",), tmp_path, model=model, device="cpu", threads=2)
-        open_device(config, 0, beside)
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
-
-
-@pytest.mark.parametrize("asked", ["auto", "cuda"])
-def test_a_process_alone_names_its_gpu_by_number_as_cuda_wants(
-    monkeypatch: pytest.MonkeyPatch, asked: str
-) -> None:
-    from torch.cuda._utils import _get_device_index  # by which torch.cuda.set_device reads it
-
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert _get_device_index(torch.device(device_name(asked))) == 0
-    assert _get_device_index(torch.device(device_name(asked, 3))) == 3
-    assert device_name("cuda:1", 0) == "cuda:1"
-    assert device_name("cpu", 2) == "cpu"
 
 
 def test_every_process_has_its_part_of_every_batch() -> None:
