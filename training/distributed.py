@@ -19,6 +19,7 @@ import numpy.typing as npt
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
@@ -212,9 +213,10 @@ def spread(encoder: Encoder, world: World, parallel: str, precision: Precision) 
     if world.size == 1:
         return Spread(sorted_runs if world.device.type == "cpu" else encoder)
     if parallel == "fsdp":
-        for block in encoder.blocks():
-            fully_shard(block)
-        fully_shard(encoder)
+        # By default that of the machine's GPUs, whatever --device says.
+        mesh = init_device_mesh(world.device.type, (world.size,))
+        for part in (*encoder.blocks(), encoder):
+            fully_shard(part, mesh=mesh)
         return Spread(encoder)
     with warnings.catch_warnings():
         # The argument's new name is not there in older versions. Buffers are constants, and sending

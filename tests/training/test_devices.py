@@ -5,10 +5,21 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
+from torch.distributed.tensor import DTensor
+from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from pairsmith.schemas import UserError
 from pairsmith.training.config import make_config
-from pairsmith.training.distributed import GONE, device_name, open_device
+from pairsmith.training.distributed import (
+    GONE,
+    World,
+    device_name,
+    open_device,
+    spread,
+)
+from pairsmith.training.encoders.config import EncoderConfig
+from pairsmith.training.encoders.opening import open_encoder
 
 
 @pytest.mark.parametrize(
@@ -41,6 +52,20 @@ def test_a_process_alone_names_its_gpu_by_number_as_cuda_wants(
     assert _get_device_index(torch.device(device_name(asked, 3))) == 3
     assert device_name("cuda:1", 0) == "cuda:1"
     assert device_name("cpu", 2) == "cpu"
+
+
+def test_weights_are_sharded_over_the_device_asked_for_where_there_are_gpus(
+    monkeypatch: pytest.MonkeyPatch, bert: Path
+) -> None:
+    monkeypatch.setattr(torch._C, "_get_accelerator", lambda: torch.device("cuda"))
+    encoder = open_encoder(EncoderConfig(model=str(bert)))
+    dist.init_process_group("fake", store=FakeStore(), rank=0, world_size=2)
+    try:
+        spread(encoder, World(0, 2, torch.device("cpu")), "fsdp", "fp32")
+    finally:
+        dist.destroy_process_group()
+    meshes = {p.device_mesh.device_type for p in encoder.parameters() if isinstance(p, DTensor)}
+    assert meshes == {"cpu"}
 
 
 def test_one_gpu_is_refused_to_several_processes(tmp_path: Path) -> None:
