@@ -9,7 +9,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -127,20 +127,23 @@ ALONE = World()
 def open_world(config: TrainConfig) -> Iterator[World]:
     """Join the processes that torchrun started, if it did; then leave them.
 
-    Raises UserError when there is no such device, or when another process ends before its time.
+    Raises UserError for settings that cannot work, when there is no such device, or when another
+    process ends before its time.
     """
     rank, size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     local, beside = (
         int(os.environ.get(f"LOCAL_{k}", v)) for k, v in (("RANK", 0), ("WORLD_SIZE", 1))
     )
-    world = World(rank, size, open_device(config, local, beside))
+    world = World(rank, size)
     if size == 1:
-        yield world
+        yield replace(world, device=open_device(config.resolved(), local, beside))
         return
-    backend = "cpu:gloo,cuda:nccl" if world.device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, timeout=TIMEOUT)
+    on_gpu = device_name(config.running.device).startswith("cuda") and torch.cuda.is_available()
+    dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo", timeout=TIMEOUT)
     try:
-        yield world
+        with world.together():  # what all refuse is told by one, too
+            device = open_device(config.resolved(), local, beside)
+        yield replace(world, device=device)
     except RuntimeError as error:
         if not GONE.search(str(error)):
             raise

@@ -99,7 +99,9 @@ def open_run(config: TrainConfig, world: World) -> Run:
             names = ", ".join(map(str, config.data))
             raise UserError(f"{names}: {order.rows} pairs are too few to train on; build more")
         check_targets(order, config.data, config.losses or (config.loss,))
-        check_leaks([s for d in datasets for s in shard_files(d, config.stream)], config.evaluation)
+        if world.leads:
+            shards = [s for d in datasets for s in shard_files(d, config.stream)]
+            check_leaks(shards, config.evaluation)
         from_data = config.encoder.trains_tokenizer
         make = partial(open_encoder, config.encoder, config.seed, device=world.device)
         opened = None if from_data else make()

@@ -52,8 +52,8 @@ def train(config: TrainConfig, watch: Watch | None = None) -> dict[int, dict[str
     Whatever is raised, `config.output` is either absent or whole. On SIGTERM and Ctrl-C, the step
     is finished and a checkpoint saved before SystemExit(143) or KeyboardInterrupt is raised.
     """
-    config = config.resolved()
     with open_world(config) as world:
+        config = config.resolved()  # which can, or there were no world
         run = open_run(config, world)
         run.watch = watch
         progress = run.progress
@@ -94,7 +94,8 @@ def loop(run: Run, batches: Iterator[Batch], reports: Reports, stop: Stop) -> No
         norm = finish_gradients(run.learner, config.optimizer.clip, progress.scale.scale)
         value = world.mean(outcome.loss.item())
         if math.isfinite(value) and not math.isfinite(norm) and run.precision == "fp16":
-            progress.scale.overflowed()
+            with world.together():
+                progress.scale.overflowed()
             norm = 0.0  # that of the step which is taken
         elif not (math.isfinite(value) and math.isfinite(norm)):
             raise not_finite(run, batch, value, norm)
@@ -179,7 +180,8 @@ def score(run: Run, reports: Reports) -> None:
             run.watch(step, scores)
     if watched and watched not in scores:
         have = ", ".join(scores) or "none; give --sts, --intent or --retrieval"
-        raise UserError(f"--stop-on {watched} is not among the evaluations, which are: {have}")
+        with run.world.together():
+            raise UserError(f"--stop-on {watched} is not among the evaluations, which are: {have}")
     if keeps_best(run) and best_step(run.progress.scores, watched) == step:
         with as_saved(run):
             weights = whole_weights(run.encoder, run.world)

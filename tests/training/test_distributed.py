@@ -15,7 +15,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from pairsmith.training.checkpoint import last_checkpoint
-from tests.training.pair_folders import paired_sentences, write_dataset
+from tests.training.pair_folders import paired_sentences, sentences, write_dataset
 from tests.training.ranks import LIMIT, finish, once, run, start
 
 STEPS = 16
@@ -269,6 +269,37 @@ def test_what_one_process_cannot_read_ends_all_with_one_line(
     assert ended[0].said == ""
     (line,) = ended[1].said.splitlines()
     assert "cannot be read any more" in line
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--stop-on", "sts/maid/spearman"], "--stop-on sts/maid/spearman is not among"),
+        (["--temperature", "-1"], "temperature"),
+        (["--device", "cuda:0"], "--device cuda:0 is one GPU"),
+    ],
+)
+def test_what_all_processes_refuse_is_told_by_one(
+    tmp_path: Path, dataset: Path, calm_bert: Path, sts_file: Path, more: list[str], said: str
+) -> None:
+    argv = arguments(dataset, calm_bert, tmp_path / "model", "--sts", str(sts_file), *more)
+    ended = run(2, argv, tmp_path)
+    assert [rank.code for rank in ended] == [2, 2], ended
+    (line,) = [line for line in ended[0].said.splitlines() if line.startswith("pairsmith train:")]
+    assert said in line
+    assert ended[1].said == ""
+
+
+def test_leaks_are_noted_by_one_process(tmp_path: Path, dataset: Path, calm_bert: Path) -> None:
+    text = paired_sentences(1)[0]["anchor"]  # as the first of the dataset
+    sts = tmp_path / "leaky.csv"
+    rows = [f"{text},{other},{i}" for i, other in enumerate(sentences(9, seed=3))]
+    sts.write_text("\n".join(["sentence1,sentence2,score", *rows, ""]))
+    more = ("--sts", str(sts), "--allow-leaks", "1")
+    ended = run(2, arguments(dataset, calm_bert, tmp_path / "model", *more, steps=2), tmp_path)
+    assert [rank.code for rank in ended] == [0, 0], ended
+    assert ended[0].said.count("note: ") == 1
+    assert ended[1].said == ""
 
 
 def test_processes_with_other_data_are_refused_before_anything_is_written(
