@@ -111,6 +111,26 @@ def test_a_gradient_cache_over_processes_does_what_one_process_does_without(
     assert_equal_runs(output, alone)
 
 
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+def test_processes_learn_the_temperature_that_one_does_and_go_on_with_it(
+    tmp_path: Path, dataset: Path, calm_bert: Path, parallel: str
+) -> None:
+    models = {size: tmp_path / f"model{size}" for size in (1, 2)}
+    for size, output in models.items():
+        more = ("--parallel", parallel, "--learn-temperature", "--clip", "0.5")
+        argv = arguments(dataset, calm_bert, output, *more)
+        if size == 2:  # stopped once on the way
+            processes, file = start([argv] * size, tmp_path), output.parent / "model2.unfinished"
+            once(lambda f=file: (f / "log.jsonl").is_file() and len(log(f)) > 4, processes)
+            for process in processes:
+                process.terminate()
+            ended = finish(processes, tmp_path)
+            assert [rank.code for rank in ended] == [143] * size, ended
+        ended = run(size, argv, tmp_path)
+        assert [rank.code for rank in ended] == [0] * size, ended
+    assert_equal_runs(models[2], models[1])
+
+
 def test_a_tokenizer_from_the_data_is_the_same_on_all_processes(
     tmp_path: Path, dataset: Path
 ) -> None:
