@@ -134,7 +134,7 @@ def open_world(config: TrainConfig) -> Iterator[World]:
     local, beside = (
         int(os.environ.get(f"LOCAL_{k}", v)) for k, v in (("RANK", 0), ("WORLD_SIZE", 1))
     )
-    world = World(rank, size)
+    world = World(rank, size, local=local)
     if size == 1:
         yield replace(world, device=open_device(config.resolved(), local, beside))
         return

@@ -274,8 +274,9 @@ def test_processes_of_unequal_numbers_of_texts_verify_together_and_one_tells(
     assert ended[1].printed == ""
 
 
+@pytest.mark.parametrize("checksums", [[], ["--no-checksums"]])  # which a machine checks once
 def test_what_one_process_cannot_read_ends_all_with_one_line(
-    tmp_path: Path, dataset: Path, calm_bert: Path
+    tmp_path: Path, dataset: Path, calm_bert: Path, checksums: list[str]
 ) -> None:
     damaged = tmp_path / "damaged"
     shutil.copytree(dataset, damaged)
@@ -283,7 +284,7 @@ def test_what_one_process_cannot_read_ends_all_with_one_line(
         data = shard.read_bytes()
         shard.write_bytes(data[:4] + bytes(len(data) // 2) + data[4 + len(data) // 2 :])
     output = tmp_path / "model"
-    argv = [arguments(d, calm_bert, output, "--no-checksums") for d in (dataset, damaged)]
+    argv = [arguments(d, calm_bert, output, *checksums) for d in (dataset, damaged)]
     ended = finish(start(argv, tmp_path), tmp_path)
     assert [rank.code for rank in ended] == [2, 2], ended
     assert ended[0].said == ""
