@@ -28,11 +28,21 @@ class Composition(ABC):
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        """Raise TypeError for a step that is no augmenter, ValueError for none."""
+        """Raise TypeError for a step that is no augmenter.
+
+        Raises ValueError for no step, and for steps that are made for no language in common.
+        """
         if wrong := [step for step in self.steps if not isinstance(step, Augmenter)]:
             raise TypeError(f"{wrong[0]!r} is no augmenter; see augmenters.from_function")
         if not self.steps:
             raise ValueError(f"{type(self).__name__} needs at least one augmenter")
+        made_for = [step for step in self.steps if step.languages]
+        if made_for and not self.languages:
+            each = ", ".join(f"{step.name} for {' or '.join(step.languages)}" for step in made_for)
+            raise ValueError(
+                f"{type(self).__name__} has steps that no text suits all of: {each}; "
+                "write a pair kind for each language"
+            )
 
     @property
     @abstractmethod
@@ -41,9 +51,12 @@ class Composition(ABC):
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Return the languages of all parts together; empty when one is for any."""
-        parts = [step.languages for step in self.steps]
-        return () if () in parts else tuple(sorted({code for part in parts for code in part}))
+        """Return the languages that every part is made for; empty when all are for any.
+
+        A part does not see in which language a text is: what one is not made for, none is given.
+        """
+        parts = [set(step.languages) for step in self.steps if step.languages]
+        return tuple(sorted(set.intersection(*parts))) if parts else ()
 
     @property
     def keeps_meaning(self) -> bool:

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from shared import CORPUS
 
 from pairsmith.augmenters import (
     AntonymSwap,
@@ -45,7 +46,6 @@ from pairsmith.augmenters import (
     word_overlap,
 )
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "corpus"
 ROWS = 20_000
 RUNS = 5
 P = 0.1
@@ -56,7 +56,9 @@ def main() -> None:
     """Print two Markdown tables."""
     os.environ.update(dict.fromkeys(THREADS, "1"))  # The libraries are imported after this.
     core = pin()
-    texts = sentences(Path(sys.argv[1]) if len(sys.argv) > 1 else DATA / "fed_sentences_en.parquet")
+    texts = sentences(
+        Path(sys.argv[1]) if len(sys.argv) > 1 else CORPUS / "fed_sentences_en.parquet"
+    )
     size = texts.nbytes - 4 * len(texts)
     print(
         f"{platform.machine()}, Python {platform.python_version()}, pinned to core {core}; ", end=""
@@ -178,7 +180,7 @@ def others(
     half = len(texts) // 2
     left, right = texts[:half], texts[half : 2 * half]
     rows["word_overlap, pairs"] = (lambda: word_overlap(left, right), left)
-    zh = DATA / "mixed_sentences_zh.parquet"
+    zh = CORPUS / "mixed_sentences_zh.parquet"
     if zh.is_file():
         given = pq.read_table(zh, columns=["text"])["text"][:ROWS].combine_chunks()
         add("WordDropout, Chinese, characters", WordDropout(P, chinese="characters"), given)

@@ -31,17 +31,22 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from shared import CORPUS
 from xxhash import xxh3_64_intdigest
 
-CORPUS = Path(__file__).resolve().parents[2] / "shared" / "data" / "corpus"
 DOCUMENTS = ("novels_documents_en", "fed_documents_en", "sgd_dialogues_en")
 RECIPE = f"{Path(__file__).with_name('build_recipe.py')}:three_kinds"
 PLAIN, ROWS = (Path(__file__).with_name(f"build_{name}.py") for name in ("plain", "rows"))
 HARDLY_ANY, SHARDS = 100, 16
-LEAST_RUNS = 5
-"""Of what hardly any takes, which is subtracted from all else."""
+ENOUGH = 800_000
+"""Sentences in all runs of a size: a small build is measured more often, as what it costs beyond a
+build of hardly any is the difference of two figures that are alike."""
+MOST_RUNS = 11
+POOL_BYTES = 8 << 20
+"""Of text: a smaller input gets one process, however many there may be."""
 PLAINLY, BUILD, BY_ROW = "plain", "build", "row by row"
 MANY_SHARDS = "build, more shards"
+PROCESSES = "processes"
 Runs = dict[str, list["Run"]]
 
 
@@ -77,11 +82,10 @@ def main() -> None:
     print(", ".join(f"{name} {version(name)}" for name in names))
     print("\n| sentences | text | | wall s (range) | CPU s (range) | µs a sentence | peak MiB |")
     print("|---|---|---|---|---|---|---|")
-    several = f"build, {len(cores())} processes"
+    several = f"build, {len(cores())} {PROCESSES}"
     with tempfile.TemporaryDirectory() as name:
         folder, runs = Path(name), options.runs
-        least = max(runs, LEAST_RUNS)
-        nothing = table(files, folder, least, HARDLY_ANY, [PLAINLY, BUILD, BY_ROW], {})
+        nothing = table(files, folder, runs, HARDLY_ANY, [PLAINLY, BUILD, BY_ROW], {})
         tables = []
         for count in options.sentences:
             names = [PLAINLY, BUILD, several]
@@ -101,13 +105,13 @@ def main() -> None:
         print(f"- peak memory of the {name}, last size ÷ first: {grown:.2f}")
     if MANY_SHARDS in last:
         speed = cpu(last[PLAINLY]) / cpu(last[MANY_SHARDS])
-        print(f"- {options.sentences[-1]:,}: {MANY_SHARDS} ÷ plain {speed:.2f}")
+        print(f"- {options.sentences[-1]:,}: speed of the {MANY_SHARDS}: {speed:.2f} of plain")
     for runs, count in zip(tables, options.sentences, strict=True):
         speed = cpu(runs[PLAINLY]) / cpu(runs[BUILD])
-        faster = wall(runs[BUILD]) / wall(runs[several])
-        print(
-            f"- {count:,}: build ÷ plain {speed:.2f}; {several} {faster:.2f} times as fast as one"
-        )
+        print(f"- {count:,}: speed of the build, by processor time: {speed:.2f} of plain")
+        if several in runs:
+            faster = wall(runs[BUILD]) / wall(runs[several])
+            print(f"- {count:,}: {several} {faster:.2f} times as fast as one")
     print(f"- row by row a sentence costs {by_row / costs[-1]:.0f} times as much as in the build")
 
 
@@ -125,6 +129,10 @@ def table(
     # A process of its own: the peak that the system tells of a child is never below its parent's.
     with get_context("spawn").Pool(1) as pool:
         size = pool.apply(write_corpus, (files, count, corpus))
+    if size < POOL_BYTES:
+        names = [name for name in names if not name.endswith(PROCESSES)]
+    if BY_ROW not in names or count == HARDLY_ANY:
+        runs = max(runs, min(MOST_RUNS, ENOUGH // count))
     done = race(corpus, folder, runs, names, shards)
     for name, its in done.items():
         walls, cpus = [run.wall for run in its], [run.cpu for run in its]

@@ -23,8 +23,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from shared import CORPUS
 
-from augmenters import DATA, ROWS, THREADS, P, pin, race, rate, sentences
+from augmenters import ROWS, THREADS, P, pin, race, rate, sentences
 from pairsmith.augmenters import WordDropout, WordShuffle
 from pairsmith.augmenters.augmenter import Augmenter
 from pairsmith.augmenters.chinese_typos import LookalikeTypos, PinyinTypos
@@ -51,7 +52,9 @@ def main() -> None:
     """Print a Markdown table."""
     os.environ.update(dict.fromkeys(THREADS, "1"))  # The libraries are imported after this.
     core = pin()
-    texts = sentences(Path(sys.argv[1]) if len(sys.argv) > 1 else DATA / "fed_sentences_en.parquet")
+    texts = sentences(
+        Path(sys.argv[1]) if len(sys.argv) > 1 else CORPUS / "fed_sentences_en.parquet"
+    )
     print(
         f"{platform.machine()}, Python {platform.python_version()}, pinned to core {core}; ", end=""
     )
@@ -85,7 +88,7 @@ def main() -> None:
     times = beside_dropout(ours, texts, keys)
     for name, augmenter in ours.items():
         contest(name, augmenter, times[name], texts, keys, alike.get(name, {}))
-    chinese = DATA / "mixed_sentences_zh.parquet"
+    chinese = CORPUS / "mixed_sentences_zh.parquet"
     if chinese.is_file():
         given = pq.read_table(chinese, columns=["text"])["text"][:ROWS].combine_chunks()
         print(f"\n{len(given):,} Chinese sentences, {size(given) / 1e6:.2f} MB\n")

@@ -25,9 +25,12 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-CORPUS = Path(__file__).resolve().parents[2] / "shared" / "data" / "corpus"
+from shared import CORPUS
+
 BATCH = 1024
 SHARDS = 24
+LONGEST = 20
+"""Seconds of an epoch that are enough to tell a rate; most loaders need less for all of it."""
 Texts = tuple[list[str], list[str]]
 
 
@@ -138,19 +141,23 @@ def table(done: dict[str, list[dict[str, float]]], workers: int) -> None:
 
 
 def measure(loader: str, folder: Path, workers: int) -> dict[str, float]:
-    """Return what one epoch took, in this process."""
+    """Return what one epoch, or its first LONGEST seconds, took in this process."""
     if loader.endswith("-convert"):
         CONVERSIONS.get(loader.removesuffix("-convert"), lambda folder: None)(folder)
         return {}
     begin = LOADERS[loader]()
     cpu, start = used(), time.perf_counter()
     rows, first = 0, 0.0
-    for anchors, positives in begin(folder, workers):
+    batches = iter(begin(folder, workers))
+    for anchors, positives in batches:
         first = first or time.perf_counter() - start
         rows += len(anchors)
         assert len(anchors) == len(positives)
         assert isinstance(anchors[0], str)
+        if time.perf_counter() - start > LONGEST:
+            break
     wall = time.perf_counter() - start
+    del batches  # its worker processes end, and their time counts
     return {"rate": rows / wall, "cpu_rate": rows / (used() - cpu), "first": first, "rows": rows}
 
 

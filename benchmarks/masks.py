@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from shared import CORPUS
 from translation import pin
 
-SENTENCES = Path(__file__).resolve().parents[2] / "shared/data/corpus/fed_sentences_en.parquet"
+SENTENCES = CORPUS / "fed_sentences_en.parquet"
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from shared import CORPUS
 
 from pairsmith.augmenters.augmenter import Keys
 from pairsmith.augmenters.nlpaug_adapter import NlpAug
@@ -29,7 +30,6 @@ from pairsmith.augmenters.nlpaug_objects import load, make
 from pairsmith.augmenters.spacing import cut, respaced_share
 from pairsmith.augmenters.wordnet import Antonyms, Synonyms
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "corpus"
 ROWS = 1_000
 TRAINED_ON = 200  # texts of TF-IDF's model: nlpaug draws from all its words, for every word
 ROUNDS = 9
@@ -37,7 +37,7 @@ ROUNDS = 9
 
 def main() -> None:
     """Print a Markdown table."""
-    path = Path(sys.argv[1]) if len(sys.argv) > 1 else DATA / "fed_sentences_en.parquet"
+    path = Path(sys.argv[1]) if len(sys.argv) > 1 else CORPUS / "fed_sentences_en.parquet"
     texts = pa.array(pq.read_table(path, columns=["text"])["text"].to_pylist()[:ROWS])
     keys = np.random.default_rng(17).integers(0, 2**64, len(texts), np.uint64)
     lists = texts.to_pylist()

@@ -1,6 +1,6 @@
 """Steps of small BERTs on real texts, padded and without padding: forward, backward, tokens.
 
-    python benchmarks/padding.py [pairs] [--runs 5] [--pairs 32] [--max-length 128]
+    python benchmarks/padding.py [pairs] [--runs 5] [--batch 32] [--max-length 128]
 
 One core, one thread, dropout off; all contenders go through the same batches, in turns. A step is
 forward, mean pooling, a loss on the vectors, backward, timed by processor time. Padding to the

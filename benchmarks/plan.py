@@ -16,9 +16,10 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
+from shared import CORPUS
+
 from pairsmith.schemas import open_dataset
 
-CORPUS = Path(__file__).resolve().parents[2] / "shared" / "data" / "corpus"
 NAMES = ("fed_documents_en", "sgd_turns_en", "mixed_sentences_zh")
 SCRIPT = str(Path(sys.executable).with_name("pairsmith"))
 

@@ -27,7 +27,7 @@ from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 
-from augmenters import DATA
+from shared import CORPUS
 
 PAIRS = 120_000
 STEPS = {("static", 64): 300, ("static", 1024): 60, ("bert", 64): 60, ("bert", 1024): 6}
@@ -40,7 +40,7 @@ TRAINERS = ("sentence-transformers", "pairsmith")
 def main() -> None:
     """Print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    default = DATA / "fed_sentences_en.parquet"
+    default = CORPUS / "fed_sentences_en.parquet"
     parser.add_argument("sentences", nargs="?", type=Path, default=default)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=0)

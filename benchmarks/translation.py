@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from shared import SHARED
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
 LIST = 32
 MOST_TOKENS = 128
 

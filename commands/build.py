@@ -1,7 +1,6 @@
 """`pairsmith build`: a corpus and a recipe in, a dataset out."""
 
 import dataclasses
-import difflib
 import sys
 import time
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from pairsmith.commands.flags import check_beam_flags
 from pairsmith.commands.quiet import only_ours
 from pairsmith.pipelines.streams import only_json_lines
 from pairsmith.pipelines.telling import Logging, emit
@@ -28,8 +28,8 @@ The recipe quickstart reads the column `text` of Parquet, JSONL and CSV files, o
 files (.gz and .zst are fine), and uses `doc_id` where there is one. A null or blank text is
 dropped; a row that cannot be read has failed. Both are kept, with the reason, beside the pairs.
 
-Flags that are not listed here go to Apache Beam, such as
---direct_num_workers=2 --direct_running_mode=multi_processing; --runner=… chooses another engine.
+Flags that are not listed here go to Apache Beam, written with '='; --runner=PrismRunner chooses
+another engine.
 
 examples:
   pairsmith build quickstart --input 'corpus/*.parquet' --output pairs
@@ -66,8 +66,9 @@ class Options:
     workers: int | None = None
     """Processes at work on this machine; by default one a core, one for small inputs."""
     waves: int | None = None
-    """In how many runs the shards are filled, instead of one for every 4 MiB of input. A build that
-    was interrupted goes on with the next one."""
+    """In how many runs the shards are filled, instead of one for every 4 MiB of input (64 at most),
+    or four for each process if that is more. A build that was interrupted resumes with the next
+    one."""
     batch_rows: int = 4096
     """Rows worked on at a time. Changes memory and speed, never the result."""
     verbose: bool = False
@@ -146,15 +147,7 @@ def _check(options: Options, beam_flags: Sequence[str]) -> None:
         raise UserError("--max-failed is a share: between 0 and 1")
     if not 0 <= options.min_changed <= 1:
         raise UserError("--min-changed is a share: between 0 and 1")
-    if stray := [flag for flag in beam_flags if not flag.startswith("-")]:
-        raise UserError(
-            f"cannot place {stray[0]!r}; write Beam flags with '=', as --direct_num_workers=2"
-        )
-    ours = [f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(options)]
-    for flag in beam_flags:  # engines have flags of their own: only a near miss is surely a slip
-        name = flag.split("=")[0].replace("_", "-")
-        if near := difflib.get_close_matches(name, ours, 1, 0.85):
-            raise UserError(f"no option {flag.split('=')[0]}; did you mean {near[0]}?")
+    check_beam_flags(options, beam_flags)
 
 
 def _emit_summary(manifest: Manifest | None, output: str, seconds: float) -> None:

@@ -13,23 +13,25 @@ from pairsmith.schemas import UserError
 from pairsmith.schemas.private import without_secrets
 
 COMMANDS = {
-    "augmenters": "list the augmenters, each with an example",
-    "build": "make pairs from a corpus",
     "plan": "foresee a build from a sample of its input",
+    "build": "make pairs from a corpus",
     "verify": "check a dataset against its manifest",
     "train": "train a text encoder on one or more datasets",
     "tune": "search for the training settings that score best",
     "evaluate": "score an encoder",
     "export": "write an encoder as ONNX",
+    "augmenters": "list the augmenters, each with an example",
     "vocabulary": "train a sentencepiece model on a corpus",
 }
-
 
 _MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EFBIG, errno.EPERM, errno.EROFS)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command and return the exit code: 0 done, 1 a check failed, 2 something to mend."""
+    """Run a command and return the exit code.
+
+    0: done. 1: above a limit of `plan`, or a bug. 2: something to mend, a damaged dataset included.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_help())
@@ -111,7 +113,8 @@ Contrastive training pairs for text encoders, and the trainer that eats them.
   pairsmith train pairs --model static::256 --output model
   pairsmith evaluate model --sts stsb.parquet
 
-`pairsmith COMMAND --help` tells more."""
+`pairsmith COMMAND --help` tells more. Exit code 0: done; 1: above a limit of `plan`, or a bug;
+2: something to mend, in one line."""
 
 
 if __name__ == "__main__":  # torchrun -m pairsmith.commands.main train …

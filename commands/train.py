@@ -31,7 +31,7 @@ examples:
   pairsmith train pairs more-pairs --output model --model bert-base-uncased --epochs 2
       a BERT-type model from a hub or a folder; wants a GPU
   pairsmith train --config my_runs.py:small --output other --temperature 0.03
-      settings from the function `small`, which returns a TrainConfig; flags go before them
+      settings from the function `small`, which returns a TrainConfig; flags override them
   torchrun --nproc-per-node 8 -m pairsmith.commands.main train pairs --output model …
       one run over eight GPUs; it can go on with any other number
   pairsmith train pairs --output model --plan --measure 20

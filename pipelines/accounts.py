@@ -141,7 +141,7 @@ def check_failed(totals: Totals, limit: float) -> None:
             raise UserError(
                 f"{counts['failed']:,} of {whole:,} {noun} failed, more than --max-failed "
                 f"{limit:g} allows: {top_reasons(totals, 'failed')}; "
-                "mend the input or the recipe, or raise --max-failed"
+                "mend the input or the recipe, or raise --max-failed, which keeps them in failed/"
             )
 
 

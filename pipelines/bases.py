@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 Places = npt.NDArray[np.int64]
-# Radicals to Yi (Hangul, further on, is written with spaces), ideographs, full-width punctuation.
-_UNSPACED = r"[\x{2e80}-\x{a4cf}\x{f900}-\x{faff}\x{ff00}-\x{ffef}\x{20000}-\x{3ffff}][”’\"')]*$"
+# Radicals to Yi (Hangul, further on, is written with spaces), ideographs, full-width punctuation;
+# after them also …… and ——, which end sentences of any script, and what closes quotes.
+_UNSPACED = r"[\x{2e80}-\x{a4cf}\x{f900}-\x{faff}\x{ff00}-\x{ffef}\x{20000}-\x{3ffff}][…—”’\"')]*$"
 
 
 class Base(Protocol):

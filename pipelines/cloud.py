@@ -13,8 +13,8 @@ from apache_beam.options.pipeline_options import (
 )
 
 from pairsmith.pipelines.recipe import Recipe
-from pairsmith.pipelines.storage import is_remote
 from pairsmith.schemas import UserError
+from pairsmith.schemas.store import is_remote
 
 
 class ModelOptions(PipelineOptions):

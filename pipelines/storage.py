@@ -12,11 +12,7 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from pairsmith.schemas import UserError, put, writing
-
-
-def is_remote(path: str) -> bool:
-    """Return whether a path is a URL such as `gs://bucket/folder`."""
-    return "://" in path
+from pairsmith.schemas.store import is_remote
 
 
 def join(folder: str, *names: str) -> str:

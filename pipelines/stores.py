@@ -14,8 +14,8 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 
 from pairsmith.pipelines.patience import StoreOptions, ask
-from pairsmith.pipelines.storage import is_remote
 from pairsmith.schemas import UserError, require
+from pairsmith.schemas.store import is_remote
 
 _READ_BYTES = 4 << 20
 _EXTRAS = {"gs": "gcp", "s3": "aws"}

@@ -46,7 +46,8 @@ class Manifest:
     dropped: tuple[ShardFile, ...]
     failed: tuple[ShardFile, ...]
     counts: Mapping[str, Any]
-    """`sources` and `pairs` as read/made, written, dropped, failed; `reasons`; `kinds`."""
+    """`sources` and `pairs` as read/made, written, dropped, failed; `units`, `kinds`, `reasons`,
+    `augmenters`: docs/dataset.md."""
     versions: Mapping[str, str]
     """Libraries that can change the bytes."""
     schema_version: int = SCHEMA_VERSION

@@ -82,7 +82,7 @@ REJECTED = pa.schema(
         pa.field("unit", pa.int32()),  # null: the whole source
         pa.field("kind", _NAME),  # null: before pairing
         pa.field("draw", pa.int32()),
-        _fixed("stage", _NAME),  # read, duplicates, segment, screen, pair, gate
+        _fixed("stage", _NAME),  # read, duplicates, segment, screen, pair, gate, negatives
         _fixed("reason", pa.string()),  # few distinct values: counted in the manifest
         pa.field("detail", pa.string()),  # the measured value or the error's own words
         pa.field("text", pa.string()),  # the unit, or what is left of a row that failed

@@ -66,8 +66,8 @@ class RemoteDataset:
 
 
 def is_remote(location: str) -> bool:
-    """Tell whether `location` is a URL of something else than a local file."""
-    return "://" in location and not location.startswith("file://")
+    """Return whether `location` is a URL such as `gs://bucket/folder`."""
+    return "://" in location
 
 
 def open_store(url: str) -> Store:

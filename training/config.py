@@ -57,8 +57,6 @@ class RunningConfig:
     precision: Precision = "auto"
     """Compute in float32, bfloat16 or float16 with a scaled loss; auto: bf16 on a GPU that has it,
     else fp32."""
-    bf16: bool | None = None
-    """Older spelling of --precision: True is bf16, False is fp32."""
     parallel: Annotated[Literal["ddp", "fsdp"], Free()] = "ddp"
     """Under torchrun, each process holds all weights (ddp) or its shard of them (fsdp)."""
     checkpoint_every: Annotated[int, AtLeast(1), Free()] = 500
@@ -117,8 +115,6 @@ class TrainConfig:
             self,
             batch_size=self.stream.batch_size or (1024 if static else 64),
             learning_rate=self.optimizer.learning_rate or (0.003 if static else 3e-5),
-            precision=self._precision(),
-            bf16=None,
         )
         check(config)
         if not config.data:
@@ -126,6 +122,7 @@ class TrainConfig:
         if self.losses and (len(self.losses) != len(self.data) or self.stream.batches != "single"):
             raise UserError("losses: give one for each dataset, and batches of single datasets")
         for loss in self.losses:
+            check(loss)
             loss.check()
         if config.interpolate < 1 and config.encoder.lora:
             raise UserError("--interpolate and --lora: give a smaller --lora-alpha instead")
@@ -150,15 +147,6 @@ class TrainConfig:
         data = {setting.name: plain(setting.value) for setting in settings(self)}
         data["data"] = [str(name).rstrip("/").rpartition("/")[2] for name in self.data]
         return data | {"model": self.encoder.model_name}
-
-    def _precision(self) -> Precision:
-        old = self.running.bf16
-        if old is None:
-            return self.running.precision
-        meant: Precision = "bf16" if old else "fp32"
-        if self.running.precision not in ("auto", meant):
-            raise UserError(f"--bf16 {old} contradicts --precision {self.running.precision}")
-        return meant
 
 
 def make_config(data: Sequence[str | Path], output: Path, **values: Any) -> TrainConfig:

@@ -66,9 +66,10 @@ def open_data(location: str | Path, *, checksums: bool = True) -> Dataset | Remo
     checksums: compare every shard's sha256; in an object store that reads all of it once.
     Raises UserError when it is not there, or not as its manifest says.
     """
-    if is_remote(str(location)):
-        return open_remote_dataset(str(location), checksums=checksums)
-    return open_dataset(str(location).removeprefix("file://"), checksums=checksums)
+    place = str(location).removeprefix("file://")
+    if is_remote(place):
+        return open_remote_dataset(place, checksums=checksums)
+    return open_dataset(place, checksums=checksums)
 
 
 def open_order(

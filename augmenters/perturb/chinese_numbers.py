@@ -33,10 +33,16 @@ _AFTER = re.compile(
     r"[)\]\"']?[.,;:!?]?(?:\s|[^!-~]|$)(?! ?[A-Za-z=+*/<>-])"
 )
 _DATE = re.compile(r"(?<![0-9./-])[0-9]{4}([-/.])[0-9]{1,2}\1([0-9]{1,2})(?![0-9./-])")
-_CLOCK = re.compile(r"(?<![0-9:.])(?:[01]?[0-9]|2[0-4])[::]([0-5][0-9])(?![0-9:.])")
-_LIST = re.compile(r"\s*[(（]?(?:[0-9]{1,2}|[一二三四五六七八九十]{1,2})(?:[.、)）](?![0-9])|[::])")
+# Full-width : and % stand escaped: as they are, they look like those of ASCII, and were lost once.
+_CLOCK = re.compile(
+    r"(?<![0-9:\uff1a.])(?:[01]?[0-9]|2[0-4])[:\uff1a]([0-5][0-9])(?![0-9:\uff1a.])"
+)
+_TIME = re.compile(r"(?<![0-9])[0-9]{1,2}(?:\uff1a[0-5][0-9])+(?![0-9])")
+_LIST = re.compile(
+    r"\s*[(（]?(?:[0-9]{1,2}|[一二三四五六七八九十]{1,2})(?:[.、)）](?![0-9])|[:\uff1a])"
+)
 _RANGE = re.compile(
-    r" ?(?:[年月日号点时岁度元万亿%米个名人]|个月|美元|公里|小时|分钟)?[份钟半]? ?"
+    r" ?(?:[年月日号点时岁度元万亿%\uff05米个名人]|个月|美元|公里|小时|分钟)?[份钟半]? ?"
     r"(?:[-–—~～至到]|直到|上升到|下降到|增加到|减少到|改为) ?(?:第|公元)?"
 )
 _RUN = re.compile("[〇零一二三四五六七八九十百千万亿两]+")
@@ -91,9 +97,11 @@ def candidates(text: str) -> list[Change]:
 def _fixed(text: str, words: list[Word]) -> Iterator[Number]:
     """Yield days of dates, minutes of clock times, weekdays and fractions."""
     for match in _DATE.finditer(text):
-        yield Number(*match.span(2), match[2], tuple(_near(match[2], 1, 28)))
+        days = (day for day in _near(match[2], 1, 28) if len(day) == len(match[2]))
+        yield Number(*match.span(2), match[2], tuple(days))
     for match in _CLOCK.finditer(text):
-        yield Number(*match.span(1), match[1], tuple(_near(match[1], 1, 59)))
+        minutes = (minute.zfill(2) for minute in _near(match[1], 1, 59))
+        yield Number(*match.span(1), match[1], tuple(minutes))
     for word in words:
         if _WEEKDAY.fullmatch(word.text):
             old = word.text[-1]
@@ -119,7 +127,10 @@ def _near(old: str, low: int, high: int) -> Iterator[str]:
 
 
 def _arabic(text: str) -> Iterator[Number]:
+    times = {at for match in _TIME.finditer(text) for at in range(*match.span())}
     for match in _ARABIC.finditer(text):
+        if match.start() in times:
+            continue
         if _BEFORE.search(text[: match.start()]) and _AFTER.match(text, match.end()):
             old, after = match[0], text[match.end() :].lstrip(" ")
             yield Number(*match.span(), old, tuple(_arabic_values(old, after)))
@@ -153,7 +164,7 @@ def _arabic_values(old: str, after: str) -> Iterator[str]:
     elif (len(old) == 4 and after.startswith("年")) or 1900 < value < 2030:
         steps = (1, -1, 2, -3, 4, -6, -8)
         yield from (str(value + step) for step in steps if (value + step) // 100 == value // 100)
-    elif after.startswith(("%", "%")) and value == 100:
+    elif after.startswith(("%", "\uff05")) and value == 100:
         yield from ("90", "80", "50")
     else:
         yield from _other_digits(old)

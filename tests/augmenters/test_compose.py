@@ -10,7 +10,9 @@ import pytest
 
 from pairsmith.augmenters import (
     Crop,
+    KeyboardTypos,
     OneOf,
+    PinyinTypos,
     Sequence,
     Sometimes,
     Views,
@@ -169,14 +171,24 @@ def test_reasons_and_details_come_through_under_the_names_of_the_steps():
 
 
 def test_what_a_composition_declares_follows_from_its_parts():
-    changing = from_function(upper, languages=("zh",), keeps_meaning=False)
+    changing = from_function(upper, languages=("zh", "en"), keeps_meaning=False)
     both = OneOf(Telling(), changing)
-    assert both.languages == ("en", "zh")
+    # A part is given all texts that the whole is, so that the whole is for no more than each is.
+    assert both.languages == ("en",)
     assert not both.keeps_meaning
     assert both.needs == "nothing"
-    assert OneOf(Telling(), UPPER).languages == ()
+    assert OneOf(Telling(), UPPER).languages == ("en",)
+    assert Sequence(UPPER, Sometimes(changing)).languages == ("en", "zh")
+    assert Sequence(UPPER, MARKED).languages == ()
     assert Sequence(Telling(), UPPER).name == "telling+upper"
     assert (both.name, Sometimes(UPPER).name) == ("telling|upper", "upper?")
+
+
+@pytest.mark.parametrize("composition", [OneOf, Sequence])
+def test_parts_that_no_language_suits_together_are_refused(composition):
+    says = "no text suits all of: keyboard_typos for en, pinyin_typos. for zh; write a pair kind"
+    with pytest.raises(ValueError, match=says):
+        composition(KeyboardTypos(), WordDropout(), Sometimes(PinyinTypos()))
 
 
 @pytest.mark.parametrize(

@@ -206,6 +206,15 @@ def test_a_list_of_ones_own_serves_chinese(tmp_path, suffix):
     check_properties(augmenter, 30)
 
 
+def test_a_folder_of_wordnet_is_english_and_a_file_is_not_whatever_their_names(tmp_path):
+    folder, file = tmp_path / "wordnet-3.1", tmp_path / "synonyms"
+    shutil.copytree(WORDNET, folder)
+    file.write_text("医生\t大夫\n", "utf-8")
+    assert [Synonyms(str(place)).languages for place in (folder, file)] == [("en",), ()]
+    assert ways(Synonyms(str(file), p=1), "医生") == {"大夫"}
+    assert Antonyms().languages == ("en",)
+
+
 def test_words_that_are_always_written_with_a_capital_are_no_names(tmp_path):
     source = tmp_path / "de.tsv"
     source.write_text("Auto\tFahrzeug\nschnell\tflott\n")

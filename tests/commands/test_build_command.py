@@ -351,7 +351,7 @@ def test_help_shows_an_example(command: str, capsys: pytest.CaptureFixture[str])
 def test_an_unknown_command_names_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["biuld"]) == 2
     assert (
-        "there are augmenters, build, plan, verify, train, tune, evaluate, export, vocabulary"
+        "there are plan, build, verify, train, tune, evaluate, export, augmenters, vocabulary"
         in capsys.readouterr().err
     )
     assert main([]) == 2

@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from pairsmith.pipelines.blocks import segment_documents
 from pairsmith.pipelines.pairs import list_units
 from pairsmith.pipelines.read import DOCUMENTS
 from pairsmith.pipelines.segment import Lines, Sentences, Whole
+from pairsmith.schemas import UserError
 
 
 def test_english_and_chinese_are_cut_into_sentences() -> None:
@@ -71,23 +73,34 @@ def test_chinese_sentences_are_joined_without_a_space() -> None:
     assert seen(Passage(5), units)[0] == "天气好。他说：“好。”Then he left. “Yes.” 结束。"
     assert seen(Passage(2), units)[2:] == ["Then he left. “Yes.”", "“Yes.” 结束。", "结束。"]
     assert seen(Unit(), units) == units
+    told = ["他沉默了……", "“我走了——”", "他说“好”……", "Well…", "then—", "“Oh……”", "好。"]
+    assert seen(Passage(7), told)[0] == "他沉默了……“我走了——”他说“好”……Well… then— “Oh……” 好。"
 
 
 @given(
-    st.lists(st.text("a。 ”)ア한𠀀", min_size=1).filter(lambda t: t == t.strip())),
+    st.lists(st.text("a。 ”)ア한𠀀…—", min_size=1).filter(lambda t: t == t.strip())),
     st.integers(1, 3),
 )
 def test_neighbours_are_those_that_a_loop_over_the_sentences_finds(
     units: list[str], each_side: int
 ) -> None:
     def spaced(text: str) -> str:
-        return text if text.rstrip("”)")[-1:] in ("。", "ア", "𠀀") else f"{text} "
+        return text if text.rstrip("”)…—")[-1:] in ("。", "ア", "𠀀") else f"{text} "
 
     found = []
     for i, unit in enumerate(units):
         around = [*units[max(0, i - each_side) : i], *units[i + 1 : i + 1 + each_side]]
         found.append("".join(spaced(text) for text in around if text != unit).rstrip(" ") or None)
     assert seen(Neighbours(each_side), units) == found
+
+
+def test_a_missing_segmenter_is_one_error_and_not_one_for_each_document(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "sentencex", None)
+    row = {"source_id": "d", "text": "A text.", "text_id": "t", "position": 0}
+    with pytest.raises(UserError, match=r"sentencex.*pip install 'pairsmith\[build\]'"):
+        segment_documents(pa.RecordBatch.from_pylist([row], DOCUMENTS), Sentences(), (0, 0))
 
 
 @given(st.integers(1, 700), st.integers(1, 4))

@@ -70,7 +70,7 @@ def test_a_bert_learns_with_hard_negatives_and_bfloat16(
     ]
     data = write_dataset(tmp_path / "hard", rows)
     changed = change(config, data=(data,), model=str(bert), batch_size=32, steps=40)
-    train(change(changed, learning_rate=0.003, bf16=True))
+    train(change(changed, learning_rate=0.003, precision="bf16"))
     losses = [line["loss"] for line in log(config.output)]
     assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 1
 

@@ -22,6 +22,10 @@ from tests.augmenters.perturb.made import views
         ("他出生于一九九八年", {"他出生于一九九六年"}),
         ("我有兩個孩子。", {"我有三個孩子。"}),
         ("在 12:30 开始", {"在 12:31 开始"}),
+        ("会议18：30开始。", {"会议18：31开始。"}),
+        ("在 12:10 开始", {"在 12:09 开始"}),
+        ("100％的人同意", {"90％的人同意", "80％的人同意", "50％的人同意"}),
+        ("价格：35元", {"价格：37元"}),
         ("二十世纪九十年代", {"二十世纪八十年代", "十九世纪九十年代"}),
     ],
 )
@@ -45,6 +49,8 @@ def test_a_number_changes_and_keeps_its_format(text, some):
         "公式 =A1+B2",
         "第三方支付",
         "1. 打开文件",
+        "1：打开文件",
+        "用时18：30：45。",
         "版本 1.2.3",
         "MP3 文件",
         "两边都行",
@@ -52,6 +58,17 @@ def test_a_number_changes_and_keeps_its_format(text, some):
 )
 def test_words_estimates_names_and_formulas_are_no_numbers(text):
     assert views(chinese_numbers.candidates, text) == set()
+
+
+@given(st.integers(0, 23), st.integers(0, 59), st.sampled_from(":："))
+def test_clock_times_stay_clock_times(hour, minute, colon):
+    made = views(chinese_numbers.candidates, f"会议{hour}{colon}{minute:02}开始。")
+    assert made
+    for view in made:
+        before, after = view.split(colon)
+        assert before == f"会议{hour}"
+        assert after[2:] == "开始。"
+        assert minute != int(after[:2]) < 60
 
 
 @given(st.integers(1000, 2029), st.integers(1, 12), st.integers(1, 31))
@@ -67,10 +84,19 @@ def test_dates_stay_dates(year, month, day):
         assert sum(a != b for a, b in zip(new, (year, month, day), strict=True)) == 1
 
 
+@pytest.mark.parametrize("day", ["2021-03-10", "2021-3-9", "2021/10/11"])
+def test_days_keep_as_many_digits(day):
+    made = views(chinese_numbers.candidates, f"于{day}开始")
+    assert made
+    assert all(len(view) == len(f"于{day}开始") for view in made)
+
+
 @given(st.integers(1, 10**9 - 1))
 def test_a_changed_number_has_another_value_and_as_many_digits(value):
     text = f"共有 {value} 人"
-    for view in views(chinese_numbers.candidates, text):
+    made = views(chinese_numbers.candidates, text)
+    assert made
+    for view in made:
         new = view.split()[1]
         assert new != str(value)
         assert len(new) == len(str(value))
@@ -84,12 +110,17 @@ def test_the_first_of_a_range_falls_and_the_second_rises():
     assert all(first < "1940" and second > "1944" for first, second in ends)
 
 
+@pytest.mark.parametrize("text", ["从30%到50%", "从30％到50％"])
+def test_percentages_of_a_range_keep_their_order(text):
+    ends = [(int(view[1:3]), int(view[5:7])) for view in views(chinese_numbers.candidates, text)]
+    assert ends
+    assert all(first <= 30 and second >= 50 for first, second in ends)
+
+
 def test_no_number_becomes_equal_to_another():
-    assert not [
-        view
-        for view in views(chinese_numbers.candidates, "有 3 个和 4 个，还有 5 个")
-        if len(set(view) & set("123456789")) < 3
-    ]
+    made = views(chinese_numbers.candidates, "有 3 个和 4 个，还有 5 个")
+    assert made
+    assert not [view for view in made if len(set(view) & set("123456789")) < 3]
 
 
 @pytest.mark.parametrize(
