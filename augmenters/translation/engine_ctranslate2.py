@@ -1,5 +1,7 @@
 """Translation by CTranslate2: int8 on a CPU, float16 on a GPU."""
 
+import ctypes
+import importlib.util
 import os
 import threading
 from pathlib import Path
@@ -48,6 +50,25 @@ def resolve(device: str, compute_type: str) -> tuple[str, str]:
     return device, compute_type
 
 
+def _load_cublas() -> None:
+    """Load cuBLAS of CUDA 12 from its wheel, if that is installed.
+
+    CTranslate2 has the system look for it, which does not look among Python's packages; a library
+    that is loaded already is found by its name.
+    """
+    spec = importlib.util.find_spec("nvidia")
+    for folder in (spec and spec.submodule_search_locations) or ():
+        for name in ("libcublasLt.so.12", "libcublas.so.12"):
+            if (library := Path(folder, "cublas", "lib", name)).exists():
+                try:
+                    ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+                except OSError as error:
+                    raise UserError(f"{library} cannot be loaded: {error}; {_MEND}") from error
+
+
+_MEND = "`pip install nvidia-cublas-cu12` brings CUDA 12's cuBLAS; or use device='cpu'"
+
+
 def all_cores() -> int:
     """Return how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -62,7 +83,7 @@ class CTranslate2Engine:
     """
 
     def __init__(self, folder: Path, device: str, compute_type: str, threads: int = 0) -> None:
-        """Load the model. Raises UserError when CTranslate2 refuses it."""
+        """Load the model. Raises UserError when CTranslate2 refuses it, or the GPU does not work."""
         device, compute_type = resolve(device, compute_type)
         cores = threads or all_cores()
         self.workers = 1 if device == "cuda" else cores
@@ -76,7 +97,11 @@ class CTranslate2Engine:
             "max_queued_batches": -1,
         }
         self._pieces = MarianPieces(folder)
+        if device == "cuda":
+            _load_cublas()
         self._translator = self._load(inter_threads=self.workers, intra_threads=1)
+        if device == "cuda":
+            self._try()
 
     def encode(self, sentences: list[str]) -> list[list[str]]:
         """Return the pieces of each sentence, end mark last."""
@@ -124,6 +149,16 @@ class CTranslate2Engine:
             batch, max_input_length=0, max_decoding_length=limit + 1, **search
         )
         return [result.hypotheses[0] for result in results]
+
+    def _try(self) -> None:
+        """Translate one token: CTranslate2 looks for CUDA's libraries only when it computes."""
+        try:
+            self._run(self._translator, self.encode([""]), 1)
+        except RuntimeError as error:
+            lacks = "libcublas" in str(error)
+            mend = _MEND if lacks else "see what `nvidia-smi` says of it, or use device='cpu'"
+            why = str(error).splitlines()[0].rstrip(".")
+            raise UserError(f"CTranslate2 cannot use this GPU: {why}; {mend}") from error
 
     def _load(self, **threads: int) -> Any:
         try:

@@ -8,13 +8,19 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pairsmith.augmenters.translation import Decoding, Model
+from pairsmith.augmenters.translation import (
+    BackTranslate,
+    Decoding,
+    Model,
+    engine_ctranslate2,
+)
 from pairsmith.augmenters.translation.engine_ctranslate2 import CTranslate2Engine, resolve
 from pairsmith.augmenters.translation.engine_transformers import TransformersEngine
 from pairsmith.augmenters.translation.sampling import Sampler
 from pairsmith.augmenters.translation.tokens import MarianPieces
 from pairsmith.schemas import UserError
 from tests.augmenters.properties import HOSTILE, ORDINARY
+from tests.augmenters.translation.fakes import FakeGPU
 
 GREEDY = Decoding()
 LITERAL = ["</s> a </s>", "a</s>b <pad> <unk>", ">>fr<< the cat", ">>fr<<", ">>a", "▁a", "  a  b "]
@@ -177,6 +183,22 @@ def test_a_device_or_type_that_this_machine_lacks_is_one_line():
     with pytest.raises(UserError, match="'float16': this cpu computes in float32, int8"):
         resolve("cpu", "float16")
     assert resolve("auto", "auto") == ("cpu", "int8")
+
+
+@pytest.mark.parametrize(
+    ("error", "mend"),
+    [
+        ("Library libcublas.so.12 is not found or cannot be loaded", "install nvidia-cublas-cu12"),
+        ("CUDA failed with error no kernel image is available for execution", "device='cpu'"),
+    ],
+)
+def test_a_gpu_that_cannot_compute_is_refused_before_any_text(
+    tiny_models, monkeypatch, error, mend
+):
+    monkeypatch.setattr(engine_ctranslate2, "ctranslate2", lambda: FakeGPU(error))
+    translate = BackTranslate(to="fr", models=(f"{tiny_models}/tiny-en-fr",) * 2)
+    with pytest.raises(UserError, match=f"cannot use this GPU: {error}; .*{mend}"):
+        translate.setup()
 
 
 @pytest.mark.parametrize(
