@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from pairsmith.augmenters.translation.models import converted_positions
+from pairsmith.augmenters.translation.models import converted_positions, vocabulary_size
 from pairsmith.augmenters.translation.tokens import MarianPieces
 from pairsmith.augmenters.translation.translator import Decoding
 from pairsmith.schemas import UserError, require
 
 COMPUTE_TYPES = ("int8", "int8_float16", "int8_bfloat16", "float16", "bfloat16", "float32")
+MOST_TOP_P = 8192
+"""From so many of the likeliest tokens CTranslate2 can choose by `top_p` on a GPU."""
 _SEEDED = threading.Lock()
 
 
@@ -61,7 +63,7 @@ def _load_cublas() -> None:
         for name in ("libcublasLt.so.12", "libcublas.so.12"):
             if (library := Path(folder, "cublas", "lib", name)).exists():
                 try:
-                    ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+                    ctypes.CDLL(str(library))
                 except OSError as error:
                     raise UserError(f"{library} cannot be loaded: {error}; {_MEND}") from error
 
@@ -83,7 +85,7 @@ class CTranslate2Engine:
     """
 
     def __init__(self, folder: Path, device: str, compute_type: str, threads: int = 0) -> None:
-        """Load the model. Raises UserError when CTranslate2 refuses it, or the GPU does not work."""
+        """Load the model. Raises UserError when CTranslate2 refuses it, or the GPU fails."""
         device, compute_type = resolve(device, compute_type)
         cores = threads or all_cores()
         self.workers = 1 if device == "cuda" else cores
@@ -100,7 +102,9 @@ class CTranslate2Engine:
         if device == "cuda":
             _load_cublas()
         self._translator = self._load(inter_threads=self.workers, intra_threads=1)
+        self._most_top_p = 0
         if device == "cuda":
+            self._most_top_p = min(MOST_TOP_P, vocabulary_size(folder))
             self._try()
 
     def encode(self, sentences: list[str]) -> list[list[str]]:
@@ -118,10 +122,14 @@ class CTranslate2Engine:
 
         Sampling draws from one generator for the batch, seeded from all its seeds: equal batches
         give equal outputs. CTranslate2 seeds a generator only when its thread first draws, so each
-        batch has a translator of its own (a 75 MB model loads in some 40 ms).
+        batch has a translator of its own (a 75 MB model loads in some 40 ms). On a GPU `top_p`
+        looks at the `MOST_TOP_P` likeliest tokens, not at all.
         """
         if not decoding.samples:
             return self._run(self._translator, batch, limit, beam_size=decoding.beam)
+        top_k = decoding.top_k
+        if self._most_top_p and decoding.top_p < 1:
+            top_k = min(top_k or self._most_top_p, self._most_top_p)
         seed = int(np.random.SeedSequence(seeds).generate_state(1, np.uint32)[0])
         with _SEEDED:
             ctranslate2().set_random_seed(seed)
@@ -130,7 +138,7 @@ class CTranslate2Engine:
                 batch,
                 limit,
                 beam_size=1,
-                sampling_topk=decoding.top_k,
+                sampling_topk=top_k,
                 sampling_topp=decoding.top_p,
                 sampling_temperature=decoding.temperature,
             )
