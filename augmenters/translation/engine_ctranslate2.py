@@ -52,7 +52,7 @@ def resolve(device: str, compute_type: str) -> tuple[str, str]:
     return device, compute_type
 
 
-def _load_cublas() -> None:
+def load_cublas() -> None:
     """Load cuBLAS of CUDA 12 from its wheel, if that is installed.
 
     CTranslate2 has the system look for it, which does not look among Python's packages; a library
@@ -100,7 +100,7 @@ class CTranslate2Engine:
         }
         self._pieces = MarianPieces(folder)
         if device == "cuda":
-            _load_cublas()
+            load_cublas()
         self._translator = self._load(inter_threads=self.workers, intra_threads=1)
         self._most_top_p = 0
         if device == "cuda":
@@ -123,7 +123,7 @@ class CTranslate2Engine:
         Sampling draws from one generator for the batch, seeded from all its seeds: equal batches
         give equal outputs. CTranslate2 seeds a generator only when its thread first draws, so each
         batch has a translator of its own (a 75 MB model loads in some 40 ms). On a GPU `top_p`
-        looks at the `MOST_TOP_P` likeliest tokens, not at all.
+        looks at the `MOST_TOP_P` likeliest tokens, not at all of them.
         """
         if not decoding.samples:
             return self._run(self._translator, batch, limit, beam_size=decoding.beam)
