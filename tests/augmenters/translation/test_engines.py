@@ -177,6 +177,13 @@ def test_a_process_holds_one_copy_of_a_model(tiny_models):
     assert Model(name, device="cpu").translator() is Model(name, device="cpu").translator()
 
 
+def test_what_is_recorded_of_a_named_type_does_not_ask_this_machine(tiny_models, monkeypatch):
+    monkeypatch.setattr(engine_ctranslate2, "ctranslate2", lambda: pytest.fail("asked"))
+    models = (f"{tiny_models}/tiny-en-fr", f"{tiny_models}/tiny-fr-en")
+    translate = BackTranslate(to="fr", models=models, device="cuda", compute_type="float16")
+    assert translate.settings()["compute_type"] == "float16"
+
+
 def test_a_device_or_type_that_this_machine_lacks_is_one_line():
     import ctranslate2
 
