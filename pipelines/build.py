@@ -104,7 +104,8 @@ def build_at(
 
             run = held.enter_context(shared(recipe))
         with heeding_interrupts():
-            run.setup()
+            # Where workers are on other machines, they have the GPU and the packages.
+            run.setup(models=engine.hears_workers)
         names = [name_of(file.path) for file in files]
         claim = held.enter_context(_claimed(output, names, elsewhere))
         if recipe.costly:

@@ -195,12 +195,18 @@ class Recipe:
         """Return the gates that hold for a pair kind."""
         return self.gates if pair.gates is None else pair.gates
 
-    def setup(self) -> None:
-        """Load what the augmenters need; raises UserError when an extra is missing."""
+    def setup(self, models: bool = True) -> None:
+        """Load what the augmenters need; raises UserError when an extra is missing.
+
+        models: whether also steps that ask a model or a service, which may run elsewhere only.
+        """
         for step in self.steps:
-            step.setup()
+            if models or not costly(step):
+                step.setup()
         if self.ids is not None:
             self.ids.setup()
+        if not models:
+            return
         for gate in (gate for pair in self.pairs for gate in self.gates_of(pair)):
             if isinstance(gate, Similarity):
                 gate.setup()

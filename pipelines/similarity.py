@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from pairsmith.augmenters import Augmenter, Cached
 from pairsmith.augmenters.augmenter import Keys
+from pairsmith.augmenters.translation.batches import fitted_in
 from pairsmith.pipelines.rules import Mask, Measured, Values, outside
 from pairsmith.schemas import UserError, require
 
@@ -123,7 +124,8 @@ def _parts(joined: str) -> tuple[str, str]:
 @functools.cache
 def _encoder(model: str) -> Any:
     library = require("sentence_transformers", extra="train")
-    return library.SentenceTransformer(str(_folder(model)))
+    folder = _folder(model)
+    return fitted_in(lambda: library.SentenceTransformer(str(folder)), f"the encoder {model}")
 
 
 @functools.cache

@@ -14,6 +14,7 @@ from pairsmith.augmenters.masks.draw import Drawing, draw_tokens, keys_of, unifo
 from pairsmith.augmenters.masks.models import Device, Loaded, load
 from pairsmith.augmenters.masks.words import Passage, fitting, is_chinese
 from pairsmith.augmenters.masks.write import Fill, in_case
+from pairsmith.augmenters.translation.batches import fitted_in
 from pairsmith.schemas import UserError, require
 
 AUTO_CLASS = "AutoModelForMaskedLM"
@@ -44,7 +45,8 @@ class Prepared(NamedTuple):
 @functools.cache
 def masked_filler(model: str, device: Device) -> "Filler":
     """Return the loaded model. Raises UserError when it is missing, or of no use."""
-    return Filler(model, load(model, AUTO_CLASS, device))
+    loaded = load(model, AUTO_CLASS, device)
+    return fitted_in(lambda: Filler(model, loaded), model)
 
 
 class Filler:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from pairsmith.augmenters.translation.batches import fitted_in
 from pairsmith.augmenters.translation.quiet import quiet
 from pairsmith.schemas import UserError, require
 
@@ -76,7 +77,8 @@ def _load(name: str, auto_class: str, device: Device) -> Loaded:
             f"{folder} is no {kind} language model: it lacks the weights {lacking[0]!r}"
             f"{' and others' if len(lacking) > 1 else ''}; choose a model with its head"
         )
-    return Loaded(model.eval().to(device), tokenizer, _positions(model.config, tokenizer))
+    model = fitted_in(lambda: model.eval().to(device), folder)
+    return Loaded(model, tokenizer, _positions(model.config, tokenizer))
 
 
 def _find(name: str, auto_class: str) -> Path:

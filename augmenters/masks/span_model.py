@@ -12,6 +12,7 @@ from pairsmith.augmenters.masks.draw import Drawing, draw_tokens, keys_of, unifo
 from pairsmith.augmenters.masks.models import Device, Loaded, load
 from pairsmith.augmenters.masks.words import Passage, fitting
 from pairsmith.augmenters.masks.write import Fill, in_case
+from pairsmith.augmenters.translation.batches import fitted_in
 from pairsmith.schemas import UserError, require
 
 AUTO_CLASS = "AutoModelForSeq2SeqLM"
@@ -35,7 +36,8 @@ class Prepared(NamedTuple):
 @functools.cache
 def span_filler(model: str, device: Device) -> "SpanFiller":
     """Return the loaded model. Raises UserError when it is missing, or of no use."""
-    return SpanFiller(model, load(model, AUTO_CLASS, device))
+    loaded = load(model, AUTO_CLASS, device)
+    return fitted_in(lambda: SpanFiller(model, loaded), model)
 
 
 class SpanFiller:

@@ -63,7 +63,8 @@ class BackTranslate:
     top_k: int = 0
     """Sample from so many of the likeliest tokens; 0 from all."""
     top_p: float = 1.0
-    """Sample from the likeliest tokens that together have this probability."""
+    """Sample from the likeliest tokens that together have this probability. CTranslate2 looks at no
+    more than 8,192 of them on a GPU."""
     longest: int = 0
     """Sentences of more tokens are split; 0: those that a model cannot read. Models that learned
     from short sentences leave out the end of long ones."""

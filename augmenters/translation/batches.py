@@ -1,5 +1,6 @@
 """Batches of sentences of like length, which shrink when the memory does not hold them."""
 
+import re
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from pairsmith.schemas import UserError
 
 Result = TypeVar("Result")
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "alloc_failed", "bad_alloc")
+_GPU = re.compile("cuda|cublas|cudnn|libcu", re.IGNORECASE)
 MIN_BATCH_TOKENS = 256
 """Batches are not cut below this just to keep all workers busy."""
 
@@ -55,7 +57,7 @@ def run_batches(
 
     lengths: tokens of each row; tokens: of a batch, padding counted. When `run` runs out of memory,
     what is not done yet is cut into batches of half the size. Raises UserError when a single row
-    does not fit.
+    does not fit, or the GPU fails.
     """
     results: dict[int, Result] = {}
     waiting = list(range(len(lengths)))
@@ -70,12 +72,12 @@ def run_batches(
                 return run(batch)
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
+                    refuse_failed_gpu(error)
                     raise
                 if len(batch) == 1:
                     raise UserError(
                         f"a sentence of {lengths[batch[0]]} tokens does not fit into the memory "
-                        f"({str(error).splitlines()[0] if str(error) else 'out of memory'}); "
-                        "free some, or choose another device"
+                        f"({_first_line(error)}); free some, or choose another device"
                     ) from error
                 full.set()
                 return None
@@ -169,3 +171,36 @@ def out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or any(
         sign in str(error).lower() for sign in _OUT_OF_MEMORY
     )
+
+
+def refuse_failed_gpu(error: Exception) -> None:
+    """Raise UserError for an error of the GPU or of CUDA's libraries: it is no fault of a text.
+
+    After most of them a process cannot use the GPU any more, and every text would seem to fail.
+    """
+    if _GPU.search(str(error)):
+        raise UserError(
+            f"the GPU failed ({_first_line(error)}); see what `nvidia-smi` says of it and run the "
+            "same command again, or use device='cpu'"
+        ) from error
+
+
+def fitted_in(load: Callable[[], Result], name: object) -> Result:
+    """Return the model that `load` returns. Raises UserError when it does not fit, or a GPU fails.
+
+    name: what the error calls it.
+    """
+    try:
+        return load()
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            refuse_failed_gpu(error)
+            raise
+        raise UserError(
+            f"{name} does not fit into the memory ({_first_line(error)}); free some, or use "
+            "another device"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else "out of memory"

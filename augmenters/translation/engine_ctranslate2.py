@@ -1,5 +1,7 @@
 """Translation by CTranslate2: int8 on a CPU, float16 on a GPU."""
 
+import ctypes
+import importlib.util
 import os
 import threading
 from pathlib import Path
@@ -7,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from pairsmith.augmenters.translation.models import converted_positions
+from pairsmith.augmenters.translation.models import converted_positions, vocabulary_size
 from pairsmith.augmenters.translation.tokens import MarianPieces
 from pairsmith.augmenters.translation.translator import Decoding
 from pairsmith.schemas import UserError, require
 
 COMPUTE_TYPES = ("int8", "int8_float16", "int8_bfloat16", "float16", "bfloat16", "float32")
+MOST_TOP_P = 8192
+"""From so many of the likeliest tokens CTranslate2 can choose by `top_p` on a GPU."""
 _SEEDED = threading.Lock()
 
 
@@ -48,6 +52,25 @@ def resolve(device: str, compute_type: str) -> tuple[str, str]:
     return device, compute_type
 
 
+def load_cublas() -> None:
+    """Load cuBLAS of CUDA 12 from its wheel, if that is installed.
+
+    CTranslate2 has the system look for it, which does not look among Python's packages; a library
+    that is loaded already is found by its name.
+    """
+    spec = importlib.util.find_spec("nvidia")
+    for folder in (spec and spec.submodule_search_locations) or ():
+        for name in ("libcublasLt.so.12", "libcublas.so.12"):
+            if (library := Path(folder, "cublas", "lib", name)).exists():
+                try:
+                    ctypes.CDLL(str(library))
+                except OSError as error:
+                    raise UserError(f"{library} cannot be loaded: {error}; {_MEND}") from error
+
+
+_MEND = "`pip install nvidia-cublas-cu12` brings CUDA 12's cuBLAS; or use device='cpu'"
+
+
 def all_cores() -> int:
     """Return how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -62,7 +85,7 @@ class CTranslate2Engine:
     """
 
     def __init__(self, folder: Path, device: str, compute_type: str, threads: int = 0) -> None:
-        """Load the model. Raises UserError when CTranslate2 refuses it."""
+        """Load the model. Raises UserError when CTranslate2 refuses it, or the GPU fails."""
         device, compute_type = resolve(device, compute_type)
         cores = threads or all_cores()
         self.workers = 1 if device == "cuda" else cores
@@ -76,7 +99,13 @@ class CTranslate2Engine:
             "max_queued_batches": -1,
         }
         self._pieces = MarianPieces(folder)
+        if device == "cuda":
+            load_cublas()
         self._translator = self._load(inter_threads=self.workers, intra_threads=1)
+        self._most_top_p = 0
+        if device == "cuda":
+            self._most_top_p = min(MOST_TOP_P, vocabulary_size(folder))
+            self._try()
 
     def encode(self, sentences: list[str]) -> list[list[str]]:
         """Return the pieces of each sentence, end mark last."""
@@ -93,10 +122,14 @@ class CTranslate2Engine:
 
         Sampling draws from one generator for the batch, seeded from all its seeds: equal batches
         give equal outputs. CTranslate2 seeds a generator only when its thread first draws, so each
-        batch has a translator of its own (a 75 MB model loads in some 40 ms).
+        batch has a translator of its own (a 75 MB model loads in some 40 ms). On a GPU `top_p`
+        looks at the `MOST_TOP_P` likeliest tokens, not at all of them.
         """
         if not decoding.samples:
             return self._run(self._translator, batch, limit, beam_size=decoding.beam)
+        top_k = decoding.top_k
+        if self._most_top_p and decoding.top_p < 1:
+            top_k = min(top_k or self._most_top_p, self._most_top_p)
         seed = int(np.random.SeedSequence(seeds).generate_state(1, np.uint32)[0])
         with _SEEDED:
             ctranslate2().set_random_seed(seed)
@@ -105,7 +138,7 @@ class CTranslate2Engine:
                 batch,
                 limit,
                 beam_size=1,
-                sampling_topk=decoding.top_k,
+                sampling_topk=top_k,
                 sampling_topp=decoding.top_p,
                 sampling_temperature=decoding.temperature,
             )
@@ -124,6 +157,16 @@ class CTranslate2Engine:
             batch, max_input_length=0, max_decoding_length=limit + 1, **search
         )
         return [result.hypotheses[0] for result in results]
+
+    def _try(self) -> None:
+        """Translate one token: CTranslate2 looks for CUDA's libraries only when it computes."""
+        try:
+            self._run(self._translator, self.encode([""]), 1)
+        except RuntimeError as error:
+            lacks = "libcublas" in str(error)
+            mend = _MEND if lacks else "see what `nvidia-smi` says of it, or use device='cpu'"
+            why = str(error).splitlines()[0].rstrip(".")
+            raise UserError(f"CTranslate2 cannot use this GPU: {why}; {mend}") from error
 
     def _load(self, **threads: int) -> Any:
         try:

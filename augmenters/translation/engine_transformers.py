@@ -3,6 +3,7 @@
 import pickle
 from pathlib import Path
 
+from pairsmith.augmenters.translation.batches import fitted_in
 from pairsmith.augmenters.translation.quiet import quiet
 from pairsmith.augmenters.translation.sampling import Sampler
 from pairsmith.augmenters.translation.translator import Decoding
@@ -16,7 +17,6 @@ class TransformersEngine:
     its batch, but for rounding.
     """
 
-    batch_tokens = 2048
     workers = 1  # torch uses its own threads
 
     def __init__(self, folder: Path, device: str = "auto", threads: int = 0) -> None:
@@ -27,6 +27,7 @@ class TransformersEngine:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         elif device == "cuda" and not torch.cuda.is_available():
             raise UserError("device='cuda': torch sees no GPU here; use device='cpu' or 'auto'")
+        self.batch_tokens = 16384 if device == "cuda" else 2048
         if threads:
             torch.set_num_threads(threads)
         try:
@@ -44,7 +45,7 @@ class TransformersEngine:
         if missing := loading["missing_keys"]:
             # transformers would make them up at random.
             raise UserError(f"{folder}: the checkpoint lacks {min(missing)} and perhaps more")
-        self.model = model.eval().to(device)
+        self.model = fitted_in(lambda: model.eval().to(device), folder)
         # A checkpoint's own settings for generation (Opus-MT: 4 or 6 beams) are not ours.
         self.model.generation_config.update(num_beams=1, max_length=None)
         self.positions = min(model.config.max_position_embeddings, self._tokenizer.model_max_length)

@@ -60,9 +60,11 @@ class Model:
         return {"name": name, "sha256": content_sha256(folder)}
 
     def computes_in(self) -> str:
-        """Return the compute type that "auto" stands for here."""
+        """Return the compute type, what "auto" stands for here; a named one may be of elsewhere."""
         if self.engine == "transformers":
             return "float32"
+        if self.compute_type != "auto":
+            return self.compute_type
         from pairsmith.augmenters.translation.engine_ctranslate2 import resolve
 
         return resolve(self.device, self.compute_type)[1]

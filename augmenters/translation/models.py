@@ -92,6 +92,15 @@ def converted_positions(folder: Path) -> int:
     raise UserError(f"{folder}: this CTranslate2 model has no table of positions, as Marian's do")
 
 
+def vocabulary_size(folder: Path) -> int:
+    """Return how many tokens a converted model writes. Raises UserError when it does not say."""
+    for file in sorted(folder.glob("*_vocabulary.*")):
+        if file.stem in ("shared_vocabulary", "target_vocabulary"):
+            text = file.read_text("utf-8")
+            return len(json.loads(text)) if file.suffix == ".json" else text.count("\n")
+    raise UserError(f"{folder}: this CTranslate2 model has no vocabulary beside it")
+
+
 def _download(name: str) -> Path:
     hub = require("huggingface_hub", extra="translate")
     download = hub.snapshot_download

@@ -18,6 +18,7 @@ FLAGS=(
   "--environment_config={\"command\": \"$VENV/bin/pairsmith-worker\"}"
   --environment_cache_millis=0
   --storage_level=MEMORY_AND_DISK
+  "--files_to_stage=$JOB_SERVER_JAR"
 )
 
 # Wait for the job server that was started in the background as process $1, on port $2.

@@ -10,6 +10,5 @@ MASTER=${MASTER:?set it to spark://HOST:7077}
 exec "$VENV/bin/pairsmith" build "$@" "${FLAGS[@]}" \
   "--spark_job_server_jar=$JOB_SERVER_JAR" \
   "--spark_master_url=$MASTER" \
-  "--files_to_stage=$JOB_SERVER_JAR" \
   --job_server_jvm_property=-Xmx4g \
   "${SETTINGS[@]/#/--job_server_jvm_property=-D}"

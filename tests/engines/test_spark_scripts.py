@@ -17,9 +17,13 @@ printf '%s\\n' "$@" > "{told}"
 while [ "$1" != --job-port ]; do shift; done
 exec "{prism}" --job_port "$2" --serve_http=false
 """
+COMMAND = """#!/usr/bin/env bash
+printf '%s\\n' "$@" > "{flags}"
+exec "{venv}/bin/pairsmith" "$@"
+"""
 
 
-@pytest.mark.parametrize("script", ["standalone.sh", "kubernetes.sh"])
+@pytest.mark.parametrize("script", ["standalone.sh", "kubernetes.sh", "yarn.sh"])
 def test_a_script_builds_the_same_bytes_and_gives_spark_its_settings(
     tmp_path: Path, prism: Path, corpus: Path, expected: Manifest, script: str
 ) -> None:
@@ -29,6 +33,11 @@ def test_a_script_builds_the_same_bytes_and_gives_spark_its_settings(
         stand_in = tmp_path / "bin" / name
         stand_in.write_text(STAND_IN.format(told=told, prism=prism))
         stand_in.chmod(0o700)
+    flags, venv = tmp_path / "flags", Path(sys.executable).parents[1]
+    command = tmp_path / "bin" / "pairsmith"
+    command.write_text(COMMAND.format(flags=flags, venv=venv))
+    command.chmod(0o700)
+    (tmp_path / "bin" / "pairsmith-worker").symlink_to(venv / "bin" / "pairsmith-worker")
     jar = tmp_path / "job-server.jar"
     jar.touch()
     with socket.socket() as free:
@@ -43,7 +52,7 @@ def test_a_script_builds_the_same_bytes_and_gives_spark_its_settings(
             **os.environ,
             "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
             "SPARK_HOME": str(tmp_path),
-            "VENV": str(Path(sys.executable).parents[1]),
+            "VENV": str(tmp_path),
             "JOB_SERVER_JAR": str(jar),
             "PORT": str(port),
             "IMAGE": "image",
@@ -60,3 +69,4 @@ def test_a_script_builds_the_same_bytes_and_gives_spark_its_settings(
     assert str(jar) in arguments
     for setting in ("spark.serializer=org", "spark.default.parallelism=64", "Overhead=3g"):
         assert setting in arguments
+    assert f"--files_to_stage={jar}" in flags.read_text().splitlines()

@@ -58,8 +58,8 @@ def test_bases_are_pinned_and_beam_is_the_one_that_is_tested(
     constraints = (checkout / "constraints.txt").read_text("utf-8")
     assert f"apache-beam=={pinned['BEAM']}\n" in constraints
     assert f"uv=={pinned['UV']}\n" in constraints
-    assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in pinned.values())
-    bases = {stage.split(" ")[0] for stage in stages.values()} - {"base"}
+    assert all(re.fullmatch(r"\d+(\.\d+){2,3}", version) for version in pinned.values())
+    bases = {stage.split(" ")[0] for stage in stages.values()} - set(stages)
     assert all(re.search(r":.*\$\{\w+\}", base) for base in bases)
     beam_python = re.search(r"beam_python(\d+\.\d+)_sdk", text)[1]
     assert pinned["PYTHON"].startswith(f"{beam_python}.")
@@ -77,3 +77,31 @@ def test_workers_are_not_root_and_are_installed_by_the_script_alone(
     assert "/source/docker/install" in runs[0]
     assert stage.startswith("base ")
     assert 'ENTRYPOINT ["/opt/apache/beam/boot"]' in stages["base"]
+
+
+@pytest.mark.parametrize(("target", "made_of"), [("dataflow", "cpu"), ("dataflow-gpu", "gpu")])
+def test_dataflow_s_workers_are_the_same_but_for_root(
+    stages: dict[str, str], target: str, made_of: str
+) -> None:
+    assert stages[target].split("\n", 1)[0] == f"{made_of} AS {target}"
+    assert stages[target].split("\n", 1)[1].split() == ["USER", "root"]
+
+
+def test_recipes_find_what_their_parts_need_in_the_images(
+    checkout: Path, stages: dict[str, str]
+) -> None:
+    installed = {
+        target: set(re.split(r"[\s,]+", stages[target].split(".whl ")[1]))
+        for target in ("cpu", "gpu")
+    }
+    needs = {
+        extra
+        for folder in ("augmenters", "pipelines")
+        for file in (checkout / folder).rglob("*.py")
+        for extra in re.findall(r'extra="(\w+)"', file.read_text("utf-8"))
+    }
+    assert needs >= {"llm", "masks", "translate", "train", "wordnet"}
+    # Of [train] the gate `Similarity` needs one package.
+    assert needs - {"train", "nlpaug"} <= installed["gpu"]
+    assert {"sentence-transformers", '"nvidia-cublas-cu12==${CUBLAS}"'} <= installed["gpu"]
+    assert needs - {"train", "nlpaug", "masks", "translate"} <= installed["cpu"]

@@ -46,6 +46,20 @@ def test_worker_processes_load_a_model_once(
     assert not list(shared._folder().iterdir())
 
 
+def test_a_model_is_not_loaded_where_workers_are_on_other_machines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def send(*_: object) -> None:
+        raise RuntimeError("the job would be sent now")
+
+    monkeypatch.setattr("pairsmith.pipelines.elsewhere.build_elsewhere", send)
+    monkeypatch.setattr(shared, "_folder", lambda: tmp_path)
+    model = Loaded(Calls(log=str(tmp_path / "asked")))
+    with pytest.raises(RuntimeError, match="sent now"):
+        run(tmp_path, "out", recipe_of(model), beam_flags=("--runner=SparkRunner",))
+    assert not Path(f"{model.calls.log}.loads").exists()
+
+
 def test_the_next_process_holds_the_model_when_the_first_has_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

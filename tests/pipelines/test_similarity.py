@@ -102,6 +102,21 @@ def test_a_missing_encoder_is_one_line_before_any_work(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_gpu_without_room_for_the_encoder_is_one_line(
+    encoder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 MiB")
+
+    monkeypatch.setattr("sentence_transformers.SentenceTransformer", full)
+    similarity._encoder.cache_clear()
+    texts = pa.array(["a cat"])
+    with pytest.raises(UserError, match=r"encoder .* does not fit into the memory .*; free some"):
+        Similarity(encoder).measure(texts, texts)
+
+
 def test_bounds_that_mean_nothing_are_refused() -> None:
     with pytest.raises(ValueError, match="-1 <= min <= max <= 1"):
         Similarity("x", min=0.5, max=0.4)

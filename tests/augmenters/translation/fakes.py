@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 from pairsmith.augmenters.translation import BackTranslate, Decoding, Translated, Translator
 
@@ -82,3 +83,32 @@ class FakeEngine:
 
     def decode(self, outputs: list[list[str]]) -> list[str]:
         return [" ".join(words) for words in outputs]
+
+
+@dataclass
+class FakeGPU:
+    """Stands for the package ctranslate2 on a machine with a GPU: loads any model.
+
+    It repeats its input, or raises the error, and remembers what it was asked for.
+    """
+
+    error: str = ""
+    asked: list[dict[str, Any]] = field(default_factory=list)
+
+    def get_cuda_device_count(self) -> int:
+        return 1
+
+    def get_supported_compute_types(self, device: str) -> set[str]:
+        return {"float16", "float32"}
+
+    def set_random_seed(self, seed: int) -> None:
+        pass
+
+    def Translator(self, **settings: Any) -> "FakeGPU":  # noqa: N802 - its name there
+        return self
+
+    def translate_batch(self, batch: list[list[str]], **search: Any) -> list[Any]:
+        self.asked.append(search)
+        if self.error:
+            raise RuntimeError(self.error)
+        return [SimpleNamespace(hypotheses=[tokens]) for tokens in batch]

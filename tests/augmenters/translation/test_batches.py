@@ -1,5 +1,9 @@
 """Batches by padded tokens, and what happens when the memory does not hold them."""
 
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,9 +15,11 @@ from pairsmith.augmenters.translation.batches import (
     run_batches,
 )
 from pairsmith.augmenters.translation.translator import Decoding
+from pairsmith.pipelines.augment import augment
 from pairsmith.schemas import UserError
-from tests.augmenters.translation.fakes import FakeEngine
+from tests.augmenters.translation.fakes import FakeEngine, faked
 
+TINY = str(Path(__file__).parents[3] / "examples" / "translation" / "models")
 GREEDY = Decoding()
 LENGTHS = st.lists(st.integers(1, 40), max_size=30)
 
@@ -86,6 +92,24 @@ def test_other_errors_of_a_model_are_not_taken_for_a_lack_of_memory():
     with pytest.raises(RuntimeError, match="no position"):
         translate(engine, ["a b c d", "e f g h"])
     assert len(engine.batches) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "CUDA error: an illegal memory access was encountered\nFor debugging consider",  # torch
+        "cuBLAS failed with status CUBLAS_STATUS_EXECUTION_FAILED",  # CTranslate2
+        "cuDNN error: CUDNN_STATUS_EXECUTION_FAILED",
+        "Library libcublas.so.12 is not found or cannot be loaded",
+    ],
+)
+def test_a_gpu_that_fails_is_one_line_and_no_failure_of_the_texts(error):
+    broken = BatchedTranslator(FakeEngine(holds=0, error=RuntimeError(error)))
+    translate = faked(broken, broken, TINY)
+    texts = pa.array(["The cat sees the dog."])
+    with pytest.raises(UserError, match=r"^the GPU failed .*nvidia-smi") as caught:
+        augment([translate], texts, np.zeros(1, np.uint64))
+    assert "\n" not in str(caught.value)
 
 
 def test_equal_sentences_are_translated_once_unless_they_are_sampled():

@@ -1,6 +1,8 @@
 """The engines: pieces as MarianTokenizer has them, outputs that agree, sampling by key."""
 
 import json
+import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +10,21 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pairsmith.augmenters.translation import Decoding, Model
+from pairsmith.augmenters.masks import FillMask, FillSpans
+from pairsmith.augmenters.translation import (
+    BackTranslate,
+    Decoding,
+    Model,
+    engine_ctranslate2,
+)
 from pairsmith.augmenters.translation.engine_ctranslate2 import CTranslate2Engine, resolve
 from pairsmith.augmenters.translation.engine_transformers import TransformersEngine
 from pairsmith.augmenters.translation.sampling import Sampler
 from pairsmith.augmenters.translation.tokens import MarianPieces
 from pairsmith.schemas import UserError
 from tests.augmenters.properties import HOSTILE, ORDINARY
+from tests.augmenters.tiny_models import GOLDEN
+from tests.augmenters.translation.fakes import FakeGPU
 
 GREEDY = Decoding()
 LITERAL = ["</s> a </s>", "a</s>b <pad> <unk>", ">>fr<< the cat", ">>fr<<", ">>a", "▁a", "  a  b "]
@@ -167,6 +177,13 @@ def test_a_process_holds_one_copy_of_a_model(tiny_models):
     assert Model(name, device="cpu").translator() is Model(name, device="cpu").translator()
 
 
+def test_what_is_recorded_of_a_named_type_does_not_ask_this_machine(tiny_models, monkeypatch):
+    monkeypatch.setattr(engine_ctranslate2, "ctranslate2", lambda: pytest.fail("asked"))
+    models = (f"{tiny_models}/tiny-en-fr", f"{tiny_models}/tiny-fr-en")
+    translate = BackTranslate(to="fr", models=models, device="cuda", compute_type="float16")
+    assert translate.settings()["compute_type"] == "float16"
+
+
 def test_a_device_or_type_that_this_machine_lacks_is_one_line():
     import ctranslate2
 
@@ -177,6 +194,91 @@ def test_a_device_or_type_that_this_machine_lacks_is_one_line():
     with pytest.raises(UserError, match="'float16': this cpu computes in float32, int8"):
         resolve("cpu", "float16")
     assert resolve("auto", "auto") == ("cpu", "int8")
+
+
+@pytest.mark.parametrize(
+    ("error", "mend"),
+    [
+        ("Library libcublas.so.12 is not found or cannot be loaded", "install nvidia-cublas-cu12"),
+        ("CUDA failed with error no kernel image is available for execution", "device='cpu'"),
+    ],
+)
+def test_a_gpu_that_cannot_compute_is_refused_before_any_text(
+    tiny_models, monkeypatch, error, mend
+):
+    monkeypatch.setattr(engine_ctranslate2, "ctranslate2", lambda: FakeGPU(error))
+    translate = BackTranslate(to="fr", models=(f"{tiny_models}/tiny-en-fr",) * 2)
+    with pytest.raises(UserError, match=f"cannot use this GPU: {error}; .*{mend}"):
+        translate.setup()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the wheel's folders are Linux's")
+def test_the_wheel_of_cublas_is_loaded_where_it_is_installed(tiny_models, monkeypatch, tmp_path):
+    library = tmp_path / "nvidia" / "cublas" / "lib" / "libcublas.so.12"
+    library.parent.mkdir(parents=True)
+    library.write_text("no library")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(engine_ctranslate2, "ctranslate2", FakeGPU)
+    with pytest.raises(UserError, match=f"{library} cannot be loaded: .*"):
+        CTranslate2Engine(Path(tiny_models) / "tiny-en-fr", "cuda", "float16")
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "top_k", "top_p", "asked"),
+    [
+        (60_000, 0, 0.9, 8192),  # all that CTranslate2 takes there
+        (60_000, 10_000, 0.9, 8192),
+        (60_000, 50, 0.9, 50),
+        (500, 0, 0.9, 500),
+        (60_000, 0, 1.0, 0),
+    ],
+)
+def test_a_gpu_is_asked_for_no_more_tokens_than_its_top_p_takes(
+    tiny_models, monkeypatch, tmp_path, vocabulary, top_k, top_p, asked
+):
+    folder = shutil.copytree(f"{tiny_models}/tiny-en-fr", tmp_path / "model")
+    (folder / "shared_vocabulary.json").write_text(json.dumps(["x"] * vocabulary))
+    gpu = FakeGPU()
+    monkeypatch.setattr(engine_ctranslate2, "ctranslate2", lambda: gpu)
+    engine = CTranslate2Engine(folder, "cuda", "float16")
+    decoding = Decoding(temperature=1.0, top_k=top_k, top_p=top_p)
+    engine.generate(engine.encode(["a cat"]), 20, decoding, [1])
+    assert (gpu.asked[-1]["sampling_topk"], gpu.asked[-1]["sampling_topp"]) == (asked, top_p)
+
+
+def test_transformers_too_fills_a_gpu_with_larger_batches(marian, monkeypatch):
+    import torch
+
+    assert TransformersEngine(marian, "cpu").batch_tokens == 2048
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.nn.Module, "to", lambda self, device: self)
+    assert TransformersEngine(marian, "auto").batch_tokens == 16384
+
+
+@pytest.mark.parametrize(
+    "load",
+    [
+        lambda folder: TransformersEngine(folder / "marian", "cpu"),
+        lambda folder: FillMask(str(folder / "fill_mask"), device="cpu").setup(),
+        lambda folder: FillSpans(str(folder / "fill_spans"), device="cpu").setup(),
+    ],
+)
+def test_a_gpu_without_room_for_a_model_is_one_line(marian, monkeypatch, tmp_path, load):
+    import torch
+
+    for name, model in (
+        ("marian", marian),
+        *((n, GOLDEN / n) for n in ("fill_mask", "fill_spans")),
+    ):
+        shutil.copytree(model, tmp_path / name)
+
+    def full(self, device):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 MiB.\nGPU 0 has")
+
+    monkeypatch.setattr(torch.nn.Module, "to", full)
+    with pytest.raises(UserError, match=r"does not fit .*out of memory.*; free some") as caught:
+        load(tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
