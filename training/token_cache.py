@@ -21,7 +21,7 @@ from pairsmith.training.settings import AtLeast
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-FORMAT = 1
+FORMAT = 2  # 1 had other hashes of negatives that are not plain ASCII
 MANIFEST = "manifest.json"
 KEY = b"pairsmith.tokens"
 """Of a part's metadata: JSON that says which shard and tokenizer it was made of."""

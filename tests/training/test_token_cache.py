@@ -34,8 +34,9 @@ from tests.training.pair_folders import paired_sentences, sentences, write_datas
 
 
 def rows(count: int, seed: int = 0) -> list[dict[str, Any]]:
-    """Return pairs with 0 to 3 negatives."""
+    """Return pairs with 0 to 3 negatives, some of which are the same in another form."""
     others = sentences(count * 3, seed + 1)
+    others[2::5] = ["Ünder  die，Brücke…"] * len(others[2::5])
     return [
         {**row, "negatives": others[number * 3 : number * 3 + number % 4]}
         for number, row in enumerate(paired_sentences(count, seed))
@@ -354,4 +355,4 @@ def test_two_processes_at_once_make_one_whole_cache(
     files = {path.name for path in cache.root.iterdir()}
     parts = {part.path for part in cache.parts}
     assert files == parts | {"manifest.json", "tokenizer.json"}
-    assert json.loads((cache.root / "manifest.json").read_text("utf-8"))["format"] == 1
+    assert json.loads((cache.root / "manifest.json").read_text("utf-8"))["format"] == 2
