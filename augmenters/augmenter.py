@@ -141,6 +141,7 @@ def from_function(
 ) -> FunctionAugmenter:
     """Return an augmenter that calls `function(text, rng)`, which returns a view or None for none.
 
+    function: defined in a module, since recipes record it by name; a closure or partial is refused.
     rng: a numpy Generator over Philox with the record's key, so draw from it and from nothing else.
     name: by default the function's. version: raise it when the function's output changes.
     """

@@ -11,7 +11,7 @@ def as_data(value: Any) -> Any:
     """Return dataclasses, tuples, text and numbers as JSON data.
 
     A dataclass becomes its type, its version if it has one, and its fields or what it tells itself
-    (`Describes`). Raises UserError for what cannot be recorded.
+    (`Describes`); a function becomes its name. Raises UserError for what cannot be recorded.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         if isinstance(value, Describes):
@@ -25,6 +25,21 @@ def as_data(value: Any) -> Any:
         return [as_data(item) for item in value]
     if value is None or isinstance(value, str | int | float | bool):
         return value
-    if callable(value):
+    if callable(value) and hasattr(value, "__qualname__"):
+        if _takes_settings(value):
+            raise UserError(
+                f"{value.__qualname__} holds values of the function around it, which its name does "
+                "not tell; make it a function of the module, or an augmenter: a frozen dataclass"
+            )
         return f"{value.__module__}:{value.__qualname__}"
-    raise UserError(f"a recipe may hold dataclasses, tuples, text and numbers, not {value!r}")
+    raise UserError(
+        f"a recipe may hold dataclasses, functions, tuples, text and numbers, not {value!r}; "
+        "make it a frozen dataclass"
+    )
+
+
+def _takes_settings(function: Any) -> bool:
+    """Return whether functions of this name differ by what was around them when they were made."""
+    holders = ("__closure__", "__defaults__", "__kwdefaults__")
+    held = any(getattr(function, holder, None) for holder in holders)
+    return held and "<locals>" in function.__qualname__

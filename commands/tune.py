@@ -78,7 +78,7 @@ def _flags(config: Any, default: Any) -> Iterator[str]:
             yield from _flags(value, usual)
         elif value == usual:
             continue
-        elif value is True or value is False:
+        elif isinstance(usual, bool):  # else it is one of True, False and None, which are words
             yield flag(field.name if value else f"no_{field.name}")
         elif isinstance(value, tuple):
             yield from (flag(field.name), *map(str, value))

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from pairsmith.pipelines.rejected import NOTHING_REJECTED, rejected_batch
 from pairsmith.pipelines.segment import Segmenter
+from pairsmith.schemas import UserError
 from pairsmith.schemas.keys import UNITS_PER_BLOCK
 from pairsmith.schemas.private import without_places
 
@@ -41,7 +42,7 @@ def segment_documents(
 ) -> Segmented:
     """Return the blocks of documents (DOCUMENTS); a document that cannot be cut has failed.
 
-    margins: how many units before and after its own a block needs.
+    margins: how many units before and after its own a block needs. Raises a segmenter's UserError.
     """
     blocks: list[dict[str, object]] = []
     unitless: list[str] = []
@@ -49,6 +50,8 @@ def segment_documents(
     for document in documents.to_pylist():
         try:
             units = segmenter(document.pop("text"), document["lang"])
+        except UserError:
+            raise
         except Exception as error:  # noqa: BLE001 - one bad text must not take its batch with it
             errors.append((document["source_id"], type(error).__name__, without_places(str(error))))
             continue

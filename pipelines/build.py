@@ -20,6 +20,7 @@ from pairsmith.pipelines.job import Job
 from pairsmith.pipelines.local import Plan, build_here, cores, plan_work
 from pairsmith.pipelines.progress import ProgressLine
 from pairsmith.pipelines.recipe import Recipe
+from pairsmith.pipelines.recipes import sources_of
 from pairsmith.pipelines.settle import Terms, settle, versions
 from pairsmith.pipelines.splits import name_of
 from pairsmith.pipelines.storage import check_output, use_options
@@ -79,6 +80,7 @@ def build_at(
     Raises UserError for what the user can mend.
     """
     recipe.as_data()  # refuses what cannot be recorded before any work is done
+    sources = sources_of(recipe)
     name = name_of(name)
     teller: Teller = AsJson()
     if log == "text":
@@ -110,7 +112,7 @@ def build_at(
         total = sum(split.bytes for split in splits)
         with ProgressLine(teller, total, recipe.shards) as progress:
             if isinstance(claim, Claim) and not elsewhere:
-                claim.go_on(_plan_text(recipe, files, plan))
+                claim.go_on(_plan_text(recipe, sources, files, plan))
             else:
                 claim.begin()
             heard = progress.address if engine.hears_workers else None
@@ -121,7 +123,7 @@ def build_at(
                 batch_rows=batch_rows,
                 progress=heard,
                 previous=claim.previous,
-                stamp=digest([recipe.digest, versions()]),
+                stamp=digest([recipe.digest, sources, versions(recipe)]),
                 store_flags=engine.store_flags,
                 hints=engine.hints,
             )
@@ -180,13 +182,14 @@ def _check_beside(output: Path, here: bool) -> None:
         check_folder(place, here)
 
 
-def _plan_text(recipe: Recipe, files: Sequence[Input], plan: Plan) -> str:
+def _plan_text(recipe: Recipe, sources: Sequence[str], files: Sequence[Input], plan: Plan) -> str:
     """Return what must be equal for a build to go on with what another has left."""
     data = {
         "recipe": recipe.digest,
+        "sources": sources,
         "inputs": [[file.path, file.bytes, file.changed] for file in files],
         "tasks": [[as_data(split) for split in task] for task in plan.tasks],
         "waves": plan.waves,
-        "versions": versions(),
+        "versions": versions(recipe),
     }
     return json.dumps(data)

@@ -77,6 +77,9 @@ def fixed_costs(recipe: Recipe, documents: pa.RecordBatch, folder: Path, setup: 
         recipe = Recipe(pairs=(Pair("identity", View(), View()),), source=recipe.source)
     else:
         setup = Cost()
+    # A build without a pair is refused, whatever of the recipe refuses them.
+    plain = Pair(f"not {[pair.kind for pair in recipe.pairs]}", View(), View(), gates=())
+    recipe = replace(recipe, pairs=(*recipe.pairs, plain), screens=(), shards=1)
     source = recipe.source
     few = documents[:2].to_pylist()
     columns = {source.text: "text", source.id: "source_id", source.lang: "lang"}
@@ -84,7 +87,7 @@ def fixed_costs(recipe: Recipe, documents: pa.RecordBatch, folder: Path, setup: 
     schema = pa.schema([(name, pa.string()) for name in columns])
     pq.write_table(pa.Table.from_pylist(rows, schema), folder / "tiny.parquet")
     send_files()
-    (folder / "recipe").write_bytes(cloudpickle.dumps(replace(recipe, shards=1)))
+    (folder / "recipe").write_bytes(cloudpickle.dumps(recipe))
     command = [sys.executable, "-c", _TINY, str(folder / "recipe"), str(folder / "tiny.parquet")]
     started = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pairsmith.pipelines.batches import joined
 from pairsmith.pipelines.rejected import NOTHING_REJECTED, rejected_batch
 from pairsmith.pipelines.storage import exists, open_file
 from pairsmith.schemas import shard_numbers
@@ -100,7 +101,8 @@ def _buckets(
     bucket = pa.chunked_array([pa.array(some) for some in numbers], pa.int64())
     for number in range(count):
         some = table if count == 1 else table.filter(pc.equal(bucket, number))
-        yield from some.combine_chunks().to_batches()
+        if len(some):
+            yield joined(some.to_batches(), KEYS)
 
 
 def copies_file(copies: pa.Table) -> pa.Buffer:

@@ -1,8 +1,9 @@
 """Building over a finished dataset: what would come out the same is not made again.
 
-A shard comes out the same when its parts, the recipe and the libraries are the same; then its files
-are those of the dataset before. What models made is found in the cache, whatever else has changed.
-The rest is made anew, since a kernel makes a row faster than a file gives it back.
+A shard comes out the same when its parts, the recipe, the user's own code in it and the libraries
+are the same; then its files are those of the dataset before. What models made is found in the
+cache, whatever else has changed. The rest is made anew, since a kernel makes a row faster than a
+file gives it back.
 """
 
 import functools
@@ -19,10 +20,11 @@ import pyarrow as pa
 
 from pairsmith.augmenters.cache import Tally, tally
 from pairsmith.pipelines.accounts import ShardResult
+from pairsmith.pipelines.batches import column_bytes
 from pairsmith.pipelines.job import Job, progress_of
 from pairsmith.pipelines.parts import SCHEMAS, Tag
 from pairsmith.pipelines.progress import report
-from pairsmith.pipelines.shards import fill_shard
+from pairsmith.pipelines.shards import check_size, fill_shard
 from pairsmith.schemas import put
 from pairsmith.schemas.dataset import sha256_file
 
@@ -92,6 +94,7 @@ def _digest(job: Job, number: int, parts: Sequence[tuple[Tag, pa.RecordBatch]]) 
     total = hashlib.sha256(f"{job.stamp} {number}".encode())
     for tag, schema in SCHEMAS.items():
         batches = [batch for other, batch in parts if other == tag]
+        check_size(number, column_bytes(batches), job.recipe.shards)
         table = pa.Table.from_batches(batches, schema)
         order = [(f.name, "ascending") for f in schema if not pa.types.is_nested(f.type)]
         total.update(tag.encode())

@@ -161,11 +161,8 @@ def _plan_parquet(path: str, size: int, source: Documents) -> Input:
     try:
         with open_input(path) as stream, pq.ParquetFile(stream) as file:
             names, types = file.schema_arrow.names, file.schema_arrow
-            sizes = [
-                file.metadata.row_group(g).total_byte_size
-                for g in range(file.metadata.num_row_groups)
-                if file.metadata.row_group(g).num_rows
-            ]
+            groups = [file.metadata.row_group(g) for g in range(file.metadata.num_row_groups)]
+            sizes = {g: group.total_byte_size for g, group in enumerate(groups) if group.num_rows}
     except (pa.ArrowException, OSError) as error:
         raise UserError(
             f"{path} is not whole Parquet; fetch or write it again ({error})"
@@ -180,10 +177,10 @@ def _plan_parquet(path: str, size: int, source: Documents) -> Input:
         )
         if kind not in allowed and not castable:
             raise UserError(f"{path}: column {column!r} is {kind}, not text; cast it")
-    total = sum(sizes) or 1
+    total = sum(sizes.values()) or 1
     splits = tuple(
         Split(path, "parquet", group, group + 1, size * share // total)
-        for group, share in enumerate(sizes)
+        for group, share in sizes.items()
     )
     return Input(path, size, "parquet", splits)
 

@@ -117,13 +117,18 @@ def _from_columns(columns: Sequence[pa.StringArray], positions: pa.Array, name: 
         )
         columns = [column.filter(pc.invert(blank)) for column in columns]
         positions = positions.filter(pc.invert(blank))
-    text, ids, lang, label = columns
+    text = columns[0]
+    ids, lang, label = map(_empty_as_null, columns[1:])
     text_id = text_ids(text)
-    ids = pc.if_else(pc.equal(ids, "").fill_null(True), text_id, ids)
     documents = pa.RecordBatch.from_arrays(
-        [ids, text, text_id, lang, label, positions], schema=DOCUMENTS
+        [pc.coalesce(ids, text_id), text, text_id, lang, label, positions], schema=DOCUMENTS
     )
     return Read(rows, documents, dropped, failed)
+
+
+def _empty_as_null(column: pa.StringArray) -> pa.StringArray:
+    """Return the values, null for the empty text that CSV and others have where there is none."""
+    return pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
 
 
 def _valid_utf8(column: pa.StringArray) -> np.ndarray:

@@ -81,6 +81,8 @@ class Pair:
     def __post_init__(self) -> None:
         if not self.kind or not self.kind.isprintable() or self.draws < 1 or self.every < 1:
             raise ValueError("a pair needs a printable kind, and draws and every of at least 1")
+        if self.gates is not None:
+            _check_rules("gates", self.gates, PairRule, "rules for pairs")
 
 
 @dataclass(frozen=True)
@@ -109,10 +111,9 @@ class Recipe:
             raise TypeError(f"ids must be TokenIds, not {self.ids!r}")
         if wrong := [pair for pair in self.pairs if not isinstance(pair, Pair)]:
             raise TypeError(f"pairs must hold Pair, not {wrong[0]!r}")
-        if not isinstance(self.negatives, tuple) or not all(
-            isinstance(rule, Negatives) for rule in self.negatives
-        ):
-            raise TypeError(f"negatives must be a tuple of rules, not {self.negatives!r}")
+        _check_rules("screens", self.screens, TextRule, "rules for texts")
+        _check_rules("gates", self.gates, PairRule, "rules for pairs")
+        _check_rules("negatives", self.negatives, Negatives, "rules")
         kinds = [pair.kind for pair in self.pairs]
         if not kinds or len(set(kinds)) < len(kinds):
             raise ValueError("a recipe needs at least one pair, and every kind once")
@@ -212,3 +213,9 @@ class Recipe:
     def digest(self) -> str:
         """Return the sha256 of the recipe as data."""
         return manifest.digest(self.as_data())
+
+
+def _check_rules(name: str, rules: object, kind: Any, what: str) -> None:
+    """Raise TypeError when a setting of a recipe is no tuple of rules of that kind."""
+    if not isinstance(rules, tuple) or not all(isinstance(rule, kind) for rule in rules):
+        raise TypeError(f"{name} must be a tuple of {what}, not {rules!r}")

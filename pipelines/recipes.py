@@ -3,11 +3,13 @@
 Each is a function that returns a Recipe; copy one into a file of your own to change it.
 """
 
+import dataclasses
 import importlib
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from pairsmith.augmenters import Crop, SpanMask, WordDropout
 from pairsmith.pipelines.bases import Neighbours, Passage
@@ -15,6 +17,7 @@ from pairsmith.pipelines.negatives import RandomNegatives
 from pairsmith.pipelines.recipe import Pair, Recipe, View
 from pairsmith.pipelines.rules import MaxChars, MinWords, Overlap, Unchanged
 from pairsmith.schemas import UserError
+from pairsmith.schemas.dataset import sha256_file
 
 _SCREENS = (MinWords(4), MaxChars(2000))
 _GATES = (Unchanged(), Overlap(max=0.95))
@@ -93,6 +96,35 @@ def find_recipe(name: str) -> Recipe:
     if not isinstance(recipe, Recipe):
         raise UserError(f"recipe {name} returned a {type(recipe).__name__}, not a Recipe")
     return recipe
+
+
+def sources_of(recipe: Recipe) -> list[str]:
+    """Return the sha256 of each file with code of the user's that makes what the recipe asks for.
+
+    Those are the files that define what it holds, and what was loaded from beside them. The digest
+    of a recipe knows functions by name and version only.
+    """
+    modules = {getattr(part, "__module__", None) for part in _parts(recipe)}
+    own = {name for name in modules if name and name.split(".")[0] != "pairsmith"}
+    folders = {file.parent for name in own if (file := _file(sys.modules.get(name)))}
+    files = {file for module in list(sys.modules.values()) if (file := _file(module))}
+    return sorted(sha256_file(file) for file in files if file.parent in folders and file.is_file())
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    """Yield a value of a recipe and all that it holds."""
+    yield value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = [getattr(value, field.name) for field in dataclasses.fields(value)]
+    if isinstance(value, tuple | list):
+        for part in value:
+            yield from _parts(part)
+
+
+def _file(module: object) -> Path | None:
+    """Return the file that a module was loaded from, and load nothing, as lazy ones would."""
+    file = getattr(module, "__dict__", {}).get("__file__")
+    return Path(file) if isinstance(file, str) else None
 
 
 def send_files() -> None:

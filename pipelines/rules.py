@@ -45,6 +45,7 @@ class TextRule(Protocol):
         ...
 
 
+@runtime_checkable
 class PairRule(Protocol):
     """Refuses pairs."""
 

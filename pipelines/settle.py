@@ -4,6 +4,7 @@ import datetime
 import importlib.metadata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from pairsmith.pipelines.accounts import (
@@ -24,9 +25,18 @@ from pairsmith.schemas.manifest import InputFile
 from pairsmith.schemas.private import kept
 
 _LIBRARIES = (
-    *("apache-beam", "numba", "numpy", "pairsmith", "pyarrow", "rjieba", "sentencepiece"),
-    *("sentencex", "xxhash"),
+    *("apache-beam", "numba", "numpy", "pairsmith", "pyarrow", "pypinyin", "rjieba"),
+    *("sentencepiece", "sentencex", "xxhash"),
 )
+_MODELS = ("tokenizers", "torch", "transformers")
+_OF_EXTRAS = {
+    "masks": _MODELS,
+    "nlpaug": ("nlpaug", "nltk", *_MODELS),
+    "train": ("sentence-transformers", *_MODELS),
+    "translate": ("ctranslate2", "py3langid", "sacrebleu", *_MODELS),
+    "wordnet": ("wn",),
+}
+"""Libraries that only count where a part of the recipe needs the extra."""
 
 
 @dataclass(frozen=True)
@@ -84,14 +94,17 @@ def _manifest(terms: Terms, shards: Sequence[ShardResult], totals: Totals) -> Ma
         dropped=tuple(listed["dropped"]),
         failed=tuple(listed["failed"]),
         counts=totals.as_data(),
-        versions=versions(),
+        versions=versions(terms.recipe),
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of the libraries that can change the bytes."""
-    return {library: _version(library) for library in _LIBRARIES}
+def versions(recipe: Recipe) -> dict[str, str]:
+    """Return the versions of the libraries that can change the bytes of what a recipe makes."""
+    gates = [gate for pair in recipe.pairs for gate in recipe.gates_of(pair)]
+    needs = " ".join(getattr(part, "needs", "") for part in (*recipe.steps, *gates))
+    used = [libraries for extra, libraries in _OF_EXTRAS.items() if f"[{extra}]" in needs]
+    return {library: _version(library) for library in sorted({*_LIBRARIES, *chain(*used)})}
 
 
 def _version(library: str) -> str:

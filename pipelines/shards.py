@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pairsmith.pipelines.accounts import ShardResult, count_shard
+from pairsmith.pipelines.batches import COLUMN_BYTES, column_bytes, joined
 from pairsmith.pipelines.blocks import BLOCKS
 from pairsmith.pipelines.made import Made
 from pairsmith.pipelines.negatives import RandomNegatives, add_random
@@ -20,7 +21,7 @@ from pairsmith.pipelines.rejected import PLAIN_REJECTED, plain
 from pairsmith.pipelines.row_groups import cut_row_groups, merge_runs
 from pairsmith.pipelines.storage import join, write_file
 from pairsmith.pipelines.token_ids import add_ids
-from pairsmith.schemas import REJECTED, ROW_GROUP_ROWS, ShardFile
+from pairsmith.schemas import REJECTED, ROW_GROUP_ROWS, ShardFile, UserError
 
 _REPEATING = [
     "kind",
@@ -53,12 +54,14 @@ def fill_shard(
 
     batch_units: about how many units are augmented at a time; it does not change the result.
     Every file is written under a temporary name and renamed, so it is whole or not there.
+    Raises UserError for a shard that is too large.
     """
     batches: dict[Tag, list[pa.RecordBatch]] = {tag: [] for tag in SCHEMAS}
     for tag, batch in parts:
         batches[tag].append(batch)
     order = [("source_id", "ascending"), ("block", "ascending")]
-    blocks = _joined(batches.pop("blocks"), BLOCKS).sort_by(order)
+    check_size(number, column_bytes(batches["blocks"]), recipe.shards)
+    blocks = joined(batches.pop("blocks"), BLOCKS).sort_by(order)
     made = Made(dropped=batches["dropped"], failed=batches["failed"])
     if recipe.fits and len(blocks):
         recipe = recipe.fitted(list_units(blocks).table["text"])
@@ -67,11 +70,12 @@ def fill_shard(
     pairs = pa.Table.from_batches(made.written, plain(recipe.schema))
     files = {}
     if len(pairs):
-        groups = _row_groups(made.written, recipe)
+        groups = _row_groups(made.written, recipe, number)
         path = f"shards/{number:05d}.parquet"
         files["shards"] = write_parquet(groups, recipe.schema, output, path)
     rejected = {}
     for folder, batches_of_folder in (("dropped", made.dropped), ("failed", made.failed)):
+        check_size(number, column_bytes(batches_of_folder), recipe.shards)
         rows = _sorted(batches_of_folder, PLAIN_REJECTED, _REJECTED_ORDER)
         rejected[folder] = rows
         if len(rows):
@@ -123,11 +127,25 @@ class _Summed(io.RawIOBase):
         return self.stream.write(data)
 
 
-def _row_groups(runs: list[pa.RecordBatch], recipe: Recipe) -> Iterator[pa.Table]:
+def check_size(number: int, size: int, shards: int) -> None:
+    """Raise UserError when the bytes of a column in a shard are more than Arrow can hold."""
+    if size > COLUMN_BYTES:
+        raise UserError(
+            f"shard {number} of {shards} holds {size / 2**30:.1f} GiB in one column, more than "
+            f"the 2 GiB that it can; raise --shards to at least {-(-shards * size // COLUMN_BYTES)}"
+        )
+
+
+def _row_groups(runs: list[pa.RecordBatch], recipe: Recipe, number: int) -> Iterator[pa.Table]:
     """Yield the pairs of a shard in order, with random negatives and ids where there are some."""
     groups = merge_runs(runs)
     rules = [rule for rule in recipe.negatives if isinstance(rule, RandomNegatives)]
     if rules:  # which are picked among all pairs of the shard
+        positives, given = (
+            column_bytes([run.select([name]) for run in runs]) for name in ("positive", "negatives")
+        )
+        picked = sum(rule.count for rule in rules) * positives
+        check_size(number, max(positives, given + picked), recipe.shards)
         pairs = pa.concat_tables(groups)
         for rule in rules:
             pairs = add_random(pairs, rule, recipe.seed)
@@ -143,11 +161,6 @@ def _sorted(
     table = pa.Table.from_batches(batches, schema)
     batches.clear()
     return table.sort_by(order)
-
-
-def _joined(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:
-    table = pa.Table.from_batches(batches, schema).combine_chunks()
-    return table.to_batches()[0] if len(table) else pa.RecordBatch.from_pylist([], schema)
 
 
 def _runs(blocks: pa.RecordBatch, batch_units: int) -> Iterable[pa.RecordBatch]:

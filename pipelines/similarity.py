@@ -35,6 +35,7 @@ class Similarity:
     cache: str = field(default="", repr=False)
     """Folder to keep figures in; a build sets it."""
     version: ClassVar[int] = 1
+    needs: ClassVar[str] = "pairsmith[train] and an encoder"
 
     def __post_init__(self) -> None:
         if not -1 <= self.min <= self.max <= 1:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from pairsmith.pipelines.batches import joined
 from pairsmith.pipelines.parts import SCHEMAS, Part, Tag, read_batch
 from pairsmith.schemas import writing
 
@@ -40,10 +41,8 @@ class Spill:
             with writing(path) as stream, pa.ipc.new_file(stream, schema) as writer:
                 for number in numbers:
                     batches = [read_batch(data, SCHEMAS[tag]) for data in shards[number]]
-                    table = pa.Table.from_batches(batches, SCHEMAS[tag]).combine_chunks()
-                    writer.write_batch(
-                        table.to_batches()[0].replace_schema_metadata(schema.metadata)
-                    )
+                    batch = joined(batches, SCHEMAS[tag])
+                    writer.write_batch(batch.replace_schema_metadata(schema.metadata))
         self.buffer.clear()
         self.bytes = 0
         self.files += 1

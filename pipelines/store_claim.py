@@ -1,7 +1,8 @@
 """Holding an output on an object store, as far as one can: there are no locks and no renames.
 
-Two builds at work in one place at once are not kept apart. They cannot pass for a dataset, either:
-before the manifest is put, every object is compared with what the build wrote.
+Two builds at work in one place at once are not kept apart. Before the manifest is put, the names
+and sizes of all objects are compared with what the build wrote, so that a mix of both is refused
+where those differ.
 """
 
 import hashlib

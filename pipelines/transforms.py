@@ -14,6 +14,7 @@ import orjson
 import pyarrow as pa
 from apache_beam.pvalue import AsIter, TaggedOutput
 
+from pairsmith.pipelines.batches import joined
 from pairsmith.pipelines.cut import cut_documents, keep_documents, rows_result
 from pairsmith.pipelines.duplicates import COPIES, KEYS, Same, copies_file, find_copies, keys_of
 from pairsmith.pipelines.job import Job, as_array, progress_of
@@ -199,8 +200,7 @@ class _WriteResults(beam.DoFn):
 
 
 def _read_all(data: Iterable[bytes], schema: pa.Schema) -> pa.RecordBatch:
-    batches = [read_batch(one, schema) for one in data]
-    return pa.Table.from_batches(batches, schema).combine_chunks().to_batches()[0]
+    return joined([read_batch(one, schema) for one in data], schema)
 
 
 def _by_value(keys: pa.RecordBatch, same: Same) -> Iterator[Keyed]:

@@ -5,7 +5,7 @@ vectors with each other, is worked out only when a line of groups is written.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor, distributed
 
-from pairsmith.training.losses.objective import Outcome
+from pairsmith.training.losses.objective import VECTORS, Outcome
 from pairsmith.training.telemetry import Groups
 
 Values = Mapping[str, npt.NDArray[Any]]
@@ -26,7 +26,6 @@ MEASURES = ("loss", "accuracy", "positive", "hardest", "gap", "masked")
 """Of each row: its loss; whether its positive came first; the cosine of its positive, that of its
 hardest negative, and their difference; the share of its candidates masked as false negatives."""
 LONGEST_BUCKET = 512
-VECTORS = 256
 HELD_ROWS = 65_536
 
 
@@ -39,13 +38,22 @@ def measures(outcome: Outcome) -> Values:
     return dict(zip(MEASURES, rows, strict=True))
 
 
-def row_means(values: Values) -> dict[str, float | None]:
+def _alone(*values: float) -> list[float]:
+    return list(values)
+
+
+def row_means(values: Values, add: Callable[..., list[float]] = _alone) -> dict[str, float | None]:
     """Return `accuracy`, `gap`, `alignment` and `masked` of a step, as a line of the log has them.
 
     alignment: mean squared distance of anchor and positive (Wang and Isola, arXiv 2005.10242), for
-    unit vectors 2 - 2 cosine.
+    unit vectors 2 - 2 cosine. add: returns the sums over all processes of the numbers it is given;
+    all must then call this.
     """
-    found = {name: _mean(values[name]) for name in ("accuracy", "gap", "masked", "positive")}
+    names = ("accuracy", "gap", "masked", "positive")
+    known = [values[name][~np.isnan(values[name])] for name in names]
+    sums = add(*(column.sum(dtype=np.float64) for column in known), *map(len, known))
+    told = zip(names, sums[: len(names)], sums[len(names) :], strict=True)
+    found = {name: float(total / count) if count else None for name, total, count in told}
     positive = found.pop("positive")
     return {**found, "alignment": None if positive is None else 2 - 2 * positive}
 
@@ -95,8 +103,8 @@ class Breakdown:
     ) -> Groups:
         """Return the means since the last call; with the last step's anchors also uniformity.
 
-        vectors: (b, D), unit vectors of the anchors of `about`. In a process group the means are
-        of the rows of all ranks, which must all call this; uniformity is of this rank's.
+        vectors: unit vectors of the first anchors of `about`, (n, D). In a process group the means
+        are of the rows of all ranks, which must all call this; uniformity is of this rank's.
         """
         groups = means(_of_all_ranks(self.sums()))
         self._sums = {}
@@ -202,11 +210,6 @@ def _row(row: npt.NDArray[np.float64]) -> dict[str, float]:
     if "positive" in found:
         found["alignment"] = 2 - 2 * found["positive"]
     return {"rows": int(row[0]), **found}
-
-
-def _mean(values: npt.NDArray[Any]) -> float | None:
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else None
 
 
 def _of_all_ranks(sums: Sums) -> Sums:

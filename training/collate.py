@@ -63,8 +63,6 @@ class Batch:
     """The dataset of the global batch; -1: several."""
     global_rows: int
     """Pairs of the global batch; this is one rank's share of them, maybe none."""
-    conflicts: int
-    """Rows of the global batch that share a group or a text with another before them."""
     digest: str
     """Hash of the identities of the global batch: equal on all ranks."""
     cursor: Cursor
@@ -142,7 +140,6 @@ def collate(
         about=pairs.select([*ABOUT, "dataset"]),
         source=share.source,
         global_rows=share.global_rows,
-        conflicts=share.conflicts,
         digest=share.digest,
         cursor=share.cursor,
     )

@@ -122,6 +122,7 @@ class TrainConfig:
         if self.losses and (len(self.losses) != len(self.data) or self.stream.batches != "single"):
             raise UserError("losses: give one for each dataset, and batches of single datasets")
         for loss in self.losses:
+            check(loss)
             loss.check()
         if config.interpolate < 1 and config.encoder.lora:
             raise UserError("--interpolate and --lora: give a smaller --lora-alpha instead")

@@ -49,14 +49,6 @@ class World:
         """Tell whether this process writes the files and talks to the user."""
         return self.rank == 0
 
-    def share(self, rows: int) -> tuple[int, int]:
-        """Return the first row and the number of rows, of a batch of `rows`, that are its own.
-
-        Shares are contiguous and differ by at most one row; they may be empty.
-        """
-        least, more = divmod(rows, self.size)
-        return self.rank * least + min(self.rank, more), least + (self.rank < more)
-
     def sum(self, *values: float) -> list[float]:
         """Return the sums of `values` over all processes."""
         if self.size == 1:

@@ -1,6 +1,7 @@
 """Model FLOPs utilisation: the arithmetic that a step needs, by what the device could do."""
 
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ from torch import nn
 from pairsmith.training.packing import BOUNDS
 
 PEAKS = {
+    "GB200": 2500,
     "B200": 2250,
+    "GH200": 989,
     "H200": 989,
     "H100 PCIe": 756,
     "H100 NVL": 835,
@@ -22,14 +25,15 @@ PEAKS = {
     "A40": 150,
     "A6000": 155,
     "L40S": 362,
+    "L40": 181,
     "L4": 121,
     "4090": 165,
     "3090": 71,
     "V100": 125,
     "T4": 65,
 }
-"""Dense 16-bit matrix TFLOP/s by what the device's name holds, from NVIDIA's data sheets; the first
-that fits counts."""
+"""Dense 16-bit matrix TFLOP/s by the words that the device's name has, from NVIDIA's data sheets;
+the first that fits counts."""
 
 
 def peak_flops(device: torch.device, given: float = 0.0) -> float | None:
@@ -42,34 +46,43 @@ def peak_flops(device: torch.device, given: float = 0.0) -> float | None:
     if device.type != "cuda":
         return None
     name = torch.cuda.get_device_name(device)
-    return next((peak * 1e12 for part, peak in PEAKS.items() if part in name), None)
+    return next((p * 1e12 for part, p in PEAKS.items() if re.search(rf"\b{part}\b", name)), None)
 
 
 def step_flops(encoder: nn.Module, lengths: npt.NDArray[np.int64]) -> float:
     """Return the FLOPs of a forward and backward pass over texts of these lengths in tokens.
 
     lengths: (texts,), without padding, which is no use. Each token takes 2 FLOPs a weight of the
-    linear layers forward, 2 backward for its input and 2 for the weight if it is trained; attention
-    4 L d T forward and twice that backward (PaLM, arXiv 2204.02311, appendix B), half where the
-    mask is causal or not: counted in full. What is recomputed is not counted. Embedding tables and
-    norms do no matrix arithmetic: a static encoder has 0.
+    linear layers forward, 2 backward for its input if something before it is trained, and 2 for
+    the weight if it is; attention 4 L d T forward and twice that backward where that goes through
+    (PaLM, arXiv 2204.02311, appendix B), half where the mask is causal or not: counted in full.
+    Layers behind the pooling take a text as a token. Where training begins inside a block, that
+    one's query, key and value count as one behind the other. What is recomputed is not counted.
+    Embedding tables and norms do no matrix arithmetic: a static encoder has 0.
     """
-    tokens = float(lengths.sum())
     config: Any = getattr(getattr(encoder, "model", None), "config", None)
     if config is None:
         return 0.0
-    linear = trained = 0
-    for name, module in encoder.named_modules():
-        if "pooler" in name or not _is_linear(module):
-            continue
-        weight: torch.Tensor = module.weight
-        linear += weight.numel()
-        trained += weight.numel() if weight.requires_grad else 0
+    whole: Any = encoder
+    flops, reached, entered = 0.0, 0, False
+    for part, count in (
+        (whole.model, lengths.sum()),
+        (whole.dense, len(lengths)),
+        (whole.head, len(lengths)),
+    ):
+        for name, module in part.named_modules():
+            if "pooler" in name:
+                continue
+            if any(module is block for block in whole.blocks()):
+                reached += entered or any(p.requires_grad for p in module.parameters())
+            if _is_linear(module):
+                weight: torch.Tensor = module.weight
+                flops += 2 * (1 + entered + weight.requires_grad) * weight.numel() * float(count)
+            entered |= any(p.requires_grad for p in module.parameters(recurse=False))
     squares = float(np.square(lengths.astype(np.float64)).sum())
     heads = int(config.num_attention_heads)
     width = heads * int(getattr(config, "head_dim", None) or config.hidden_size // heads)
-    attention = 12 * int(config.num_hidden_layers) * width * squares
-    return (4 * linear + 2 * trained) * tokens + attention
+    return flops + 4 * (int(config.num_hidden_layers) + 2 * reached) * width * squares
 
 
 def utilisation(flops: float, seconds: float, peak: float | None) -> float | None:

@@ -111,8 +111,9 @@ def judgements(folder: Path) -> tuple[dict[str, str], dict[str, dict[str, int]]]
     judged = read_table(_part(folder, "qrels"), ("query_id", "doc_id"), optional=("relevance",))
     qrels: dict[str, dict[str, int]] = {}
     for row in judged.to_pylist():
-        relevance = int(row.get("relevance", 1))
-        qrels.setdefault(str(row["query_id"]), {})[str(row["doc_id"])] = relevance
+        relevance = row.get("relevance", 1)
+        if relevance is not None:
+            qrels.setdefault(str(row["query_id"]), {})[str(row["doc_id"])] = int(relevance)
     relevant = {query for query, found in qrels.items() if any(v > 0 for v in found.values())}
     queries = {str(r["query_id"]): str(r["text"]) for r in asked.to_pylist()}
     queries = {query: text for query, text in queries.items() if query in relevant}

@@ -24,6 +24,7 @@ from pairsmith.training.evaluation import EvaluationConfig
 from pairsmith.training.flops import token_counts
 from pairsmith.training.leaks import check_leaks
 from pairsmith.training.loader import Stream, stream
+from pairsmith.training.losses.tiles import strip_rows
 from pairsmith.training.order import Order
 from pairsmith.training.packing import CALL_TOKENS, token_count
 from pairsmith.training.precision import resolve
@@ -181,26 +182,29 @@ def memory(encoder: Encoder, config: TrainConfig, sample: Sample, rows: int) -> 
 
     16 bytes a trained weight (itself, gradient, two moments), 4 a frozen one. A transformer layer
     keeps 34 bytes a token and unit of width (Korthikanti et al., arXiv 2205.05198, without the
-    attention matrix, which fused attention does not keep), in float32 twice as much. Similarities
-    of the rows with all candidates: 3 matrices of float32.
+    attention matrix, which fused attention does not keep), in float32 twice as much; with gradient
+    checkpointing its input, 2 or 4 bytes, and one layer at a time all of that. With --chunk only
+    the texts of a chunk. Vectors with their gradients, those of all ranks too. Similarities: a
+    strip of the rows with all candidates in float32, which is all that the loss ever holds.
     """
-    trained = sum(p.numel() for p in encoder.parameters() if p.requires_grad)
-    total = 4 * sum(p.numel() for p in encoder.parameters()) + 12 * trained
+    weights = list(encoder.parameters())
+    total = 4 * sum(p.numel() for p in weights)
+    total += 12 * sum(p.numel() for p in weights if p.requires_grad)
     texts = int(rows * sample.texts_per_row)
     model: Any = getattr(encoder, "model", None)
     if model is not None:
         layers, width = int(model.config.num_hidden_layers), int(model.config.hidden_size)
-        half = (
-            resolve(
-                config.running.precision,
-                next(encoder.parameters()).device,
-            )
-            != "fp32"
-        )
-        computed = texts * sample.tokens_per_text * sample.padding
-        total += int((34 if half else 68) * computed * layers * width)
+        precision = resolve(config.running.precision, weights[0].device)
+        number = 4 if precision == "fp32" else 2
+        each = 17 * number * layers
+        if config.encoder.gradient_checkpointing:
+            each = number * layers + 17 * number
+        at_once = min(texts, config.chunk or texts)
+        total += int(each * width * at_once * sample.tokens_per_text * sample.padding)
     candidates = int(config.stream.batch_size * (sample.texts_per_row - 1))
-    return total + 8 * texts * encoder.dimension + 12 * rows * candidates
+    vectors = 8 * (texts + candidates) * encoder.dimension
+    strip = min(rows, strip_rows(weights[0].device))
+    return total + vectors + 4 * strip * candidates
 
 
 def _sample(
@@ -249,7 +253,8 @@ def _measured(config: TrainConfig, steps: int) -> Timing:
     with tempfile.TemporaryDirectory(prefix="pairsmith-plan-") as folder:
         output = Path(folder) / "model"
         trial = replace(
-            change(config, checksums=False),
+            # Without evaluations, a plateau has nothing to wait for.
+            change(config, checksums=False, schedule="constant"),
             output=output,
             steps=steps,
             evaluation=EvaluationConfig(),

@@ -24,7 +24,7 @@ class Reports:
     """The log, the curves and the progress line of a run."""
 
     def __init__(self, folder: Path, world: World, step: int, steps: int, config: TrainConfig):
-        self._telemetry = config.telemetry
+        self._telemetry, self._world = config.telemetry, world
         self._peak = peak_flops(world.device, config.telemetry.peak_tflops)
         self._breakdown = Breakdown(
             [location.rstrip("/").rpartition("/")[2] for location in map(str, config.data)]
@@ -52,21 +52,21 @@ class Reports:
     def rows(
         self, step: int, batch: Batch, lengths: npt.NDArray[np.int64], outcome: Outcome
     ) -> tuple[dict[str, float | None], Groups | None]:
-        """Return what the loss tells of this process's rows, and means by group when they are due.
+        """Return what the loss tells of all processes' rows, and means by group when they are due.
 
         lengths: tokens of each text of the batch. Called by every process at every step.
         """
         rows, every = batch.rows, self._telemetry.groups_every
         values = measures(outcome)
         both = lengths[:rows] + lengths[rows : 2 * rows]
-        told = row_means(values)
+        told = row_means(values, self._world.sum)
         if not every:
             return told, None
         self._breakdown.add(batch.about, both, values)
         if step % every:
             return told, None
-        groups = self._breakdown.take()
-        return told, groups
+        groups = self._breakdown.take(batch.about, both, outcome.anchors)
+        return told | {"uniformity": groups["all"]["all"].get("uniformity")}, groups
 
     def mfu(self, encoder: Encoder, lengths: npt.NDArray[np.int64], seconds: float) -> float | None:
         """Return the share of the device's arithmetic that a step used; None where unknown."""
@@ -85,8 +85,3 @@ class Reports:
         if self._journal and self._meter:
             self._journal.scores(step, scores)
             self._meter.say(scores_line(step, scores))
-
-    def say(self, text: str) -> None:
-        """Show a line."""
-        if self._meter:
-            self._meter.say(text)

@@ -8,7 +8,8 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pairsmith.schemas import UserError
 
@@ -47,7 +48,15 @@ class Setting:
 
     name: str
     value: Any
+    kinds: tuple[Any, ...]
+    """The types that its value may have; several of a union."""
     marks: tuple[Any, ...]
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """Return what it may be, in words: those of a Literal, and the names of other types."""
+        words = (get_args(k) if get_origin(k) is Literal else (k.__name__,) for k in self.kinds)
+        return tuple(str(word) for some in words for word in some)
 
     @property
     def free(self) -> bool:
@@ -58,13 +67,16 @@ class Setting:
 def settings(config: Any, inherited: tuple[Any, ...] = ()) -> Iterator[Setting]:
     """Yield every setting in `config` and the dataclasses that it holds, in their order."""
     hints = get_type_hints(type(config), include_extras=True)
+    plain_hints = get_type_hints(type(config))
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         marks = (*inherited, *getattr(hints[field.name], "__metadata__", ()))
         if dataclasses.is_dataclass(value):
             yield from settings(value, marks)
         else:
-            yield Setting(field.name, value, marks)
+            hint = plain_hints[field.name]
+            kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+            yield Setting(field.name, value, kinds, marks)
 
 
 def groups(config: Any) -> Iterator[Any]:
@@ -98,9 +110,12 @@ def change(config: Config, **values: Any) -> Config:
 
 
 def check(config: Any) -> None:
-    """Raise UserError for a value out of bounds, or that the `check` of a group refuses."""
+    """Raise UserError for an unknown word, a value out of bounds, or one that a group refuses."""
     for setting in settings(config):
         name, value = flag(setting.name), setting.value
+        words = [w for k in setting.kinds if get_origin(k) is Literal for w in get_args(k)]
+        if words and value not in words and type(value) not in setting.kinds:
+            raise UserError(f"{name} {value!r} is none of {', '.join(setting.takes)}; give one")
         for mark in setting.marks if value is not None else ():
             # Written so that nan is refused too.
             if isinstance(mark, AtLeast) and not value >= mark.bound:

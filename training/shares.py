@@ -1,6 +1,5 @@
 """What one rank is given: its share of every batch, and an iterator over what is made of these."""
 
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,8 +30,6 @@ class Share:
     """The dataset of the batch; -1: several."""
     digest: str
     """Hash of the identities of the global batch: equal on all ranks."""
-    conflicts: int
-    """Rows of the global batch that share a group or a text with another before them."""
     cursor: Cursor
     """Where the next batch begins."""
 
@@ -43,16 +40,10 @@ class Stream(Iterator[Item], Generic[Item]):
     def __init__(self, items: Iterator["Future[Item]"], pool: "ThreadPoolExecutor | None"):
         self._items = items
         self._pool = pool
-        self.waited = 0.0
-        """Seconds in which the consumer had to wait for the next item."""
 
     def __next__(self) -> Item:
         """Return the next item, or raise what its preparation raised."""
-        start = time.monotonic()
-        try:
-            return next(self._items).result()
-        finally:
-            self.waited += time.monotonic() - start
+        return next(self._items).result()
 
     def close(self) -> None:
         """End the threads; what they have begun is finished and thrown away."""
@@ -80,6 +71,5 @@ def share_of(
         global_rows=len(members),
         source=int(window.sources[batch]),
         digest=xxh3_64_hexdigest(b"".join(column[members].tobytes() for column in identity)),
-        conflicts=int(window.conflicts[members].sum()),
         cursor=window.after(batch),
     )

@@ -105,9 +105,10 @@ def loop(run: Run, batches: Iterator[Batch], reports: Reports, stop: Stop) -> No
                 progress.scale.held()
         progress.step += 1
         progress.cursor = batch.cursor
+        told, groups = reports.rows(progress.step, batch, lengths, outcome)
+        # Only now has a GPU done what it was given.
         seconds = time.monotonic() - started
         progress.seconds += seconds
-        told, groups = reports.rows(progress.step, batch, lengths, outcome)
         line = Step(
             step=progress.step,
             epoch=batch.cursor.epoch,

@@ -1,17 +1,16 @@
 """A search for good settings: runs of different ones, the hopeless stopped early (Optuna)."""
 
-import dataclasses
 import json
 import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from pairsmith.schemas import UserError
 from pairsmith.training.config import TrainConfig
-from pairsmith.training.settings import change
+from pairsmith.training.settings import Setting, change, settings
 from pairsmith.training.telemetry import say
 
 if TYPE_CHECKING:
@@ -20,9 +19,8 @@ if TYPE_CHECKING:
 
 STUDY = "pairsmith"
 MOST_FAILURES = 3
-_FIXED = ("data", "output", "evaluation", "telemetry")
 _RANGE = re.compile(r"(-?[\d.]+(?:e[+-]?\d+)?)\.\.(-?[\d.]+(?:e[+-]?\d+)?)(:log)?", re.IGNORECASE)
-_TRUTH = {"true": True, "false": False}
+_NAMED = {"true": True, "false": False, "none": None}
 
 
 @dataclass(frozen=True)
@@ -138,25 +136,24 @@ def parse_choice(text: str, config: TrainConfig) -> Choice:
     """
     name, equals, said = text.partition("=")
     name = name.strip().removeprefix("--").replace("-", "_")
-    settings = _settings(config)
-    if name not in settings:
-        raise UserError(f"--search {text}: no setting {name!r}; there are {', '.join(settings)}")
+    known = _settings(config)
+    if name not in known:
+        raise UserError(f"--search {text}: no setting {name!r}; there are {', '.join(known)}")
     if not equals or not said:
         raise UserError(f"--search {text}: say what to try, as {name}=LOW..HIGH or {name}=A,B,C")
-    kind = type(settings[name])
+    kinds = known[name].kinds
     try:
         if found := _RANGE.fullmatch(said):
-            if kind not in (int, float):
-                raise ValueError(said)
-            low, high = kind(found[1]), kind(found[2])
+            number = _first((int, float), kinds)
+            low, high = number(found[1]), number(found[2])
             if not low < high or (found[3] and low <= 0):
                 raise ValueError(said)
             return Choice(name, low=low, high=high, log=bool(found[3]))
-        return Choice(name, values=tuple(_value(part, kind) for part in said.split(",")))
-    except (ValueError, KeyError) as error:
+        return Choice(name, values=tuple(_value(part, kinds) for part in said.split(",")))
+    except ValueError as error:
         raise UserError(
-            f"--search {text}: give values of the kind of {settings[name]!r}, as {name}=A,B,C; a "
-            "range of numbers rises, and with :log starts above 0"
+            f"--search {text}: {name} takes {', '.join(known[name].takes)}; give some as "
+            f"{name}=A,B,C; a range of numbers rises, and with :log starts above 0"
         ) from error
 
 
@@ -166,21 +163,37 @@ def in_words(params: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in shown.items())
 
 
-def _settings(config: Any) -> dict[str, Any]:
+def _settings(config: TrainConfig) -> dict[str, Setting]:
     """Return the settings that may be searched, nested ones as well."""
-    found: dict[str, Any] = {}
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if field.name in _FIXED:
-            continue
-        found |= _settings(value) if dataclasses.is_dataclass(value) else {field.name: value}
-    return found
+    fixed = {"data", "output"}
+    for group in (config.evaluation, config.telemetry):
+        fixed |= {setting.name for setting in settings(group)}
+    return {setting.name: setting for setting in settings(config) if setting.name not in fixed}
 
 
-def _value(text: str, kind: type) -> Any:
-    if kind is int or kind is float or kind is str:
-        return kind(text.strip())
-    return _TRUTH[text.strip().lower()]  # of bool, and of None, which stands for either
+def _value(text: str, kinds: Sequence[Any]) -> Any:
+    """Return the value that a word stands for.
+
+    Raises ValueError when it is of none of these types.
+    """
+    text = text.strip()
+    if any(text in get_args(kind) for kind in kinds if get_origin(kind) is Literal):
+        return text
+    word = text.lower()
+    if word in _NAMED and type(_NAMED[word]) in kinds:
+        return _NAMED[word]
+    return _first((int, float, str), kinds)(text)
+
+
+def _first(wanted: tuple[Any, ...], kinds: Sequence[Any]) -> Any:
+    """Return the first of the types that are wanted which is among `kinds`.
+
+    Raises ValueError when none is.
+    """
+    for kind in wanted:
+        if kind in kinds:
+            return kind
+    raise ValueError(kinds)
 
 
 def _run(config: TrainConfig, trial: "Trial", tuning: TuneConfig) -> float:

@@ -74,8 +74,10 @@ class WordReplacement(ABC):
 
     @property
     def needs(self) -> str:
-        """Return what the source is, when it is not given."""
-        return "" if self.source else "Debian's wordnet-base, or a source"
+        """Return what the source is, when it is not given, or what reads it."""
+        if not self.source:
+            return "Debian's wordnet-base, or a source"
+        return "pairsmith[wordnet]" if self.source.endswith(".xml") else ""
 
     def settings(self) -> dict[str, Any]:
         """Return the settings, with the source by its content."""

@@ -1,5 +1,6 @@
 """Plain functions as augmenters, and what stands around kernels: imports, the GIL, the extra."""
 
+import functools
 import subprocess
 import sys
 import threading
@@ -19,6 +20,7 @@ from pairsmith.augmenters import (
     from_function,
     measures,
 )
+from pairsmith.augmenters.settings import as_data
 from pairsmith.schemas import UserError
 from tests.augmenters.plain_tokens import keys
 
@@ -35,6 +37,50 @@ def test_a_function_becomes_an_augmenter_with_its_name():
     named = from_function(swap_case, name="swap", version=3)
     assert (named.name, named.version) == ("swap", 3)
     augmenter.setup()
+
+
+def cut(text, rng, share):
+    return text[: int(len(text) * share)]
+
+
+class Cut:
+    def __call__(self, text, rng):
+        return cut(text, rng, 0.5)
+
+
+def closed(share):
+    return lambda text, rng: cut(text, rng, share)
+
+
+def defaulted(share):
+    return lambda text, rng, share=share: cut(text, rng, share)
+
+
+def noted(function):
+    @functools.wraps(function)
+    def noting(text, rng):
+        return function(text, rng)
+
+    return noting
+
+
+@noted
+def shout(text, rng):
+    return text.upper()
+
+
+def test_a_function_is_recorded_by_its_name():
+    for function in (swap_case, shout):
+        assert as_data(from_function(function))["function"] == f"{__name__}:{function.__name__}"
+
+
+@pytest.mark.parametrize(
+    "function", [closed(0.5), defaulted(0.5), functools.partial(cut, share=0.5), Cut()]
+)
+def test_a_function_whose_settings_its_name_does_not_tell_is_refused_in_one_line(function):
+    with pytest.raises(UserError, match="frozen dataclass") as refused:
+        as_data(from_function(function, name="cut"))
+    assert "\n" not in str(refused.value)
 
 
 def test_a_function_gets_a_generator_made_of_the_key_and_may_return_no_view():

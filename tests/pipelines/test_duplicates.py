@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pairsmith.pipelines import batches
 from pairsmith.pipelines.duplicates import (
     copies_file,
     drop_copies,
@@ -17,7 +19,7 @@ from pairsmith.pipelines.duplicates import (
     open_copies,
 )
 from pairsmith.pipelines.read import DOCUMENTS
-from pairsmith.schemas import text_ids
+from pairsmith.schemas import UserError, text_ids
 
 small = st.sampled_from("abcd")
 Row = tuple[str, str]
@@ -83,3 +85,11 @@ def test_the_dropped_copy_names_the_one_that_stays() -> None:
     assert (row["source_id"], row["reason"], row["detail"]) == ("z", "same text", "kept a")
     _, (row,) = deduplicated([("a", "one"), ("a", "two")])
     assert (row["source_id"], row["reason"]) == ("a", "same id")
+
+
+def test_keys_that_no_batch_holds_are_refused_and_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = [keys_of(batch([(f"{n}", "same text")]), n) for n in range(100)]
+    assert len(find_all_copies(keys)) == 99
+    monkeypatch.setattr(batches, "COLUMN_BYTES", 2000)
+    with pytest.raises(UserError, match=r"more than 2 GiB in one column .*; cut the input"):
+        find_all_copies(keys)

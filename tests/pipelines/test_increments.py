@@ -1,15 +1,26 @@
 """A build over a finished dataset equals a build from nothing, and does only what it must."""
 
+import importlib.metadata
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from pairsmith.augmenters import WordDropout, cache
+from pairsmith.augmenters import (
+    FillMask,
+    Negation,
+    OneOf,
+    PinyinTypos,
+    Synonyms,
+    WordDropout,
+    cache,
+)
 from pairsmith.pipelines import increments
 from pairsmith.pipelines.build import build
-from pairsmith.pipelines.negatives import RandomNegatives
+from pairsmith.pipelines.negatives import Perturbed, RandomNegatives
 from pairsmith.pipelines.recipe import Pair, Recipe, View
+from pairsmith.pipelines.settle import versions
+from pairsmith.pipelines.similarity import Similarity
 from pairsmith.schemas import Dataset, UserError, open_dataset
 from tests.augmenters.fakes import Calls, Model
 from tests.pipelines.corpora import (
@@ -87,6 +98,34 @@ def test_shards_that_come_out_the_same_are_not_made_again(tmp_path: Path) -> Non
     run(tmp_path, "anew", plain(seed=1), documents(20))
     assert everything(tmp_path / "out") == everything(tmp_path / "anew")
     assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_another_version_of_a_library_that_makes_the_views_makes_the_shards_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = Recipe((Pair("pinyin", View(), View(PinyinTypos(0.3))),), shards=3)
+    installed = importlib.metadata.version
+    changed = set()
+    monkeypatch.setattr(
+        importlib.metadata, "version", lambda name: "0.1" if name in changed else installed(name)
+    )
+    run(tmp_path, "out", recipe, documents(20))
+    changed.add("wn")  # which the recipe does not use
+    assert "used again: 3 of 3 shards" in run(tmp_path, "out", recipe, documents(20))
+    changed.add("pypinyin")
+    assert "used again" not in run(tmp_path, "out", recipe, documents(20))
+
+
+def test_the_versions_are_those_of_what_the_recipe_uses() -> None:
+    plain = Recipe((Pair("k", View(), View(Synonyms("words.json"))),))
+    lmf = Recipe((Pair("k", View(), View(OneOf(Synonyms("wordnet.xml"), WordDropout()))),))
+    gated = Recipe(plain.pairs, gates=(Similarity("encoder"),))
+    masked = Recipe(plain.pairs, negatives=(Perturbed(Negation(), FillMask("model")),))
+    used = versions(plain).keys()
+    assert {"numba", "pypinyin"} < used
+    assert versions(lmf).keys() - used == {"wn"}
+    assert versions(masked).keys() - used == {"tokenizers", "torch", "transformers"}
+    assert "sentence-transformers" in versions(gated).keys() - used
 
 
 def test_a_shard_that_was_changed_since_is_made_again(tmp_path: Path) -> None:

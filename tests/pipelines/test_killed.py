@@ -3,8 +3,28 @@
 import signal
 from pathlib import Path
 
-from tests.pipelines.corpora import documents, sums, write_parquet
+import pytest
+
+from tests.pipelines.corpora import documents, everything, sums, write_parquet
 from tests.pipelines.forked import Fault, Forks
+
+OWN = """
+from beside import shortened
+from pairsmith.augmenters import from_function
+from pairsmith.pipelines.recipe import Pair, Recipe, View
+
+
+def half(text, rng):
+    return shortened(text, 0.5)
+
+
+def own():
+    return Recipe((Pair("short", View(), View(from_function(half))),), shards=4)
+"""
+BESIDE = """
+def shortened(text, share):
+    return text[: int(len(text) * share)]
+"""
 
 
 def test_a_build_that_is_interrupted_leaves_its_neighbours_alone_and_goes_on(
@@ -49,6 +69,31 @@ def test_another_recipe_or_input_does_not_go_on_with_what_is_there(
     assert forks.run(*build, output).code == 0
     assert forks.run(*build, tmp_path / "anew").code == 0
     assert sums(output) == sums(tmp_path / "anew")
+
+
+@pytest.mark.parametrize("edited", ["own.py", "beside.py"])
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_recipe_whose_code_was_edited_does_not_go_on_with_what_is_there(
+    tmp_path: Path, forks: Forks, finished: bool, edited: str
+) -> None:
+    corpus = write_parquet(tmp_path / "in.parquet", documents(20))
+    (tmp_path / "own.py").write_text(OWN)
+    (tmp_path / "beside.py").write_text(BESIDE)
+    output = tmp_path / "out"
+    build = (f"{tmp_path}/own.py:own", "--input", corpus, "--waves", 4, "--output")
+    if finished:
+        assert forks.run(*build, output).code == 0
+        assert "used again: 4 of 4 shards" in forks.run(*build, output).said
+    else:
+        fault = Fault(path=f"{output}/.work/wave-00003.json")
+        assert forks.run(*build, output, fault=fault).killed
+    code = (tmp_path / edited).read_text()
+    (tmp_path / edited).write_text(code.replace("* share", "* share / 2").replace("0.5", "0.25"))
+    again = forks.run(*build, output)
+    assert again.code == 0, again.said
+    assert "used again" not in again.said
+    assert forks.run(*build, tmp_path / "anew").code == 0
+    assert everything(output) == everything(tmp_path / "anew")
 
 
 def test_what_others_left_in_an_unfinished_folder_stays(tmp_path: Path, forks: Forks) -> None:

@@ -9,12 +9,22 @@ import pyarrow as pa
 import pytest
 
 from pairsmith.augmenters import Crop, SpanMask, TokenDropout, WordDropout, from_function
+from pairsmith.pipelines import shards
 from pairsmith.pipelines.bases import Neighbours, Passage
 from pairsmith.pipelines.build import build
+from pairsmith.pipelines.negatives import RandomNegatives
 from pairsmith.pipelines.recipe import Documents, Pair, Recipe, View
 from pairsmith.pipelines.rules import MaxChars, MaxWords, MinWords, Overlap, Unchanged
 from pairsmith.pipelines.segment import Lines, Sentences
-from pairsmith.schemas import PAIRS, Dataset, pair_ids, record_keys, subkeys, text_hashes
+from pairsmith.schemas import (
+    PAIRS,
+    Dataset,
+    UserError,
+    pair_ids,
+    record_keys,
+    subkeys,
+    text_hashes,
+)
 from tests.pipelines.corpora import documents, write_jsonl, write_parquet
 
 
@@ -187,6 +197,15 @@ def test_a_recipe_that_makes_no_sense_is_refused() -> None:
             Recipe(**wrong)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="at least 1"):
         Pair("k", View(), View(), draws=0)
+    for name, rules in {
+        "screens": (MinWords(4), (Overlap(max=0.9),), [MinWords(4)]),
+        "gates": (Overlap(max=0.9), (WordDropout(),), [Overlap(max=0.9)]),
+    }.items():
+        for rule in rules:
+            with pytest.raises(TypeError, match=f"{name} must be a tuple of rules"):
+                Recipe(pairs=(pair,), **{name: rule})  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="gates must be a tuple of rules"):
+        Pair("k", View(), View(), gates=Unchanged())  # type: ignore[arg-type]
 
 
 def test_a_sentencepiece_model_is_known_by_its_content_not_its_place(tmp_path: Path) -> None:
@@ -240,3 +259,26 @@ def test_a_document_that_cannot_be_cut_fails_alone_and_one_without_units_is_drop
         "what is a 7?",
     )
     assert (dropped["source_id"], dropped["reason"]) == ("d0", "no units")
+
+
+@pytest.mark.parametrize(
+    ("too_large", "part"),
+    [
+        (Recipe((Pair("k", View(), View(), gates=()),)), 0.5),
+        (Recipe((Pair("k", View(), View(), gates=()),), negatives=(RandomNegatives(6),)), 2),
+        (Recipe((Pair("k", View(), View(), draws=6),), gates=(Unchanged(),)), 2),
+    ],
+    ids=["units", "negatives", "dropped"],
+)
+def test_a_shard_that_is_too_large_names_a_number_of_shards_that_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, too_large: Recipe, part: float
+) -> None:
+    rows = documents(40)
+    monkeypatch.setattr(shards, "COLUMN_BYTES", int(part * sum(len(r["text"]) for r in rows)))
+    same = Pair("same", View(), View(), every=4, gates=())
+    recipe = dataclasses.replace(too_large, pairs=(*too_large.pairs, same), shards=1)
+    with pytest.raises(UserError, match=r"shard 0 of 1 holds .* in one column") as refused:
+        build_from(tmp_path, recipe, rows)
+    least = int(str(refused.value).rpartition("raise --shards to at least ")[2])
+    assert 2 <= least <= 6
+    assert build_from(tmp_path, dataclasses.replace(recipe, shards=3 * least), rows).rows

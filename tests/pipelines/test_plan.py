@@ -18,7 +18,7 @@ from pairsmith.pipelines.build import build
 from pairsmith.pipelines.inputs import plan_inputs
 from pairsmith.pipelines.plan import Forecast, forecast
 from pairsmith.pipelines.recipe import Documents, Pair, Recipe, View
-from pairsmith.pipelines.recipes import quickstart
+from pairsmith.pipelines.recipes import dropout, quickstart
 from pairsmith.pipelines.scan import Scan, distinct, scan
 from pairsmith.schemas import Dataset, UserError
 from tests.pipelines.corpora import documents, pairsmith, write_csv, write_jsonl, write_parquet
@@ -81,6 +81,15 @@ def test_what_a_build_would_refuse_is_warned_of(tmp_path: Path) -> None:
     (tmp_path / "blank.txt").write_text("\n\n")
     with pytest.raises(UserError, match="no row of the sample has a text"):
         forecast(quickstart(), [str(tmp_path / "blank.txt")])
+
+
+def test_an_input_most_of_whose_texts_are_screened_is_foreseen(tmp_path: Path) -> None:
+    lines = [f"Short {n}." for n in range(95)]
+    lines += [f"A line with more words than the screens ask for, number {n}." for n in range(5)]
+    (tmp_path / "in.txt").write_text("\n".join(lines))
+    expected = forecast(dropout(), [str(tmp_path / "in.txt")], seconds=1)
+    assert expected.pairs["made"] == 5
+    assert expected.cpu_seconds > 0
 
 
 def some(path: Path, rows: int) -> Scan:

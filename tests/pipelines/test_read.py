@@ -40,10 +40,14 @@ def read_all(path: Path, batch_rows: int = 4) -> list[dict[str, object]]:
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_every_format_gives_the_same_documents(tmp_path: Path, name: str) -> None:
-    rows = documents(10)
+    labels = [("en", "news"), ("", "news"), ("en", ""), ("", "")]  # empty is unknown
+    rows = [
+        {**row, "lang": labels[n % 4][0], "label": labels[n % 4][1]}
+        for n, row in enumerate(documents(10))
+    ]
     read = read_all(WRITERS[name](tmp_path / name, rows))
-    assert [(row["source_id"], row["text"]) for row in read] == [
-        (row["doc_id"], row["text"]) for row in rows
+    assert [(row["source_id"], row["text"], row["lang"], row["label"]) for row in read] == [
+        (row["doc_id"], row["text"], row["lang"] or None, row["label"] or None) for row in rows
     ]
 
 
@@ -88,6 +92,18 @@ def test_one_big_file_is_cut_into_many_splits(tmp_path: Path) -> None:
     path = write_parquet(tmp_path / "a.parquet", documents(30), row_group=5)
     (file,) = plan_inputs([str(path)], Documents())
     assert [(split.start, split.stop) for split in file.splits] == [(g, g + 1) for g in range(6)]
+
+
+def test_row_groups_without_rows_hide_no_others(tmp_path: Path) -> None:
+    table = pa.Table.from_pylist(documents(3))
+    with pq.ParquetWriter(tmp_path / "a.parquet", table.schema) as writer:
+        for some in (table[:0], table[:2], table[:0], table[2:]):
+            writer.write_table(some)
+    assert [row["source_id"] for row in read_all(tmp_path / "a.parquet")] == [
+        "doc/000",
+        "doc/001",
+        "doc/002",
+    ]
 
 
 @pytest.mark.parametrize("column_type", [pa.string(), pa.large_string(), pa.string_view()])

@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from pairsmith.pipelines.blocks import segment_documents
 from pairsmith.pipelines.pairs import list_units
 from pairsmith.pipelines.read import DOCUMENTS
 from pairsmith.pipelines.segment import Lines, Sentences, Whole
+from pairsmith.schemas import UserError
 
 
 def test_english_and_chinese_are_cut_into_sentences() -> None:
@@ -90,6 +92,15 @@ def test_neighbours_are_those_that_a_loop_over_the_sentences_finds(
         around = [*units[max(0, i - each_side) : i], *units[i + 1 : i + 1 + each_side]]
         found.append("".join(spaced(text) for text in around if text != unit).rstrip(" ") or None)
     assert seen(Neighbours(each_side), units) == found
+
+
+def test_a_missing_segmenter_is_one_error_and_not_one_for_each_document(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "sentencex", None)
+    row = {"source_id": "d", "text": "A text.", "text_id": "t", "position": 0}
+    with pytest.raises(UserError, match=r"sentencex.*pip install 'pairsmith\[build\]'"):
+        segment_documents(pa.RecordBatch.from_pylist([row], DOCUMENTS), Sentences(), (0, 0))
 
 
 @given(st.integers(1, 700), st.integers(1, 4))

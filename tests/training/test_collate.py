@@ -42,7 +42,6 @@ def share(rows: list[dict[str, Any]]) -> Share:
         global_rows=7,
         source=0,
         digest="d",
-        conflicts=1,
         cursor=Cursor(1, 2),
     )
 
@@ -104,7 +103,7 @@ def test_a_batch_tells_what_its_rows_are() -> None:
     names = ["pair_id", "kind", "anchor_view", "positive_view", "lang", "dataset"]
     assert batch.about.schema.names == names
     assert batch.about["pair_id"].to_pylist() == pairs(ROWS)["pair_id"].to_pylist()
-    assert (batch.global_rows, batch.source, batch.digest, batch.conflicts) == (7, 0, "d", 1)
+    assert (batch.global_rows, batch.source, batch.digest) == (7, 0, "d")
 
 
 def test_a_share_without_rows_becomes_a_batch_without_rows() -> None:

@@ -15,6 +15,7 @@ from pairsmith.commands.main import main
 from pairsmith.commands.train import parse
 from pairsmith.schemas import UserError
 from pairsmith.training.config import TrainConfig, make_config
+from pairsmith.training.losses.config import LossConfig
 from pairsmith.training.schedule import ScheduleConfig
 from pairsmith.training.settings import change, flag, settings
 
@@ -132,6 +133,11 @@ def test_settings_are_changed_by_name_in_any_group() -> None:
         ({"window": 0}, "--window 0 is too small; give at least 1"),
         ({"drop": 0.0}, r"--drop 0\.0 must be above 0"),
         ({"patience": -1}, "--patience -1 is too small"),
+        ({"loss": "tripet"}, "--loss 'tripet' is none of infonce, ntxent, .*cosent; give one"),
+        ({"schedule": "linera"}, "--schedule 'linera' is none of cosine, linear"),
+        ({"freeze": "2"}, "--freeze '2' is none of nothing, embeddings, model, int"),
+        ({"precision": "fp8"}, "--precision 'fp8' is none of auto"),
+        ({"losses": (LossConfig(loss="x"),), "batches": "single"}, "--loss 'x' is none"),  # type: ignore[arg-type]
     ],
 )
 def test_settings_that_do_not_fit_are_refused(changed: dict[str, Any], message: str) -> None:

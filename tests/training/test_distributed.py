@@ -1,7 +1,6 @@
 """A run over several processes is the run of one; when one of them fails, all of them end."""
 
 import json
-import math
 import os
 import shutil
 import signal
@@ -57,6 +56,10 @@ def assert_equal_runs(found: Path, expected: Path) -> None:
         assert (line["epoch"], line["position"]) == (other["epoch"], other["position"])
         assert line["loss"] == pytest.approx(other["loss"], rel=1e-4, abs=1e-6)
         assert line["gradient_norm"] == pytest.approx(other["gradient_norm"], rel=1e-3)
+        for name in ("gap", "alignment", "masked"):
+            assert line.get(name) == pytest.approx(other.get(name), abs=1e-4), name
+        # A row whose positive and hardest negative are all but equal may go either way.
+        assert line["accuracy"] == pytest.approx(other["accuracy"], abs=1.5 / BATCH)
     for path in expected.rglob("*.safetensors"):
         mine = load_file(found / path.relative_to(expected))
         for name, value in load_file(path).items():
@@ -280,17 +283,3 @@ def test_all_cores_compute_but_one_that_tokenises_for_a_static_encoder(
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
-
-
-def test_every_process_has_its_part_of_every_batch() -> None:
-    import numpy as np
-
-    from pairsmith.training.distributed import World
-
-    for rows in range(40):
-        for size in range(1, 9):
-            shares = [World(rank, size).share(rows) for rank in range(size)]
-            expected = np.array_split(np.arange(rows), size)
-            for (first, count), part in zip(shares, expected, strict=True):
-                assert list(range(first, first + count)) == list(part)
-    assert math.isclose(World().most(3.5), 3.5)

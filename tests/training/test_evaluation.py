@@ -117,6 +117,17 @@ def test_without_relevances_every_judged_document_counts_one(tmp_path: Path) -> 
     assert scores["ndcg@10"] == pytest.approx((dcg / (1 + 1 / math.log2(3)) + 1) / 2)
 
 
+def test_a_judgement_whose_relevance_is_null_does_not_count(tmp_path: Path) -> None:
+    folder = retrieval_folder(tmp_path / "graded")
+    scores = retrieval(angles, folder)
+    file = folder / "some_qrels_en.parquet"
+    rows = pq.read_table(file).to_pylist()
+    more = [("q1", "d0"), ("q2", "d30"), ("unjudged", "d10")]
+    rows += [{"query_id": query, "doc_id": doc, "relevance": None} for query, doc in more]
+    parquet(file, rows)
+    assert retrieval(angles, folder) == scores
+
+
 def test_recall_at_ten_leaves_out_the_eleventh(tmp_path: Path) -> None:
     folder = tmp_path / "many"
     parquet(folder / "docs.parquet", [{"doc_id": str(d), "text": str(d)} for d in range(20)])

@@ -27,6 +27,48 @@ def test_a_bert_step_takes_what_pytorch_counts(bert: Path, frozen: bool) -> None
     assert step_flops(encoder, lengths) == pytest.approx(counted, rel=0.1)
 
 
+@pytest.mark.parametrize(
+    "settings", [{"freeze": 1}, {"freeze": 2}, {"freeze": "model", "dense": 64}, {"lora": 2}]
+)
+def test_no_backward_pass_enters_what_lies_below_all_that_is_trained(
+    tokenizer_file: Path, settings: dict[str, Any]
+) -> None:
+    encoder: Any = open_encoder(EncoderConfig(model=f"bert:{tokenizer_file}:6x64", **settings))
+    features = encoder.tokenise(["the cat sees a red house at night"] * 8)
+    with FlopCounterMode(display=False) as counter:
+        encoder(features).sum().backward()
+    told = step_flops(encoder, token_counts(features))
+    assert told == pytest.approx(counter.get_total_flops(), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("name", "peak"),
+    [
+        ("NVIDIA H100 80GB HBM3", 989),
+        ("NVIDIA H100 PCIe", 756),
+        ("NVIDIA GH200 480GB", 989),
+        ("NVIDIA A100-SXM4-80GB", 312),
+        ("NVIDIA A10G", 70),
+        ("NVIDIA A10", 125),
+        ("NVIDIA A40", 150),
+        ("NVIDIA RTX A4000", None),
+        ("NVIDIA RTX A6000", 155),
+        ("NVIDIA L4", 121),
+        ("NVIDIA L40", 181),
+        ("NVIDIA L40S", 362),
+        ("Tesla V100-SXM2-16GB", 125),
+        ("Tesla T4", 65),
+        ("NVIDIA T400", None),
+        ("NVIDIA GeForce RTX 4090", 165),
+    ],
+)
+def test_a_peak_is_that_of_the_device_and_of_none_of_a_longer_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, peak: int | None
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: name)
+    assert peak_flops(torch.device("cuda")) == (peak and peak * 1e12)
+
+
 def test_padding_is_no_work(bert: Path) -> None:
     encoder = open_encoder(EncoderConfig(model=str(bert)))
     lengths = token_counts(encoder.tokenise(["the cat", "the cat sees a red house at night"]))

@@ -151,18 +151,6 @@ def test_an_error_is_raised_in_its_turn_and_the_threads_end(folders: list[Path])
         assert not [t for t in threading.enumerate() if t.name.startswith("stream")]
 
 
-def test_the_time_spent_waiting_is_told(folders: list[Path]) -> None:
-    pause = threading.Event()
-
-    def slowly(share: object) -> object:
-        pause.wait(0.05)
-        return share
-
-    batches = stream(order_of(folders), Cursor(), slowly)
-    next(batches), next(batches)
-    assert batches.waited >= 0.1
-
-
 def test_only_the_columns_asked_for_are_read(folders: list[Path]) -> None:
     columns = TEXTS + NEGATIVES
     pairs = next(stream(order_of(folders), Cursor(), lambda s: s, columns=columns)).pairs

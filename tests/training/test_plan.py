@@ -14,7 +14,7 @@ from pairsmith.training.config import TrainConfig
 from pairsmith.training.corpus import StreamConfig, shard_files
 from pairsmith.training.encoders.config import EncoderConfig
 from pairsmith.training.encoders.opening import open_encoder
-from pairsmith.training.plan import meeting, plan
+from pairsmith.training.plan import Sample, meeting, memory, plan
 from pairsmith.training.row_groups import row_groups
 from pairsmith.training.settings import change
 from pairsmith.training.telemetry import LOG
@@ -68,6 +68,36 @@ def test_padding_is_that_of_the_batches_a_bert_gets(config: TrainConfig, bert: P
     assert ("texts are computed", "end to end, without padding") in ends.table()
 
 
+def test_memory_is_linear_in_the_batch(config: TrainConfig) -> None:
+    encoder = open_encoder(config.encoder, config.seed)
+    weights = 16 * sum(p.numel() for p in encoder.parameters())
+    sample = Sample(600, 0.0, 2.0, 8.0, 1.0, "")
+
+    def beside_weights(rows: int) -> int:
+        return memory(encoder, change(config, batch_size=rows), sample, rows) - weights
+
+    assert beside_weights(65_536) == 2 * beside_weights(32_768)
+    # Three vectors a row with their gradients, and 512 rows of similarities: no matrix of 17 GB.
+    assert beside_weights(65_536) == 65_536 * (3 * 2 * 4 * 16 + 4 * 512)
+
+
+def test_memory_is_less_in_chunks_and_with_checkpoints(config: TrainConfig, bert: Path) -> None:
+    encoder = open_encoder(EncoderConfig(model=str(bert)))
+    encoder.model.config.num_hidden_layers = layers = 4
+    sample = Sample(600, 0.0, 2.0, 8.0, 1.0, "")
+    whole = change(config, batch_size=1000)
+
+    def bytes_of(**changed: object) -> int:
+        return memory(encoder, change(whole, **changed), sample, 1000)
+
+    # 2,000 texts of 8 tokens, 32 wide, in float32.
+    layer = 2000 * 8 * 32 * 68
+    inputs = layers * 2000 * 8 * 32 * 4
+    assert bytes_of() - bytes_of(chunk=500) == layers * layer * 3 / 4
+    assert bytes_of(chunk=5000) == bytes_of()
+    assert bytes_of() - bytes_of(gradient_checkpointing=True) == (layers - 1) * layer - inputs
+
+
 def test_rows_are_shared_out_among_ranks(config: TrainConfig) -> None:
     assert plan(config, ranks=3).rows_per_rank == (21, 22)
     assert plan(config, ranks=100).rows_per_rank == (0, 1)
@@ -116,6 +146,15 @@ def test_nothing_is_written_and_time_is_told(
     assert "this machine" in shown["time"]
     assert "pairs/s" in shown["speed"]
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_run_whose_rate_waits_for_an_evaluation_is_measured(
+    config: TrainConfig, tmp_path: Path
+) -> None:
+    scores = tmp_path / "made.csv"
+    scores.write_text("sentence1,sentence2,score\nthe cat,a dog,1\na house,a tree,2\n")
+    stop = {"schedule": "plateau", "sts": (scores,), "stop_on": "sts/made/spearman"}
+    assert plan(change(config, **stop), measure=3).timing is not None  # type: ignore[arg-type]
 
 
 def test_what_keeps_a_run_from_starting_keeps_the_plan(

@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from pairsmith.training.boards import open_boards
 from pairsmith.training.breakdown import Breakdown
 from pairsmith.training.config import TrainConfig, make_config
 from pairsmith.training.curves import CURVES, draw_curves
+from pairsmith.training.encoders.opening import open_encoder
 from pairsmith.training.evaluation import EvaluationConfig
 from pairsmith.training.settings import change
 from pairsmith.training.telemetry import (
@@ -28,6 +30,7 @@ from pairsmith.training.telemetry import (
     print_scores,
 )
 from pairsmith.training.train import train
+from tests.training.pair_folders import paired_sentences, write_dataset
 from tests.training.test_breakdown import NAMES, made_rows
 
 
@@ -76,6 +79,25 @@ def test_the_log_has_one_line_a_step_with_what_is_known(tmp_path: Path) -> None:
     assert second["accuracy"] == 0.5
     assert set(second["groups"]["source"]) == set(NAMES)
     assert last_groups(tmp_path / LOG) == second["groups"]
+
+
+def test_groups_tell_how_evenly_the_anchors_lie(tmp_path: Path, config: TrainConfig) -> None:
+    rows = paired_sentences(200)
+    data = write_dataset(tmp_path / "pairs", rows)
+    once = change(config, data=(str(data),), batch_size=200, steps=2, groups_every=2)
+    still = change(once, learning_rate=1e-30)
+    train(still)
+    first, second = map(json.loads, (config.output / LOG).read_text().splitlines())
+    # All rows are in the batch, so that their order does not matter.
+    vectors = open_encoder(still.encoder, still.seed).encode([row["anchor"] for row in rows])
+    wanted = torch.pdist(torch.from_numpy(vectors)).pow(2).mul(-2).exp().mean().log().item()
+    assert "uniformity" not in first
+    assert second["uniformity"] == pytest.approx(wanted, abs=1e-5)
+    assert second["groups"]["all"]["all"]["uniformity"] == second["uniformity"]
+    for column in ("kind", "source", "positive_view", "tokens"):
+        told = [row for row in second["groups"][column].values() if row["rows"] > 2]
+        assert told
+        assert all("uniformity" in row for row in told), column
 
 
 def test_tensorboard_shows_groups_and_speed(tmp_path: Path) -> None:

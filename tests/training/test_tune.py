@@ -147,9 +147,13 @@ def test_settings_that_cannot_train_fail_alone_unless_nothing_trains(config: Tra
         ("temperature=", "say what to try"),
         ("temperature=0.2..0.02", "a range of numbers rises"),
         ("temperature=0..1:log", "starts above 0"),
-        ("batch_size=1.5..3", "values of the kind of 64"),
-        ("batch_size=some", "values of the kind of 64"),
-        ("model=1..2", "values of the kind of"),
+        ("batch_size=1.5..3", "batch_size takes int; give some"),
+        ("batch_size=some", "batch_size takes int"),
+        ("model=1..2", "model takes str"),
+        ("freeze=2,most", "freeze takes nothing, embeddings, model, int"),
+        ("loss=infonce,tripet", "loss takes infonce, ntxent, symmetric"),
+        ("dropout=some", "dropout takes float, None"),
+        ("matryoshka=8,16", "matryoshka takes tuple"),
     ],
 )
 def test_a_search_that_cannot_be_is_one_line(
@@ -173,9 +177,20 @@ def test_other_mistakes_are_one_line(tmp_path: Path, config: TrainConfig) -> Non
 
 def test_choices_are_of_the_settings_type(config: TrainConfig) -> None:
     assert parse_choice("batch-size=16..64", config).low == 16
-    assert parse_choice("--bf16=true,false", config).values == (True, False)
+    assert parse_choice("--letters=true,false", config).values == (True, False)
     assert parse_choice("model=a,b", config).values == ("a", "b")
     assert change(config, tensorboard=True).telemetry.tensorboard
+
+
+def test_choices_are_of_what_a_setting_takes_not_of_its_default(config: TrainConfig) -> None:
+    assert parse_choice("freeze=2,4", config).values == (2, 4)
+    assert parse_choice("freeze=nothing,2", config).values == ("nothing", 2)
+    assert parse_choice("freeze=0..4", config).high == 4
+    dropout = parse_choice("dropout=0..0.3", config)
+    assert (dropout.low, dropout.high) == (0.0, 0.3)
+    assert isinstance(dropout.low, float)
+    assert parse_choice("dropout=none,0.1", config).values == (None, 0.1)
+    assert parse_choice("packed=none,true", config).values == (None, True)
 
 
 def test_the_printed_command_trains_the_best(
@@ -191,6 +206,14 @@ def test_the_printed_command_trains_the_best(
     assert main(words[1:]) == 0
     record = json.loads((config.output / "training.json").read_text())
     assert f"{record['scores']['5'][SCORE]:.4f}" in best
+
+
+def test_the_printed_words_give_the_settings_again(config: TrainConfig) -> None:
+    changed: dict[str, Any] = {"packed": False, "token_cache": True, "append_eos": False}
+    changed |= {"letters": True, "look_ahead": False, "freeze": 2, "dropout": 0.5}
+    said = arguments(change(config, matryoshka=(4, 8), **changed))
+    found = tyro.cli(TrainConfig, args=said, config=(tyro.conf.OmitArgPrefixes,))
+    assert found == change(config, matryoshka=(4, 8), **changed)
 
 
 def test_a_missing_package_is_named(

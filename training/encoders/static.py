@@ -11,7 +11,7 @@ from torch.nn import functional
 from pairsmith.training.encoders.encoder import Encoder
 from pairsmith.training.encoders.sentence_folder import write_modules
 from pairsmith.training.encoders.subwords import Subwords
-from pairsmith.training.packing import Features
+from pairsmith.training.packing import Features, bagged
 from pairsmith.training.token_ids import TokenIds
 
 
@@ -44,10 +44,7 @@ class StaticEncoder(Encoder):
 
     def features_of(self, texts: TokenIds) -> Features:
         """Return `input_ids`, int64, all texts end to end, and `offsets`, where each begins."""
-        return {
-            "input_ids": torch.from_numpy(texts.ids),
-            "offsets": torch.from_numpy(texts.starts),
-        }
+        return bagged(texts)
 
     def pooled(self, features: Features) -> Tensor:
         """Return the means; a text without tokens becomes 0."""

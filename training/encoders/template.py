@@ -49,7 +49,7 @@ def with_eos(pieces: Any, model: str) -> Any:
     Raises UserError when it has no such token.
     """
     if pieces.eos_token is None:
-        raise UserError(f"{model} has a tokenizer without an end-of-text token; --no-append-eos")
+        raise UserError(f"{model} has a tokenizer without an end-of-text token; --append-eos False")
     tokenizer = pieces.backend_tokenizer
     template = _around(tokenizer, f"$A {pieces.eos_token}")
     before = tokenizer.post_processor

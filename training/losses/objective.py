@@ -13,6 +13,9 @@ from pairsmith.training.losses.config import LossConfig
 from pairsmith.training.losses.gather import Ranks
 from pairsmith.training.losses.rows import Rows, gather_rows
 
+VECTORS = 256
+"""Of a batch's anchors, how many uniformity is told of."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -32,6 +35,8 @@ class Outcome:
     """Highest cosine with a negative; nan where there is none or the loss looks at none."""
     masked: Tensor
     """Share of the candidates that identity masks keep out."""
+    anchors: Tensor
+    """The first 256 unit vectors of anchors at most, (n, D)."""
 
 
 class Objective(nn.Module):
@@ -142,6 +147,8 @@ class Objective(nn.Module):
             similar,
             hardest.nan_to_num(neginf=math.nan, posinf=math.nan),
             masked,
+            # A copy: a part would keep all vectors in memory until the next step has its own.
+            rows.anchors[:VECTORS].detach().clone(),
         )
         return Outcome(loss, *(value.detach().float() for value in shown))
 

@@ -35,11 +35,6 @@ class Levels:
         """Return the numbers that each level adds to the one before."""
         return [slice(a, b) for a, b in zip((0, *self.dims[:-1]), self.dims, strict=True)]
 
-    @property
-    def plain(self) -> bool:
-        """Tell whether the logits are the products themselves."""
-        return self.row_scale is self.bias is None
-
 
 @dataclass(frozen=True)
 class Problem:
@@ -52,7 +47,7 @@ class Problem:
 
     def strips(self) -> Iterator[slice]:
         """Yield the rows in parts, few enough that a strip takes less than the columns' vectors."""
-        most = 4096 if self.rows.is_cuda else 512
+        most = strip_rows(self.rows.device)
         return parts(len(self.rows), max(64, most // len(self.levels.dims)))
 
     def tiles(self) -> Iterator[slice]:
@@ -82,7 +77,7 @@ class Problem:
         return kept
 
     def logits(self, raw: Tensor, level: int, r: slice, c: slice) -> Tensor:
-        """Return the tile's logits at a level: `raw` itself if the problem is plain."""
+        """Return the tile's logits at a level: `raw` itself without scales and bias."""
         levels = self.levels
         if levels.row_scale is not None:
             raw = raw * levels.row_scale[level, r, None]
@@ -231,6 +226,11 @@ class Slopes:
             self.column_scale[level, c] += up @ both
             part *= across
         return part.mul_(up[:, None])
+
+
+def strip_rows(device: torch.device) -> int:
+    """Return how many rows meet all columns at once, levels of a row counted each."""
+    return 4096 if device.type == "cuda" else 512
 
 
 def parts(count: int, size: int) -> Iterator[slice]:

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from pairsmith.training.losses.config import LossConfig
-from pairsmith.training.losses.geometry import alignment, uniformity
 from pairsmith.training.losses.plain import Pairs, false_negatives, plain_loss
 from tests.training.losses.batches import made
 
@@ -129,14 +128,6 @@ def test_consistency_is_the_mean_of_both_divergences() -> None:
         total += weight[i] * both / 2
     found = value(pairs, consistency=1.0) - value(pairs)
     assert found == pytest.approx(total / weight.sum(), rel=1e-7)
-
-
-def test_alignment_and_uniformity_are_the_published_formulas() -> None:
-    pairs = made(300)
-    x, y = pairs.anchors, pairs.positives
-    torch.testing.assert_close(alignment(x, y), (x - y).norm(dim=1).pow(2).mean())
-    wanted = torch.pdist(x, p=2).pow(2).mul(-2).exp().mean().log()
-    torch.testing.assert_close(uniformity(x), wanted)
 
 
 def distinct(rows: int) -> Pairs:
