@@ -77,7 +77,7 @@ def test_a_second_run_with_the_same_output_is_refused_and_the_first_goes_on(
     assert process.pid is not None
     os.kill(process.pid, signal.SIGSTOP)  # so that it is not done too soon
     try:
-        with pytest.raises(UserError, match="another run is at work on .*model; wait for it"):
+        with pytest.raises(UserError, match=r"another run is at work on .*model; wait for it"):
             train(change(config, output=output))
     finally:
         os.kill(process.pid, signal.SIGCONT)

@@ -336,7 +336,7 @@ def test_a_run_over_a_store_looks_for_leaks(
         shard_cache=tmp_path / "cache",
         evaluation=EvaluationConfig(sts=(tmp_path / "sts.parquet",)),
     )
-    with pytest.raises(UserError, match="4 of the 4 texts of .* are among the pairs"):
+    with pytest.raises(UserError, match=r"4 of the 4 texts of .* are among the pairs"):
         train(asked)
 
 
