@@ -152,6 +152,7 @@ def publish(
 ) -> None:
     """Make the model folder, with its card, log, curves and settings: whole, or not at all.
 
+    It is on the disk before the checkpoints are removed.
     folder: of the unfinished run; it is removed. weights_of: the step that the weights are of.
     """
     model = folder / "model"
@@ -186,5 +187,9 @@ def publish(
     for board in BOARDS:
         if (folder / board).is_dir():
             shutil.copytree(folder / board, model / board, symlinks=True)
+    for path in (*model.rglob("*"), model):
+        if not path.is_symlink():
+            flush(path)
     model.rename(config.output)
+    flush(config.output.parent)
     shutil.rmtree(folder)
