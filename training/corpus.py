@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import numpy as np
 
 from pairsmith.schemas import Dataset, UserError, open_dataset
-from pairsmith.schemas.store import RemoteDataset, is_remote, open_remote_dataset
+from pairsmith.schemas.store import RemoteDataset, is_remote, open_remote_dataset, shown
 from pairsmith.training.lookahead import Ints
 from pairsmith.training.losses.config import LossConfig
 from pairsmith.training.mix import shares
@@ -117,8 +117,8 @@ def check_targets(order: Order, names: Sequence[str], losses: Sequence[LossConfi
             read(group, [column])[column].null_count == group.rows for group in groups
         ):
             raise UserError(
-                f"{', '.join(names[here])}: no pair has a {column}, which --loss {loss.loss} "
-                "learns from; build pairs that have one, or choose another --loss"
+                f"{', '.join(map(shown, names[here]))}: no pair has a {column}, which --loss "
+                f"{loss.loss} learns from; build pairs that have one, or choose another --loss"
             )
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from pairsmith.schemas import Dataset, UserError
-from pairsmith.schemas.store import RemoteDataset
+from pairsmith.schemas.store import RemoteDataset, shown
 from pairsmith.training.checkpoint import (
     Progress,
     last_checkpoint,
@@ -90,7 +90,7 @@ def open_run(config: TrainConfig, world: World) -> Run:
         datasets = [open_data(name, checksums=checksums) for name in config.data]
         order = open_order(datasets, config.stream, config.stream.batch_size, config.seed)
         if order.rows < 2:
-            names = ", ".join(map(str, config.data))
+            names = ", ".join(map(shown, config.data))
             raise UserError(f"{names}: {order.rows} pairs are too few to train on; build more")
         check_targets(order, config.data, config.losses or (config.loss,))
         check_leaks([s for d in datasets for s in shard_files(d, config.stream)], config.evaluation)

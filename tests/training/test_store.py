@@ -307,7 +307,12 @@ def test_a_run_over_a_store_keeps_ids_and_the_next_run_reads_them(
         tensorboard=False,
         curves=False,
     )
-    train(asked)
+    train(change(asked, groups_every=1))
+    told = [
+        path for path in (tmp_path / "kept").iterdir() if path.suffix in (".json", ".jsonl", ".md")
+    ]
+    assert len(told) > 3
+    assert not any("127.0.0.1" in path.read_text("utf-8") for path in told)
     tokens = tokens_of(sentences_url, tmp_path, Tokenizer.from_file(str(tokenizer_file)))
     written = ids_there(tmp_path, tokens)
     assert len(written) == 8
