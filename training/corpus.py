@@ -14,9 +14,9 @@ from pairsmith.training.losses.config import LossConfig
 from pairsmith.training.mix import shares
 from pairsmith.training.order import LEAST_BATCHES, Order, Source
 from pairsmith.training.row_groups import (
-    LocalShard,
     RowGroup,
     Shard,
+    local_shard,
     read,
     row_groups,
 )
@@ -123,9 +123,12 @@ def check_targets(order: Order, names: Sequence[str], losses: Sequence[LossConfi
 
 
 def shard_files(dataset: Dataset | RemoteDataset, config: StreamConfig) -> list[Shard]:
-    """Return the shards of a dataset, in manifest order."""
+    """Return the shards of a dataset, in manifest order.
+
+    Raises UserError when one is no longer there.
+    """
     if isinstance(dataset, Dataset):
-        return [LocalShard(path) for path in dataset.shards]
+        return [local_shard(path) for path in dataset.shards]
     return [*remote_shards(dataset, config)]
 
 
