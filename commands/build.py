@@ -174,6 +174,8 @@ def _telling_sigterm(as_json: bool) -> Iterator[None]:
 
 
 def _check(options: Options, beam_flags: Sequence[str]) -> None:
+    from pairsmith.pipelines.asked import builds_elsewhere
+
     if options.shards is not None and options.shards < 1:
         raise UserError("--shards must be at least 1")
     for name in ("batch_rows", "workers", "waves"):
@@ -184,6 +186,12 @@ def _check(options: Options, beam_flags: Sequence[str]) -> None:
     if not 0 <= options.min_changed <= 1:
         raise UserError("--min-changed is a share: between 0 and 1")
     check_beam_flags(options, beam_flags)
+    for name in ("workers", "waves"):
+        if getattr(options, name) is not None and builds_elsewhere(beam_flags):
+            raise UserError(
+                f"--{name} is for builds without --runner; leave it out, or give the engine's own "
+                "flags for its workers"
+            )
 
 
 def _emit_summary(manifest: Manifest | None, output: str, seconds: float) -> None:

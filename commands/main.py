@@ -1,5 +1,6 @@
 """`pairsmith`: finds the command, and turns what the user can mend into one line."""
 
+import dataclasses
 import errno
 import importlib
 import importlib.metadata
@@ -24,6 +25,8 @@ COMMANDS = {
     "vocabulary": "train a sentencepiece model on a corpus",
 }
 
+_BEAM = ("build", "vocabulary")
+"""Commands that hand what is not theirs to Beam."""
 _MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EFBIG, errno.EPERM, errno.EROFS)
 
 
@@ -46,8 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if name not in COMMANDS:
             raise UserError(f"no command {name!r}; there are {', '.join(COMMANDS)}")
-        _refuse_repeated(rest)
         command = importlib.import_module(f"pairsmith.commands.{name}")
+        fields = dataclasses.fields(command.Options) if name in _BEAM else ()
+        _refuse_repeated(rest, [f"--{field.name}".replace("_", "-") for field in fields])
         code: int = command.main(rest)
         sys.stdout.flush()
         return code
@@ -88,15 +92,20 @@ def _emit_error(message: str, **more: str) -> None:
     emit("error", message=message, **more)
 
 
-def _refuse_repeated(arguments: Sequence[str]) -> None:
+def _refuse_repeated(arguments: Sequence[str], ours: Sequence[str]) -> None:
     """Raise UserError for an option given twice, of which only the last would count.
 
-    Beam's own, which may be, are written with '='.
+    ours: the command's options, where it hands others to Beam, written with '=': those may be.
     """
-    options = [argument for argument in arguments if argument.startswith("--")]
-    for option in options:
-        if "=" not in option and options.count(option) > 1:
-            raise UserError(f"{option} is given twice; give it once, with all its values after it")
+    seen: set[str] = set()
+    for argument in arguments:
+        name, equals, _ = argument.partition("=")
+        option = name.replace("_", "-")
+        if not name.startswith("--") or (equals and ours and option not in ours):
+            continue
+        if option in seen:
+            raise UserError(f"{name} is given twice; give it once, with all its values after it")
+        seen.add(option)
 
 
 def _help() -> str:

@@ -65,6 +65,8 @@ def main(argv: Sequence[str]) -> int:
     config = options.config
     if not options.plan and (options.measure or options.ranks != 1):
         raise UserError("--measure and --ranks belong to --plan; give it too, or leave them out")
+    if options.plan and options.verify:
+        raise UserError("--plan and --verify: each stops when it is done; give one at a time")
     for module in ("torch", "transformers", "tokenizers", "safetensors"):
         require(module, "train")
     if config.telemetry.tensorboard:

@@ -4,6 +4,7 @@ All hashes are XXH3 (https://xxhash.com); fields are joined by the unit separato
 """
 
 from itertools import repeat
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ import pyarrow.compute as pc
 from xxhash import xxh3_64_intdigest, xxh3_128_hexdigest
 
 UInt64Array = npt.NDArray[np.uint64]
+Texts: TypeAlias = pa.StringArray | pa.LargeStringArray
 UNITS_PER_BLOCK = 256
 _SEED_LIMIT = 2**64
 _OTHER_SPACE = r"[\t-\r\x1c-\x1f\x{85}\x{1680}\x{2028}\x{2029}]"  # what NFKD leaves of White_Space
@@ -22,7 +24,7 @@ _TYPESET_LAST = np.isin(np.arange(256), list(_TYPESET.encode()[2::3]))
 _CACHED_BYTES = 1 << 17  # looked at at a time, so that what is made of them stays near
 
 
-def normalise(texts: pa.StringArray) -> pa.StringArray:
+def normalise(texts: Texts) -> Texts:
     """Return texts as identity compares them: NFKD, lower case, single spaces, trimmed.
 
     Not NFKC: Arrow before 26 leaves out its composition (apache/arrow#51225), so the hashes would
@@ -36,7 +38,7 @@ def normalise(texts: pa.StringArray) -> pa.StringArray:
     return pc.replace_with_mask(lowered, mask, _normalise_special(texts.filter(mask)))
 
 
-def _special(texts: pa.StringArray) -> npt.NDArray[np.bool_]:
+def _special(texts: Texts) -> npt.NDArray[np.bool_]:
     """Return which texts may need more than ASCII lower case.
 
     Most need no more, and finding that out is many times cheaper than doing it all: these are
@@ -45,7 +47,8 @@ def _special(texts: pa.StringArray) -> npt.NDArray[np.bool_]:
     _, offsets, data = texts.buffers()
     if not len(texts) or not data:
         return np.zeros(len(texts), np.bool_)
-    bounds = np.frombuffer(offsets, np.int32, len(texts) + 1, 4 * texts.offset)
+    kind = np.dtype(np.int64 if pa.types.is_large_string(texts.type) else np.int32)
+    bounds = np.frombuffer(offsets, kind, len(texts) + 1, kind.itemsize * texts.offset)
     characters = np.frombuffer(data, np.uint8)
     found = [np.empty(0, np.int64)]
     for start in range(bounds[0], bounds[-1], _CACHED_BYTES):
@@ -69,7 +72,7 @@ def _special(texts: pa.StringArray) -> npt.NDArray[np.bool_]:
     return special
 
 
-def _normalise_special(texts: pa.StringArray) -> pa.StringArray:
+def _normalise_special(texts: Texts) -> Texts:
     folded = pc.utf8_lower(pc.utf8_normalize(texts, "NFKD"))
     uneven = pc.match_substring_regex(folded, f"  |{_OTHER_SPACE}")
     if pc.any(uneven).as_py():
@@ -78,7 +81,7 @@ def _normalise_special(texts: pa.StringArray) -> pa.StringArray:
     return pc.utf8_trim_whitespace(folded)
 
 
-def text_hashes(texts: pa.StringArray) -> UInt64Array:
+def text_hashes(texts: Texts) -> UInt64Array:
     """Return the XXH3-64 of each normalised text: uint64, shape (len(texts),). No nulls."""
     hashes = _hash64(pc.ascii_lower(texts))
     special = _special(texts)

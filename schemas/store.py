@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 import pyarrow as pa
@@ -27,7 +28,7 @@ class Store:
     """A folder in an object store."""
 
     location: str
-    """Its URL, without its query, as users know it."""
+    """Its URL as `shown`."""
     files: fs.FileSystem = field(compare=False)
     root: str
 
@@ -70,6 +71,16 @@ def is_remote(location: str) -> bool:
     return "://" in location
 
 
+def shown(location: str | Path) -> str:
+    """Return a folder or URL as others may see it: without query, user and password."""
+    place = str(location)
+    if not is_remote(place):
+        return place
+    scheme, _, rest = place.partition("?")[0].partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+
+
 def open_store(url: str) -> Store:
     """Return the folder at a URL such as `s3://bucket/folder`.
 
@@ -80,8 +91,9 @@ def open_store(url: str) -> Store:
     try:
         files, root = fs.FileSystem.from_uri(url)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise UserError(f"cannot open {url.partition('?')[0]}: {error}") from error
-    return Store(url.partition("?")[0].rstrip("/"), files, root.rstrip("/"))
+        said = str(error).replace(url, shown(url))
+        raise UserError(f"cannot open {shown(url)}: {said}") from error
+    return Store(shown(url).rstrip("/"), files, root.rstrip("/"))
 
 
 def open_remote_dataset(url: str, *, checksums: bool = True) -> RemoteDataset:

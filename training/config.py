@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from pairsmith.schemas import UserError
+from pairsmith.schemas.store import shown
 from pairsmith.training.corpus import StreamConfig
 from pairsmith.training.encoders.config import EncoderConfig
 from pairsmith.training.evaluation import EvaluationConfig
@@ -142,10 +143,15 @@ class TrainConfig:
             found["evaluate_every"] = self.evaluation.evaluate_every
         return found
 
+    @property
+    def names(self) -> list[str]:
+        """Return what the datasets are called: the last part of where each lies, and no secret."""
+        return [shown(place).rstrip("/").rpartition("/")[2] for place in self.data]
+
     def as_data(self) -> dict[str, Any]:
         """Return all settings as JSON data, folders by their names only."""
         data = {setting.name: plain(setting.value) for setting in settings(self)}
-        data["data"] = [str(name).rstrip("/").rpartition("/")[2] for name in self.data]
+        data["data"] = self.names
         return data | {"model": self.encoder.model_name}
 
 

@@ -8,15 +8,15 @@ from typing import Annotated, Literal
 import numpy as np
 
 from pairsmith.schemas import Dataset, UserError, open_dataset
-from pairsmith.schemas.store import RemoteDataset, is_remote, open_remote_dataset
+from pairsmith.schemas.store import RemoteDataset, is_remote, open_remote_dataset, shown
 from pairsmith.training.lookahead import Ints
 from pairsmith.training.losses.config import LossConfig
 from pairsmith.training.mix import shares
 from pairsmith.training.order import LEAST_BATCHES, Order, Source
 from pairsmith.training.row_groups import (
-    LocalShard,
     RowGroup,
     Shard,
+    local_shard,
     read,
     row_groups,
 )
@@ -117,15 +117,18 @@ def check_targets(order: Order, names: Sequence[str], losses: Sequence[LossConfi
             read(group, [column])[column].null_count == group.rows for group in groups
         ):
             raise UserError(
-                f"{', '.join(names[here])}: no pair has a {column}, which --loss {loss.loss} "
-                "learns from; build pairs that have one, or choose another --loss"
+                f"{', '.join(map(shown, names[here]))}: no pair has a {column}, which --loss "
+                f"{loss.loss} learns from; build pairs that have one, or choose another --loss"
             )
 
 
 def shard_files(dataset: Dataset | RemoteDataset, config: StreamConfig) -> list[Shard]:
-    """Return the shards of a dataset, in manifest order."""
+    """Return the shards of a dataset, in manifest order.
+
+    Raises UserError when one is no longer there.
+    """
     if isinstance(dataset, Dataset):
-        return [LocalShard(path) for path in dataset.shards]
+        return [local_shard(path) for path in dataset.shards]
     return [*remote_shards(dataset, config)]
 
 

@@ -48,7 +48,7 @@ class Tasks:
     def check_files(self) -> None:
         """Read every file, so that what is wrong shows before a long run; raises UserError."""
         for paths in (self.sts, self.pairs, self.intent, self.bitext, self.retrieval):
-            names = [path.resolve().stem for path in paths]
+            names = [_name(path) for path in paths]
             if len(set(names)) < len(names):
                 raise UserError(
                     f"two evaluation files share a name, so would their scores: {names}"
@@ -90,19 +90,24 @@ def evaluate(encode: Encode, tasks: Tasks) -> dict[str, float]:
     """
     scores = {}
     for path in tasks.sts:
-        scores[f"sts/{path.stem}/spearman"] = sts(encode, path, tasks.split)
+        scores[f"sts/{_name(path)}/spearman"] = sts(encode, path, tasks.split)
     for path in tasks.pairs:
         for name, value in pair_classification(encode, path, tasks.split).items():
-            scores[f"pairs/{path.stem}/{name}"] = value
+            scores[f"pairs/{_name(path)}/{name}"] = value
     for path in tasks.intent:
-        scores[f"intent/{path.stem}/accuracy"] = intent(encode, path)
+        scores[f"intent/{_name(path)}/accuracy"] = intent(encode, path)
     for path in tasks.bitext:
         for name, value in bitext(encode, path).items():
-            scores[f"bitext/{path.stem}/{name}"] = value
+            scores[f"bitext/{_name(path)}/{name}"] = value
     for path in tasks.retrieval:
         for name, value in retrieval(encode, path).items():
-            scores[f"retrieval/{path.resolve().name}/{name}"] = value
+            scores[f"retrieval/{_name(path)}/{name}"] = value
     return scores
+
+
+def _name(path: Path) -> str:
+    """Return what the scores of a file or folder are called."""
+    return path.resolve().name if path.is_dir() else path.stem
 
 
 def sts(encode: Encode, path: Path, split: str = "dev") -> float:

@@ -1,8 +1,11 @@
 """The folder of an unfinished run, and the model folder that it becomes."""
 
+import fcntl
 import json
+import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,44 @@ from pairsmith.training.telemetry import LOG, last_groups, say
 from pairsmith.training.tokenizer import train_tokenizer
 
 RUN, TOKENIZER, CHECKPOINTS, BEST = "run.json", "tokenizer.json", "checkpoints", "best"
+
+
+@contextmanager
+def held(output: Path) -> Iterator[None]:
+    """Hold OUTPUT.unfinished for one run alone; the system lets go of it with the process.
+
+    Raises UserError when another run holds it, or it cannot be held.
+    """
+    path = output.with_name(f"{output.name}.unfinished.lock")
+    made = [folder for folder in path.parents if not folder.exists()]
+    with ExitStack() as undo:
+        undo.callback(_remove_if_empty, made)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = undo.enter_context(path.open("a"))
+        except (FileExistsError, NotADirectoryError) as error:
+            raise UserError(f"cannot make {path}: {error.strerror} ({error.filename})") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            ours = os.path.samestat(path.stat(), os.fstat(lock.fileno()))
+        except (BlockingIOError, FileNotFoundError):  # held, or let go of a moment ago
+            ours = False
+        except OSError as error:
+            raise UserError(
+                f"cannot lock {path}: {error.strerror}; choose an --output on another file system"
+            ) from error
+        if not ours:
+            raise UserError(
+                f"another run is at work on {output}; wait for it or choose another --output"
+            )
+        undo.callback(path.unlink, missing_ok=True)
+        yield
+
+
+def _remove_if_empty(folders: Sequence[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def open_folder(output: Path, identity: Mapping[str, Any]) -> Path:
@@ -111,6 +152,7 @@ def publish(
 ) -> None:
     """Make the model folder, with its card, log, curves and settings: whole, or not at all.
 
+    It is on the disk before the checkpoints are removed.
     folder: of the unfinished run; it is removed. weights_of: the step that the weights are of.
     """
     model = folder / "model"
@@ -145,5 +187,9 @@ def publish(
     for board in BOARDS:
         if (folder / board).is_dir():
             shutil.copytree(folder / board, model / board, symlinks=True)
+    for path in (*model.rglob("*"), model):
+        if not path.is_symlink():
+            flush(path)
     model.rename(config.output)
+    flush(config.output.parent)
     shutil.rmtree(folder)

@@ -18,7 +18,7 @@ from pairsmith.training.gold import (
     similarities,
     translations,
 )
-from pairsmith.training.row_groups import Shard
+from pairsmith.training.row_groups import Shard, read, row_groups
 from pairsmith.training.telemetry import say
 
 WORDS = 5
@@ -57,7 +57,8 @@ class Leak:
 def check_leaks(shards: Sequence[Shard], config: EvaluationConfig) -> None:
     """Say which evaluation texts are among the pairs.
 
-    Raises UserError when they are more than `config.allow_leaks` of an evaluation's texts.
+    Raises UserError when they are more than `config.allow_leaks` of an evaluation's texts, or a
+    shard cannot be read.
     """
     if not config.leak_check:
         return
@@ -120,11 +121,9 @@ def _counted(texts: list[str]) -> pa.StringArray:
 def _among_pairs(shards: Sequence[Shard], wanted: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     values = pa.array(wanted)
     found: set[int] = set()
-    for shard in shards:
-        with shard.open() as file:
-            for batch in file.iter_batches(1 << 20, columns=list(_HASHES)):
-                for column in batch.columns:
-                    found.update(column.filter(pc.is_in(column, values)).to_pylist())
+    for group in row_groups(shards):
+        for column in read(group, _HASHES).columns:
+            found.update(column.filter(pc.is_in(column, values)).to_pylist())
     return np.array(sorted(found), np.uint64)
 
 

@@ -26,9 +26,7 @@ class Reports:
     def __init__(self, folder: Path, world: World, step: int, steps: int, config: TrainConfig):
         self._telemetry, self._world = config.telemetry, world
         self._peak = peak_flops(world.device, config.telemetry.peak_tflops)
-        self._breakdown = Breakdown(
-            [location.rstrip("/").rpartition("/")[2] for location in map(str, config.data)]
-        )
+        self._breakdown = Breakdown(config.names)
         self._open = ExitStack()
         self._journal: Journal | None = None
         self._meter: Meter | None = None

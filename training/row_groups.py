@@ -37,14 +37,39 @@ class LocalShard:
     """A shard on a disk."""
 
     path: Path
+    state: tuple[int, int, int] = field(compare=False)
+    """Inode, size and time of the file that this is, in place of which there may be another one."""
 
     def open(self, row_group: int | None = None) -> pq.ParquetFile:
-        """Return the file, mapped into memory."""
+        """Return the file, mapped into memory.
+
+        Raises UserError when it is another one, as of a dataset that was built anew.
+        """
         del row_group
-        return pq.ParquetFile(self.path, memory_map=True)
+        file = pq.ParquetFile(self.path, memory_map=True)
+        if _state(self.path) != self.state:
+            file.close()
+            raise UserError(f"{self} was replaced meanwhile; run the same command again")
+        return file
 
     def __str__(self) -> str:
         return str(self.path)
+
+
+def local_shard(path: Path) -> LocalShard:
+    """Return the shard that is at `path` now.
+
+    Raises UserError when there is none.
+    """
+    try:
+        return LocalShard(path, _state(path))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read any more ({error})") from error
+
+
+def _state(path: Path) -> tuple[int, int, int]:
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 class Tokens(Protocol):

@@ -15,7 +15,7 @@ from torch.distributed.fsdp import FSDPModule
 from torch.optim import Optimizer
 
 from pairsmith.schemas import Dataset, UserError
-from pairsmith.schemas.store import RemoteDataset
+from pairsmith.schemas.store import RemoteDataset, shown
 from pairsmith.training.checkpoint import (
     Progress,
     last_checkpoint,
@@ -96,7 +96,7 @@ def open_run(config: TrainConfig, world: World) -> Run:
         datasets = [open_data(name, checksums=checksums) for name in config.data]
         order = open_order(datasets, config.stream, config.stream.batch_size, config.seed)
         if order.rows < 2:
-            names = ", ".join(map(str, config.data))
+            names = ", ".join(map(shown, config.data))
             raise UserError(f"{names}: {order.rows} pairs are too few to train on; build more")
         check_targets(order, config.data, config.losses or (config.loss,))
         if world.leads:

@@ -57,7 +57,8 @@ def token_cache(
     job = _Job(dataset, root, name, id_width(tokenizer))
     if not workers:
         small = sum(shard.bytes for shard in dataset.manifest.shards) < _POOL_BYTES
-        workers = 1 if small else cores()
+        beside = int(os.environ.get("LOCAL_WORLD_SIZE", 1))  # torchrun's, on this machine
+        workers = 1 if small else max(1, cores() // beside)
     tasks = job.tasks(str(file), tokenizer.encode_special_tokens)
     with working(workers) as run:
         for shard, made in groupby(run(tasks), key=lambda pair: pair[0].shard):
@@ -96,9 +97,11 @@ class _Job:
     def tasks(self, tokenizer: str, encode_special: bool) -> Iterator[Task]:
         """Yield the row groups of shards whose part is not there when it is their turn."""
         count = len(self.dataset.shards)
+        # Processes that work at once begin at different shards, those of torchrun far apart.
+        rank, world = (int(os.environ.get(name, 0)) for name in ("RANK", "WORLD_SIZE"))
+        start = rank * count // world if world > 1 else os.getpid()
         for number in range(count):
-            # Processes that work at once begin at different shards.
-            shard = (number + os.getpid()) % count
+            shard = (number + start) % count
             if self._found(shard):
                 continue
             path = self.dataset.shards[shard]

@@ -21,7 +21,7 @@ from pairsmith.training.settings import AtLeast
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-FORMAT = 1
+FORMAT = 2  # 1 had other hashes of negatives that are not plain ASCII
 MANIFEST = "manifest.json"
 KEY = b"pairsmith.tokens"
 """Of a part's metadata: JSON that says which shard and tokenizer it was made of."""
@@ -40,7 +40,8 @@ class TokenConfig:
     """Where to keep ids, where not in the folder `tokens` of the dataset; those of datasets in
     object stores are kept in --shard-cache."""
     token_workers: Annotated[int, AtLeast(0)] = 0
-    """Processes that make ids; 0: one for each core. Of datasets in stores, --workers make them."""
+    """Processes that make ids, of each process of torchrun; 0: one for each core, shared by these.
+    Of datasets in stores, --workers make them."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import math
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 
 from torch import Tensor
@@ -27,6 +27,7 @@ from pairsmith.training.folder import (
     CHECKPOINTS,
     best_weights,
     forget_others,
+    held,
     publish,
     save_best,
 )
@@ -52,8 +53,11 @@ def train(config: TrainConfig, watch: Watch | None = None) -> dict[int, dict[str
     Whatever is raised, `config.output` is either absent or whole. On SIGTERM and Ctrl-C, the step
     is finished and a checkpoint saved before SystemExit(143) or KeyboardInterrupt is raised.
     """
-    with open_world(config) as world:
+    with open_world(config) as world, ExitStack() as holding:
         config = config.resolved()  # which can, or there were no world
+        with world.together():
+            if world.leads:
+                holding.enter_context(held(config.output))
         run = open_run(config, world)
         run.watch = watch
         progress = run.progress

@@ -33,6 +33,38 @@ def advised(path: Path) -> set[str]:
     return found
 
 
+BUILD = "build quickstart --input none --output out"
+TRAIN = "train none --output out"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (f"{TRAIN} --plan --verify", "--plan and --verify"),
+        (f"{TRAIN} --model some/bert --lora-alpha 8", "--lora-alpha belongs to --lora"),
+        (f"{TRAIN} --model some/bert --lora-targets query", "--lora-targets belongs to --lora"),
+        (f"{TRAIN} --model some/bert --lora-dropout 0.1", "--lora-dropout belongs to --lora"),
+        (f"{TRAIN} --model some/bert --no-lora-merge", "--lora-merge belongs to --lora"),
+        (f"{TRAIN} --model some/bert --vocabulary 500", "--vocabulary is for a tokenizer trained"),
+        (f"{TRAIN} --batch-size=32 --batch-size=64", "--batch-size is given twice"),
+        (f"{TRAIN} --batch-size 32 --batch_size 64", "--batch_size is given twice"),
+        (f"{BUILD} --shards=3 --shards=4", "--shards is given twice"),
+        (f"{BUILD} --max-failed=0 --max_failed=0.5", "--max_failed is given twice"),
+        (f"{BUILD} --waves 2 --runner=BundleBasedDirectRunner", "--waves is for builds"),
+        (
+            f"{BUILD} --workers 2 --runner=BundleBasedDirectRunner",
+            "--workers is for builds",
+        ),
+        (f"{BUILD} --experiments=a --experiments=b", "no input file matches"),  # Beam's own may be
+    ],
+)
+def test_an_option_that_would_be_ignored_is_refused(
+    line: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(line.split()) == 2
+    assert message in capsys.readouterr().err
+
+
 @pytest.mark.checkout
 def test_every_option_that_is_advised_is_there(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -81,3 +81,15 @@ def test_a_text_is_normalised_alike_in_every_company():
     texts = pa.array(["a  b", "a b", "A\nB", "c", "D’", " E", "É"])
     alone = [normalised(t) for t in texts.to_pylist()]
     assert normalise(texts).to_pylist() == alone
+
+
+@given(
+    st.lists(st.none() | st.text(max_size=9) | st.sampled_from(["Ünder  die，Brücke…", " É"])),
+    st.integers(0, 3),
+)
+def test_a_text_is_one_with_32_and_with_64_bit_offsets(texts, start):
+    small = pa.array(texts, pa.string())[start:]
+    large = pa.array(texts, pa.large_string())[start:]
+    assert normalise(large).to_pylist() == normalise(small).to_pylist()
+    filled = (small.drop_null(), large.drop_null())
+    assert text_hashes(filled[0]).tolist() == text_hashes(filled[1]).tolist()

@@ -1,6 +1,7 @@
 """Pairs become tensors: texts in order, negatives with their rows, identities as bits."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,17 @@ def test_identities_are_the_hashes_of_the_dataset() -> None:
     assert ids.negative.tolist() == bits(text_hashes(pa.array(["n10", "n11", "n12", "n20"])))
     known = group_ids(pa.array(["x", "y"]))
     assert ids.negative_group.tolist() == bits([known[0], 0, known[1], 0])
+
+
+def test_a_negative_that_is_a_positive_in_another_form_has_its_hash_with_64_bit_offsets() -> None:
+    text = "Über  die，Brücke…"
+    rows = [{"anchor": "a", "positive": text, "negatives": ["plain", text]}]
+    whole = share(rows)
+    kinds = {"negatives": pa.large_list(pa.large_string())}  # as row groups are read
+    schema = pa.schema([(f.name, kinds.get(f.name, f.type)) for f in whole.pairs.schema])
+    large = replace(whole, pairs=whole.pairs.cast(schema))
+    ids = collate(large, lambda texts: {"input_ids": torch.zeros(len(texts))}, 2).identities
+    assert ids.negative[1] == ids.positive[0]
 
 
 def test_labels_and_similarities_come_where_a_row_has_them() -> None:

@@ -14,6 +14,7 @@ import pytest
 from pairsmith.commands.main import main
 from pairsmith.commands.train import parse
 from pairsmith.schemas import UserError
+from pairsmith.schemas.store import open_store
 from pairsmith.training.config import TrainConfig, make_config
 from pairsmith.training.losses.config import LossConfig
 from pairsmith.training.schedule import ScheduleConfig
@@ -113,6 +114,30 @@ def test_what_may_change_on_resumption_is_not_in_the_fingerprint() -> None:
         assert found[name] != value
     watching = change(CONFIG, stop_on="sts/a/spearman", evaluate_every=3)
     assert watching.fingerprint() != change(watching, evaluate_every=4).fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        ("s3://bucket/some/pairs?endpoint_override=minio.corp:9000", "pairs"),
+        ("s3://KEY:SECRET@bucket/pairs/", "pairs"),
+        ("s3://KEY:SECRET@bucket", "bucket"),
+        ("s3://KEY:SECRET@bucket?region=x", "bucket"),
+        ("gs://bucket/pairs@2", "pairs@2"),
+        ("/home/me/what?/pairs@2/", "pairs@2"),
+    ],
+)
+def test_datasets_are_called_by_their_names_without_hosts_and_secrets(
+    place: str, name: str
+) -> None:
+    config = TrainConfig((place,), Path("model"))
+    assert config.names == config.as_data()["data"] == [name]
+
+
+def test_a_store_that_cannot_be_opened_is_named_without_secrets() -> None:
+    with pytest.raises(UserError, match="cannot open s3://bucket/a b: ") as caught:
+        open_store("s3://KEY:SECRET@bucket/a b?region=x")
+    assert "SECRET" not in str(caught.value)
 
 
 def test_settings_are_changed_by_name_in_any_group() -> None:

@@ -1,6 +1,7 @@
 """Whatever ends a run, its last checkpoint is whole, one line says why, and it can go on."""
 
 import json
+import os
 import resource
 import signal
 from pathlib import Path
@@ -64,6 +65,26 @@ def test_a_signal_saves_the_step_and_the_same_command_goes_on(
     assert [x["loss"] for x in log(output)] == [x["loss"] for x in log(undisturbed)]
     (path,) = output.glob("*.safetensors")
     assert path.read_bytes() == (undisturbed / path.name).read_bytes()
+
+
+def test_a_second_run_with_the_same_output_is_refused_and_the_first_goes_on(
+    tmp_path: Path, dataset: Path, bert: Path, config: TrainConfig
+) -> None:
+    output = tmp_path / "model"
+    unfinished = tmp_path / "model.unfinished"
+    (process,) = start([arguments(dataset, bert, output)], tmp_path)
+    once(lambda: (unfinished / "log.jsonl").is_file() and bool(log(unfinished)), [process])
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGSTOP)  # so that it is not done too soon
+    try:
+        with pytest.raises(UserError, match=r"another run is at work on .*model; wait for it"):
+            train(change(config, output=output))
+    finally:
+        os.kill(process.pid, signal.SIGCONT)
+    (first,) = finish([process], tmp_path)
+    assert first.code == 0, first.said
+    assert [line["step"] for line in log(output)] == list(range(1, STEPS + 1))
+    assert not list(tmp_path.glob("model.*"))
 
 
 def test_a_pair_that_makes_the_loss_no_number_is_listed(

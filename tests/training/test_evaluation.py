@@ -341,3 +341,23 @@ def test_what_is_wrong_with_a_file_is_told_in_one_line_before_anything_runs(tmp_
         with pytest.raises(UserError, match=message) as caught:
             tasks.check_files()
         assert "\n" not in str(caught.value)
+
+
+def test_what_would_share_the_name_of_its_scores_is_refused_and_nothing_else(
+    tmp_path: Path,
+) -> None:
+    rows = similarity([10, 20, 50, 80], [4, 5, 3, 1])
+    one, two = (parquet(tmp_path / f"{name}.parquet", rows) for name in ("one", "two"))
+    links = [tmp_path / folder / "dev.parquet" for folder in "ab"]
+    for link, target in zip(links, (one, two), strict=True):
+        link.parent.mkdir()
+        link.symlink_to(target)
+    with pytest.raises(UserError, match=r"share a name, so would their scores: .*'dev', 'dev'"):
+        Tasks(sts=tuple(links)).check_files()
+    again = tmp_path / "again.parquet"
+    again.symlink_to(one)
+    folders = tuple(retrieval_folder(tmp_path / name) for name in ("v1.0", "v1.1"))
+    tasks = Tasks(sts=(one, again), retrieval=folders)
+    tasks.check_files()
+    names = {name.rpartition("/")[0] for name in evaluate(angles, tasks)}
+    assert names == {"sts/one", "sts/again", "retrieval/v1.0", "retrieval/v1.1"}

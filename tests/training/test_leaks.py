@@ -7,10 +7,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow.fs import LocalFileSystem
 
 from pairsmith.schemas import Dataset, UserError, open_dataset
+from pairsmith.schemas.store import RemoteDataset, Store
 from pairsmith.training.config import make_config
-from pairsmith.training.corpus import StreamConfig, shard_files
+from pairsmith.training.corpus import StreamConfig, remote_shards, shard_files
 from pairsmith.training.evaluation import EvaluationConfig, Tasks
 from pairsmith.training.leaks import check_leaks, find_leaks
 from pairsmith.training.row_groups import Shard
@@ -52,6 +54,16 @@ def test_a_text_is_found_in_other_case_and_spacing_but_only_whole(tmp_path: Path
     assert (leak.found, leak.texts, leak.example) == (1, 6, LEAKED)
     assert leak.share == pytest.approx(1 / 6)
     assert str(file) in str(leak)
+
+
+def test_a_text_is_found_among_the_pairs_of_a_dataset_in_a_store(tmp_path: Path) -> None:
+    local = open_dataset(pair_folder(tmp_path / "pairs", [OTHER, LEAKED]))
+    store = Store("s3://bucket/pairs", LocalFileSystem(), str(local.root))
+    config = StreamConfig(shard_cache=tmp_path / "cache")
+    far = remote_shards(RemoteDataset(store, local.manifest), config)
+    file = sts(tmp_path / "sts.parquet", [LEAKED, "nothing of the kind is there"])
+    assert find_leaks(far, Tasks(sts=(file,))) == find_leaks(shards(local), Tasks(sts=(file,)))
+    assert [leak.found for leak in find_leaks(far, Tasks(sts=(file,)))] == [1]
 
 
 def test_a_positive_counts_as_an_anchor_does(tmp_path: Path) -> None:

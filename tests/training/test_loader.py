@@ -1,6 +1,7 @@
 """The stream: every row once in an epoch, in an order that a cursor can take up anywhere."""
 
 import json
+import shutil
 import threading
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -115,6 +116,17 @@ def test_going_on_reads_only_from_its_own_window_on(tmp_path: Path) -> None:
     assert [anchors(share) for share in epoch(order, half)] == expected
     with pytest.raises(UserError, match="cannot be read any more"):
         epoch(order)
+
+
+def test_a_dataset_that_is_built_anew_meanwhile_is_not_read_on(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path / "data", numbered(0, 80), shards=8)
+    order = order_of([folder], batch_size=5, window=2)
+    half = epoch(order)[7].cursor
+    shutil.rmtree(folder)
+    write_dataset(folder, numbered(80, 80), shards=8)
+    with pytest.raises(UserError, match=r"part-0000\d\.parquet was replaced meanwhile"):
+        epoch(order, half)
+    assert len(epoch(order_of([folder], batch_size=5, window=2))) == 16
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])

@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from tokenizers import Tokenizer
 
 from pairsmith.schemas import UserError, open_dataset, store
 from pairsmith.training.config import make_config
 from pairsmith.training.corpus import StreamConfig, open_data, open_order, remote_shards
+from pairsmith.training.evaluation import EvaluationConfig
 from pairsmith.training.kept_tokens import open_tokens_of
 from pairsmith.training.remote_tokens import RemoteTokens, remote_tokens
 from pairsmith.training.settings import change
@@ -305,7 +307,12 @@ def test_a_run_over_a_store_keeps_ids_and_the_next_run_reads_them(
         tensorboard=False,
         curves=False,
     )
-    train(asked)
+    train(change(asked, groups_every=1))
+    told = [
+        path for path in (tmp_path / "kept").iterdir() if path.suffix in (".json", ".jsonl", ".md")
+    ]
+    assert len(told) > 3
+    assert not any("127.0.0.1" in path.read_text("utf-8") for path in told)
     tokens = tokens_of(sentences_url, tmp_path, Tokenizer.from_file(str(tokenizer_file)))
     written = ids_there(tmp_path, tokens)
     assert len(written) == 8
@@ -315,6 +322,27 @@ def test_a_run_over_a_store_keeps_ids_and_the_next_run_reads_them(
     assert logs["kept"] == logs["cut"] == logs["read"]
     assert len(logs["one"]) == 5
     assert ids_there(tmp_path, tokens) == written
+
+
+def test_a_run_over_a_store_looks_for_leaks(
+    sentences_url: str, tmp_path: Path, tokenizer_file: Path
+) -> None:
+    leaked = paired_sentences(150)[120:122]
+    table = {
+        "sentence1": [row["anchor"] for row in leaked],
+        "sentence2": [row["positive"] for row in leaked],
+        "score": [1.0, 2.0],
+    }
+    pq.write_table(pa.table(table), tmp_path / "sts.parquet")
+    asked = make_config(
+        (sentences_url,),
+        tmp_path / "model",
+        model=f"static:{tokenizer_file}:16",
+        shard_cache=tmp_path / "cache",
+        evaluation=EvaluationConfig(sts=(tmp_path / "sts.parquet",)),
+    )
+    with pytest.raises(UserError, match=r"4 of the 4 texts of .* are among the pairs"):
+        train(asked)
 
 
 def losses(model: Path) -> list[float]:

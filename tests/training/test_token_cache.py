@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from tokenizers import Tokenizer, models, processors
 from pairsmith.commands.train import parse
 from pairsmith.schemas import Dataset, UserError, open_dataset, read_manifest, text_hashes
 from pairsmith.schemas.dataset import sha256_file
+from pairsmith.training import token_build
 from pairsmith.training.collate import hard_negatives
 from pairsmith.training.token_build import token_cache, tokens_to_read
 from pairsmith.training.token_cache import (
@@ -30,12 +32,14 @@ from pairsmith.training.token_cache import (
     tokenizer_digest,
 )
 from pairsmith.training.token_ids import from_bytes, ids_of_pairs
+from pairsmith.training.token_work import Run, working
 from tests.training.pair_folders import paired_sentences, sentences, write_dataset
 
 
 def rows(count: int, seed: int = 0) -> list[dict[str, Any]]:
-    """Return pairs with 0 to 3 negatives."""
+    """Return pairs with 0 to 3 negatives, some of which are the same in another form."""
     others = sentences(count * 3, seed + 1)
+    others[2::5] = ["Ünder  die，Brücke…"] * len(others[2::5])
     return [
         {**row, "negatives": others[number * 3 : number * 3 + number % 4]}
         for number, row in enumerate(paired_sentences(count, seed))
@@ -342,6 +346,33 @@ def alive(pid: str) -> bool:
         return False
 
 
+def test_processes_of_torchrun_share_the_cores_and_begin_far_apart(
+    tmp_path: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = open_dataset(write_dataset(tmp_path / "d", rows(80), shards=8))
+    workers: list[int] = []
+
+    def counted(count: int) -> AbstractContextManager[Run]:
+        workers.append(count)
+        return working(1)
+
+    monkeypatch.setattr(token_build, "working", counted)
+    monkeypatch.setattr(token_build, "cores", lambda: 9)
+    monkeypatch.setattr(token_build, "_POOL_BYTES", 0)
+    for path in dataset.shards:
+        path.write_bytes(b"")  # the first that a process comes to is named
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    for rank, first in enumerate((0, 2, 4, 6)):
+        monkeypatch.setenv("RANK", str(rank))
+        with pytest.raises(UserError, match=f"part-0000{first}.parquet cannot be read"):
+            token_cache(dataset, tokenizer, tmp_path / "ids")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "16")
+    with pytest.raises(UserError):
+        token_cache(dataset, tokenizer, tmp_path / "ids")
+    assert workers == [4, 4, 4, 4, 1]
+
+
 def test_two_processes_at_once_make_one_whole_cache(
     tmp_path: Path, tokenizer: Tokenizer, tokenizer_file: Path
 ) -> None:
@@ -354,4 +385,4 @@ def test_two_processes_at_once_make_one_whole_cache(
     files = {path.name for path in cache.root.iterdir()}
     parts = {part.path for part in cache.parts}
     assert files == parts | {"manifest.json", "tokenizer.json"}
-    assert json.loads((cache.root / "manifest.json").read_text("utf-8"))["format"] == 1
+    assert json.loads((cache.root / "manifest.json").read_text("utf-8"))["format"] == 2
