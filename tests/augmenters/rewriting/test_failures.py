@@ -123,7 +123,9 @@ def test_an_endpoint_that_stays_away_is_an_error_that_says_how_many_were_done(en
     assert caught.value.done.tolist() == [True] * 6 + [False] * 14
     assert caught.value.views.texts[5].as_py() == "In short, This is text number 5."
     sent = pickle.loads(pickle.dumps(caught.value))
-    assert (type(sent), str(sent)) == (UserError, str(caught.value))
+    assert (type(sent), str(sent)) == (UnfinishedUserError, str(caught.value))
+    assert sent.done.tolist() == caught.value.done.tolist()
+    assert sent.views == caught.value.views
 
 
 def test_nobody_there_is_an_error(endpoint):
