@@ -17,10 +17,12 @@ from pairsmith.augmenters import Cached, WordDropout
 from pairsmith.augmenters.rewriting import Rewrite
 from pairsmith.pipelines import shared
 from pairsmith.pipelines.recipe import Pair, Recipe, View
+from pairsmith.pipelines.similarity import Similarity
 from pairsmith.schemas import UserError
 from tests.augmenters.fakes import Calls, Model
 from tests.augmenters.plain_tokens import keys
 from tests.augmenters.rewriting.stand_in import echo, problem, serving
+from tests.pipelines import fake_encoder
 from tests.pipelines.test_model_steps import recipe_of, run
 
 TWO_PROCESSES = ("--direct_num_workers=2", "--direct_running_mode=multi_processing")
@@ -32,6 +34,19 @@ class Loaded(Model):
     def setup(self):  # type: ignore[no-untyped-def]
         with Path(f"{self.calls.log}.loads").open("a") as stream:
             stream.write(f"{os.getpid()}\n")
+
+
+def test_worker_processes_load_the_encoder_of_a_gate_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    gate = Similarity(fake_encoder.install(tmp_path / "library", monkeypatch))
+    own = Pair("own", View(), View(WordDropout(0.3)), gates=(gate,))
+    recipe = Recipe((Pair("plain", View(), View(WordDropout())), own), gates=(gate,), shards=8)
+    dataset = run(tmp_path, "out", recipe, beam_flags=TWO_PROCESSES)
+    assert dataset.rows > 100
+    assert len((tmp_path / "library/loads").read_text().split()) == 1
 
 
 @pytest.mark.parametrize("flags", [(), TWO_PROCESSES], ids=["in process", "2 processes"])
