@@ -121,7 +121,7 @@ class Cosine:
         if not parts:
             return pa.array([], pa.string())
         both = [first for first, _ in parts] + [second for _, second in parts]
-        with _ENCODING:  # one batch at a time is in the memory; tokenizers are not for threads
+        with _ENCODING:  # so that the memory holds one batch at a time
             vectors = _encoded(self.model, both)
         a, b = np.split(vectors.astype(np.float64), 2)
         cosines = np.clip((a * b).sum(axis=1), -1, 1)
