@@ -1,12 +1,17 @@
 """`pairsmith build`: a corpus and a recipe in, a dataset out."""
 
 import dataclasses
+import json
+import os
+import signal
 import sys
+import threading
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Literal
 
 import tyro
@@ -108,10 +113,13 @@ def _build(options: Options, beam_flags: Sequence[str]) -> int:
         seed=recipe.seed if options.seed is None else options.seed,
         shards=recipe.shards if options.shards is None else options.shards,
     )
+    elsewhere = builds_elsewhere(beam_flags)
     with ExitStack() as held:
         console = Console(stderr=True)
-        if options.log == "text" and builds_elsewhere(beam_flags) and not options.verbose:
+        if options.log == "text" and elsewhere and not options.verbose:
             console = Console(file=held.enter_context(only_ours()))
+        if not elsewhere:
+            held.enter_context(_telling_sigterm(options.log == "json"))
         manifest = build_at(
             recipe,
             options.recipe,
@@ -135,6 +143,34 @@ def _build(options: Options, beam_flags: Sequence[str]) -> int:
     else:
         _print_summary(manifest, options.output)
     return 0
+
+
+@contextmanager
+def _telling_sigterm(as_json: bool) -> Iterator[None]:
+    """Have SIGTERM say that the same command resumes before it ends the process, at once.
+
+    What is finished is kept, and workers end by themselves.
+    """
+    line = "stopped by SIGTERM; the same command resumes"
+    told = (
+        json.dumps({"event": "error", "message": line}) if as_json else f"pairsmith build: {line}"
+    )
+
+    def end(number: int, frame: FrameType | None) -> None:
+        with suppress(OSError):
+            # Not by the stream, which this may have interrupted.
+            os.write(sys.stderr.fileno(), f"{told}\n".encode())
+        os._exit(128 + number)
+
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _check(options: Options, beam_flags: Sequence[str]) -> None:

@@ -56,19 +56,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read our output has enough of it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except OSError as error:
-        if error.errno not in _MENDABLE:
-            raise
-        where = f" ({error.filename})" if error.filename else ""
-        line = f"{error.strerror}{where}; make room, or choose another place"
     except KeyboardInterrupt as error:
         line = str(error) or "interrupted; the same command starts again"
     except Exception as error:  # noqa: BLE001 - a bug, told as Python would, but for secrets
-        if _asks_json(rest):
+        if isinstance(error, OSError) and error.errno in _MENDABLE:
+            where = f" ({error.filename})" if error.filename else ""
+            line = f"{error.strerror}{where}; make room, or choose another place"
+        elif _asks_json(rest):
             _emit_error(f"{type(error).__name__}: {error}", trace=traceback.format_exc())
+            return 1
         else:
             sys.stderr.write(without_secrets(traceback.format_exc()))
-        return 1
+            return 1
     line = " ".join(line.split())
     if _asks_json(rest):
         _emit_error(line)

@@ -78,6 +78,7 @@ def main(argv: Sequence[str]) -> int:
     from pairsmith.training.telemetry import print_scores
     from pairsmith.training.train import train
 
+    leads = os.environ.get("RANK", "0") == "0"  # of torchrun's processes, one tells
     disable_progress_bar()  # type: ignore[no-untyped-call]
     if options.plan:
         from pairsmith.training.plan import plan
@@ -89,10 +90,12 @@ def main(argv: Sequence[str]) -> int:
     if options.verify:
         from pairsmith.training.verification import verify_run
 
-        print("\n".join(verify_run(config)))
+        lines = verify_run(config)
+        if leads:
+            print("\n".join(lines))
         return 0
     scores = train(config)
-    if os.environ.get("RANK", "0") == "0":  # of torchrun's processes, one tells
+    if leads:
         if scores:
             print_scores({f"step {step}": values for step, values in scores.items()})
         print(f"wrote {config.output}")

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 import tyro
@@ -23,14 +22,14 @@ example:
 class Options:
     """What the command line says."""
 
-    dataset: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
-    """Folder made by `pairsmith build`."""
+    dataset: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
+    """Folder made by `pairsmith build`; file:// may stand before it."""
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the command and return its exit code."""
     options = tyro.cli(Options, prog="pairsmith verify", description=_DESCRIPTION, args=list(argv))
-    dataset = read_manifest(options.dataset)
+    dataset = read_manifest(options.dataset.removeprefix("file://"))
     found = list(problems(dataset))
     for problem in found:
         print(f"pairsmith verify: {problem}", file=sys.stderr)

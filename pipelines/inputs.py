@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pairsmith.pipelines.recipe import Documents
-from pairsmith.pipelines.splits import CODECS, Format, Split, open_input
+from pairsmith.pipelines.splits import Format, Split, codec_of, open_input
 from pairsmith.pipelines.storage import check_place
 from pairsmith.schemas import UserError
 
@@ -110,8 +110,7 @@ def _is_folder(path: str) -> bool:
 
 
 def _plan_file(path: str, size: int, source: Documents) -> Input:
-    suffix = Path(path).suffix
-    bare = path.removesuffix(suffix) if suffix in CODECS else path
+    bare = path.removesuffix(Path(path).suffix) if codec_of(path) else path
     kind = _FORMATS.get(Path(bare).suffix.lower())
     if kind is None:
         endings = ", ".join(_FORMATS)

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +21,7 @@ from pairsmith.pipelines.costs import Cost, Stopwatch
 from pairsmith.pipelines.duplicates import KEYS, keys_of
 from pairsmith.pipelines.read import DOCUMENTS, Read, read_split
 from pairsmith.pipelines.recipe import Documents
-from pairsmith.pipelines.splits import Split, open_input
+from pairsmith.pipelines.splits import Split, codec_of, open_input
 from pairsmith.schemas import group_ids
 
 WHOLE_BYTES = 32 << 20
@@ -258,7 +257,7 @@ def _share(split: Split, rows: int, last: int) -> float:
 def _bytes_a_line(path: str) -> float:
     """Return how many bytes on the disk a line of a file takes that cannot be cut."""
     raw = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
-    codec = {".gz": "gzip", ".zst": "zstd"}.get(Path(path).suffix)
+    codec = codec_of(path)
     lines = 0
     with raw, suppress(pa.ArrowException):
         stream = raw if codec is None else pa.CompressedInputStream(pa.PythonFile(raw, "r"), codec)

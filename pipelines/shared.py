@@ -2,16 +2,17 @@
 
 import functools
 import os
+import stat
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from apache_beam.utils.multi_process_shared import MultiProcessShared
+from apache_beam.utils import multi_process_shared
 
 from pairsmith.augmenters import Augmenter, Views, views_of
 from pairsmith.augmenters.augmenter import Costly, Keys
@@ -19,6 +20,7 @@ from pairsmith.augmenters.compose import map_leaves
 from pairsmith.augmenters.delegating import Delegating
 from pairsmith.augmenters.settings import as_data
 from pairsmith.pipelines.recipe import Recipe
+from pairsmith.schemas import UserError
 from pairsmith.schemas.manifest import digest
 
 _LOST = (ConnectionError, EOFError)
@@ -48,7 +50,8 @@ class Shared(Delegating):
     """
 
     build: str
-    """Processes of one build share; those of another have models of their own."""
+    """A secret of the processes of one build, which share; those of another have models of their
+    own."""
 
     def setup(self) -> None:
         """Have the augmenter set up by whichever process holds it, this one if there is none."""
@@ -66,17 +69,23 @@ class Shared(Delegating):
 
 @contextmanager
 def shared(recipe: Recipe) -> Iterator[Recipe]:
-    """Yield the recipe with every augmenter shared that asks a model, while a build runs."""
+    """Yield the recipe with every augmenter shared that asks a model, while a build runs.
+
+    Raises UserError when the folder in which processes find each other is not this user's alone.
+    """
     build = uuid.uuid4().hex
 
     def share(leaf: Augmenter) -> Augmenter:
-        return Shared(leaf, build) if isinstance(leaf, Costly) else leaf
+        if not isinstance(leaf, Costly):
+            return leaf
+        _folder()
+        return Shared(leaf, build)
 
     try:
         yield recipe.changed(lambda step: map_leaves(step, share))
     finally:
         _host.cache_clear()
-        for path in _folder().glob(f"{build}-*"):
+        for path in _place().glob(f"{build}-*"):
             path.unlink(missing_ok=True)
 
 
@@ -84,10 +93,25 @@ def shared(recipe: Recipe) -> Iterator[Recipe]:
 def _host(shared: Shared) -> Any:
     augmenter = shared.augmenter
     tag = f"{shared.build}-{digest(as_data(augmenter))[:16]}"
-    return MultiProcessShared(lambda: Host(augmenter), tag, path=str(_folder())).acquire()
+    folder = str(_folder())
+    # Whoever knows the key may have the process that holds the model run anything; Beam's own is
+    # the same everywhere, and the port is open to every user of the machine.
+    multi_process_shared.AUTH_KEY = shared.build.encode()
+    held = multi_process_shared.MultiProcessShared(lambda: Host(augmenter), tag, path=folder)
+    return held.acquire()
+
+
+def _place() -> Path:
+    return Path(tempfile.gettempdir()) / f"pairsmith-{os.getuid()}"
 
 
 def _folder() -> Path:
-    folder = Path(tempfile.gettempdir()) / f"pairsmith-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folder = _place()
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise UserError(
+            f"{folder} is not a folder of yours alone; remove it, or set TMPDIR to another place"
+        )
     return folder

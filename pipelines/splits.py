@@ -10,8 +10,7 @@ import pyarrow as pa
 from pairsmith.pipelines.storage import open_file
 
 Format = Literal["parquet", "jsonl", "csv", "text"]
-CODECS = {".gz": "gzip", ".zst": "zstd"}
-"""By the ending of a file's name."""
+_CODECS = {".gz": "gzip", ".zst": "zstd"}
 
 
 @dataclass(frozen=True)
@@ -30,13 +29,18 @@ class Split:
     """Number of the file among the inputs."""
 
 
+def codec_of(path: str) -> str | None:
+    """Return Arrow's name of what a file is compressed by, as its ending says in either case."""
+    return _CODECS.get(Path(path).suffix.lower())
+
+
 def open_input(path: str) -> BinaryIO:
     """Return the bytes of an input file, decompressed by its ending.
 
     Arrow's streams, unlike zstandard's and Beam's, raise OSError when the data was cut.
     """
     stream = open_file(path)
-    codec = CODECS.get(Path(path).suffix)
+    codec = codec_of(path)
     if codec is None:
         return stream
     return io.BufferedReader(pa.CompressedInputStream(pa.PythonFile(stream, "r"), codec), 1 << 20)

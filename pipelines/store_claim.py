@@ -105,7 +105,8 @@ def staged(output: str, inputs: Sequence[str]) -> Iterator[StagedClaim]:
     """
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = caches / "pairsmith" / "builds" / hashlib.sha256(output.encode()).hexdigest()[:16]
-    with claimed_on_store(output) as store, claimed(folder, inputs) as claim:
+    # The folder first: a build that is refused there must not touch what another is uploading.
+    with claimed(folder, inputs) as claim, claimed_on_store(output) as store:
         held = StagedClaim(claim.output, store)
         try:
             yield held

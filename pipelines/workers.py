@@ -56,8 +56,9 @@ def workers(count: int, lock: Path, first: Call) -> Iterator[Callable[[Iterable[
         yield run
     except BrokenProcessPool as error:
         raise UserError(
-            "a worker process died, most likely for want of memory; "
-            "lower --workers or raise --shards, and run the same command again"
+            "a worker process died, most likely for want of memory: lower --workers, and run the "
+            "same command again; or raise --shards, which starts anew. A script that builds must "
+            'do so below `if __name__ == "__main__":`'
         ) from error
     finally:
         for process in list((pool._processes or {}).values()):
@@ -109,7 +110,7 @@ def _begin(driver: int, lock: str, log: Logging) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver gets it, too, and ends us
     log.begin()
     _take_jemalloc()
-    held = Path(lock).open("a")  # noqa: SIM115 - held until this process ends
+    held = Path(lock).open("a+")  # noqa: SIM115 - held until this process ends; NFS wants "+"
     fcntl.flock(held, fcntl.LOCK_SH)
 
     def watch() -> None:

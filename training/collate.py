@@ -73,6 +73,11 @@ class Batch:
         """Return the number of pairs."""
         return len(self.weight)
 
+    @property
+    def texts(self) -> int:
+        """Return the number of texts that rows have; `features` are of at least 1."""
+        return 2 * self.rows + len(self.identities.owner)
+
     def to(self, device: torch.device) -> "Batch":
         """Return the batch with its tensors on `device`."""
         if device.type == "cpu":

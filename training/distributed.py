@@ -9,7 +9,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -19,19 +19,22 @@ import numpy.typing as npt
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 from pairsmith.schemas import UserError
-from pairsmith.training.config import TrainConfig
+from pairsmith.training.config import Precision, TrainConfig
 from pairsmith.training.encoders.encoder import Encoder
 from pairsmith.training.packing import Features, in_micro_batches, on_device
+from pairsmith.training.precision import computing
 from pairsmith.training.vectors import Encode
 
 TIMEOUT = timedelta(hours=2)
 """How long a process waits for another: longer than the slowest takes to check its data, or rank 0
 to write what all wait for. When a process dies, torchrun ends the others much sooner."""
-_GONE = re.compile(r"closed by peer|reset by peer|Broken pipe|NCCL|[Tt]imed out")
+GONE = re.compile(r"ncclRemoteError|closed by peer|reset by peer|Broken pipe|[Tt]imed out")
+"""What gloo and NCCL say when the other side is there no more; all else is an error of its own."""
 
 
 @dataclass(frozen=True)
@@ -116,22 +119,25 @@ ALONE = World()
 def open_world(config: TrainConfig) -> Iterator[World]:
     """Join the processes that torchrun started, if it did; then leave them.
 
-    Raises UserError when there is no such device, or when another process ends before its time.
+    Raises UserError for settings that cannot work, when there is no such device, or when another
+    process ends before its time.
     """
     rank, size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     local, beside = (
         int(os.environ.get(f"LOCAL_{k}", v)) for k, v in (("RANK", 0), ("WORLD_SIZE", 1))
     )
-    world = World(rank, size, open_device(config, local, beside))
+    world = World(rank, size, local=local)
     if size == 1:
-        yield world
+        yield replace(world, device=open_device(config.resolved(), local, beside))
         return
-    backend = "cpu:gloo,cuda:nccl" if world.device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, timeout=TIMEOUT)
+    on_gpu = device_name(config.running.device).startswith("cuda") and torch.cuda.is_available()
+    dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo", timeout=TIMEOUT)
     try:
-        yield world
+        with world.together():  # what all refuse is told by one, too
+            device = open_device(config.resolved(), local, beside)
+        yield replace(world, device=device)
     except RuntimeError as error:
-        if not _GONE.search(str(error)):
+        if not GONE.search(str(error)):
             raise
         raise UserError(
             f"another process of the run has ended, so rank {rank} stops too; start it again, and "
@@ -146,13 +152,14 @@ def open_world(config: TrainConfig) -> Iterator[World]:
 def open_device(config: TrainConfig, local: int = 0, beside: int = 1) -> torch.device:
     """Return the device of process `local` of the `beside` on this machine; on a CPU, set threads.
 
-    Raises UserError when there is no such device.
+    Raises UserError when there is no such device, or when all processes would share it.
     """
-    name = config.running.device
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and beside > 1:
-        name = f"cuda:{local}"
+    name = device_name(config.running.device, local)
+    if beside > 1 and config.running.device.startswith("cuda:"):
+        raise UserError(
+            f"--device {name} is one GPU, and {beside} processes of this machine would share it; "
+            "give --device cuda: each takes its own"
+        )
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
@@ -168,6 +175,13 @@ def open_device(config: TrainConfig, local: int = 0, beside: int = 1) -> torch.d
     return device
 
 
+def device_name(asked: str, local: int = 0) -> str:
+    """Return the device of process `local` of its machine; a GPU with its number, as CUDA wants."""
+    if asked == "auto":
+        asked = "cuda" if torch.cuda.is_available() else "cpu"
+    return f"cuda:{local}" if asked == "cuda" else asked
+
+
 @dataclass(frozen=True)
 class Spread:
     """An encoder as it is called in training, over all processes."""
@@ -181,7 +195,7 @@ class Spread:
         return self.forward(features)
 
 
-def spread(encoder: Encoder, world: World, parallel: str) -> Spread:
+def spread(encoder: Encoder, world: World, parallel: str, precision: Precision) -> Spread:
     """Return what to call in place of `encoder` in training, its weights now on `world.device`.
 
     Afterwards each process's gradients are the mean over all. fsdp: the weights of `encoder`
@@ -189,14 +203,15 @@ def spread(encoder: Encoder, world: World, parallel: str) -> Spread:
     like length; not with fsdp, where all processes must call equally often.
     """
     encoder.to(world.device)
-    freeze_unreached(encoder, world.device)
+    freeze_unreached(encoder, world.device, precision)
     sorted_runs = partial(in_micro_batches, encoder)
     if world.size == 1:
         return Spread(sorted_runs if world.device.type == "cpu" else encoder)
     if parallel == "fsdp":
-        for block in encoder.blocks():
-            fully_shard(block)
-        fully_shard(encoder)
+        # By default that of the machine's GPUs, whatever --device says.
+        mesh = init_device_mesh(world.device.type, (world.size,))
+        for part in (*encoder.blocks(), encoder):
+            fully_shard(part, mesh=mesh)
         return Spread(encoder)
     with warnings.catch_warnings():
         # The argument's new name is not there in older versions. Buffers are constants, and sending
@@ -210,14 +225,16 @@ def spread(encoder: Encoder, world: World, parallel: str) -> Spread:
     return Spread(sorted_runs if world.device.type == "cpu" else whole, whole.no_sync)
 
 
-def freeze_unreached(encoder: Encoder, device: torch.device) -> None:
+def freeze_unreached(encoder: Encoder, device: torch.device, precision: Precision) -> None:
     """Freeze the parameters that no vector depends on, such as a pooler that is not used.
 
     They have no gradient anyway; processes would wait for it.
     """
     training = encoder.training
     encoder.train()  # the projection head is passed in training only
-    encoder(on_device(encoder.tokenise(["text"]), device)).sum().backward()
+    with computing(precision, device):  # as in training: not all attention can do float32
+        vectors = encoder(on_device(encoder.tokenise(["text"]), device))
+    vectors.sum().backward()
     for parameter in encoder.parameters():
         if parameter.grad is None:
             parameter.requires_grad_(False)
@@ -225,16 +242,21 @@ def freeze_unreached(encoder: Encoder, device: torch.device) -> None:
     encoder.train(training)
 
 
-def shared_encode(encoder: Encoder, world: World) -> Encode:
+def shared_encode(encoder: Encoder, world: World, precision: Precision) -> Encode:
     """Return an `encode` that every process calls with the same texts and that shares the work."""
+
+    def encode_mine(texts: list[str]) -> npt.NDArray[np.float32]:
+        with computing(precision, world.device):
+            return encoder.encode(texts)
+
     if world.size == 1:
-        return encoder.encode
+        return encode_mine
 
     def encode(texts: list[str]) -> npt.NDArray[np.float32]:
         mine = texts[world.rank :: world.size]
         # Of equal length everywhere: a sharded encoder waits for all at every batch.
         mine += texts[:1] * (-(-len(texts) // world.size) - len(mine))
-        vectors = torch.from_numpy(encoder.encode(mine))
+        vectors = torch.from_numpy(encode_mine(mine))
         parts = [torch.empty_like(vectors) for _ in range(world.size)]
         dist.all_gather(parts, vectors)
         result: npt.NDArray[np.float32] = torch.stack(parts, dim=1).flatten(0, 1).numpy()

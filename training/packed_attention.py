@@ -5,7 +5,6 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn.functional import dropout, scaled_dot_product_attention
@@ -19,6 +18,8 @@ from pairsmith.training.token_ids import TokenIds
 
 PACKED = "pairsmith_packed"
 """Name of the attention below among those of transformers."""
+Limits = tuple[int | None, int | None]
+"""Tokens of the shortest text and of the longest, where they are known."""
 ALIKE = 8
 """Texts whose lengths are equal when rounded up to a multiple of this attend together on a CPU."""
 _NEAR = {torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 1e-2}
@@ -90,6 +91,7 @@ def packed_attention(
     is_causal: bool | None = None,
     cu_seq_lens_q: Tensor | None = None,
     max_length_q: int | None = None,
+    min_length_q: int | None = None,
     **others: Any,
 ) -> tuple[Tensor, None]:
     """Return attention within each text: an attention function of transformers.
@@ -109,18 +111,22 @@ def packed_attention(
     given = {"dropout_p": dropout, "scale": scaling, "is_causal": causal}
     if (shared := query.shape[1] // key.shape[1]) > 1:  # queries that share a head of keys
         key, value = (states.repeat_interleave(shared, 1) for states in (key, value))
-    return inside(query, key, value, cu_seq_lens_q, max_length_q, given), None
+    return inside(query, key, value, cu_seq_lens_q, (min_length_q, max_length_q), given), None
 
 
 def jagged(
-    query: Tensor, key: Tensor, value: Tensor, ends: Tensor, longest: int | None, given: Any
+    query: Tensor, key: Tensor, value: Tensor, ends: Tensor, limits: Limits, given: Any
 ) -> Tensor:
-    """Return attention through PyTorch's jagged tensors: one fused kernel on a GPU."""
+    """Return attention through PyTorch's jagged tensors: one fused kernel on a GPU.
+
+    ends: int64; no text is empty. Without `limits`, the GPU is waited for to tell them.
+    """
+    least, most = limits
 
     def lines(states: Tensor) -> Tensor:
         rows = states[0].transpose(0, 1).contiguous()  # which it mostly is: no kernel takes others
         return torch.nested.nested_tensor_from_jagged(
-            rows, ends.long(), max_seqlen=longest
+            rows, ends, min_seqlen=least, max_seqlen=most
         ).transpose(1, 2)
 
     attended = scaled_dot_product_attention(lines(query), lines(key), lines(value), **given)
@@ -128,7 +134,7 @@ def jagged(
 
 
 def in_runs(
-    query: Tensor, key: Tensor, value: Tensor, ends: Tensor, longest: int | None, given: Any
+    query: Tensor, key: Tensor, value: Tensor, ends: Tensor, limits: Limits, given: Any
 ) -> Tensor:
     """Return attention in one call for neighbours of like length: on a CPU, faster than jagged."""
     heads, lengths = query.shape[1], ends.diff().numpy()
@@ -168,7 +174,7 @@ def _attended(
     return torch.matmul(dropout(scores.softmax(-1), given["dropout_p"]), value)
 
 
-def _allowed(lengths: npt.NDArray[np.int32], causal: bool) -> Tensor | None:
+def _allowed(lengths: Rows, causal: bool) -> Tensor | None:
     """Return who may attend to whom, shape (texts, 1, 1 or tokens, tokens); None: all to all."""
     tokens = np.arange(lengths.max())
     allowed = tokens < lengths[:, None, None, None]
@@ -177,7 +183,7 @@ def _allowed(lengths: npt.NDArray[np.int32], causal: bool) -> Tensor | None:
     return None if allowed.all() else torch.from_numpy(allowed)
 
 
-def _places(lengths: npt.NDArray[np.int32], padded: npt.NDArray[np.int32], heads: int) -> Rows:
+def _places(lengths: Rows, padded: Rows, heads: int) -> Rows:
     """Return where (token, head) of texts end to end lie as (text, head, token), padded."""
     token = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     text = np.repeat(np.cumsum(padded) - padded, lengths)

@@ -15,8 +15,8 @@ from pairsmith.training.token_ids import TokenIds
 Features = dict[str, Tensor]
 Rows = npt.NDArray[np.int64]
 
-BOUNDS, LONGEST = "cu_seq_lens", "max_length"
-"""Features of texts end to end: where each begins and the last ends; tokens of the longest."""
+BOUNDS, SHORTEST, LONGEST = "cu_seq_lens", "min_length", "max_length"
+"""Features of texts end to end: where each begins and the last ends; tokens of two of them."""
 CALL_TOKENS = 12.0
 """Tokens that one more call of a model is taken to cost.
 
@@ -70,7 +70,7 @@ def packed(texts: TokenIds, first_position: int = 0) -> Features:
 
     `input_ids`, `position_ids`: int64, shape (1, total), positions counted from `first_position` in
     each text. `cu_seq_lens`: int32, shape (texts + 1,), where each text begins and the last ends.
-    `max_length`: int64, shape (), which stays on the CPU.
+    `min_length`, `max_length`: int64, shape (), which stay on the CPU.
     """
     ends = np.concatenate([[0], np.cumsum(texts.lengths)])
     positions = np.arange(len(texts.ids)) - np.repeat(ends[:-1], texts.lengths) + first_position
@@ -78,6 +78,7 @@ def packed(texts: TokenIds, first_position: int = 0) -> Features:
         "input_ids": torch.from_numpy(texts.ids)[None],
         "position_ids": torch.from_numpy(positions)[None],
         BOUNDS: torch.from_numpy(ends.astype(np.int32)),
+        SHORTEST: torch.tensor(int(texts.lengths.min()) if len(texts.lengths) else 0),
         LONGEST: torch.tensor(int(texts.lengths.max(initial=0))),
     }
 
@@ -93,7 +94,7 @@ def by_length(features: Features) -> tuple[Features, Tensor]:
     shift = (ends[:-1][order] - bounds[:-1]).repeat_interleave(lengths)
     places = torch.arange(len(shift), device=shift.device) + shift
     moved = {name: features[name][:, places] for name in ("input_ids", "position_ids")}
-    ordered = {**moved, BOUNDS: bounds.int(), LONGEST: features[LONGEST]}
+    ordered = {**features, **moved, BOUNDS: bounds.int()}
     return ordered, order.argsort()
 
 
@@ -102,7 +103,8 @@ def packed_states(model: Callable[..., Any], features: Features) -> Tensor:
 
     model: one of transformers that `use_packed_attention` prepared.
     """
-    ends, longest = features[BOUNDS], int(features[LONGEST])
+    # PyTorch's jagged tensors want int64: once, not in each layer.
+    ends, longest = features[BOUNDS].long(), int(features[LONGEST])
     states: Tensor = model(
         input_ids=features["input_ids"],
         position_ids=features["position_ids"],
@@ -110,6 +112,7 @@ def packed_states(model: Callable[..., Any], features: Features) -> Tensor:
         cu_seq_lens_k=ends,
         max_length_q=longest,
         max_length_k=longest,
+        min_length_q=int(features[SHORTEST]),
     ).last_hidden_state
     return states[0]
 
@@ -205,7 +208,9 @@ def _packed_chunk(features: Features, first: int, end: int) -> Features:
     bounds = features[BOUNDS][first : end + 1]
     tokens = slice(int(bounds[0]), int(bounds[-1]))
     part = {name: features[name][:, tokens] for name in ("input_ids", "position_ids")}
-    return {**part, BOUNDS: bounds - bounds[0], LONGEST: bounds.diff().max().cpu()}
+    lengths = bounds.diff().cpu()
+    least, most = lengths.aminmax()
+    return {**part, BOUNDS: bounds - bounds[0], SHORTEST: least, LONGEST: most}
 
 
 def token_count(features: Features, call_tokens: float | None = None) -> TokenCount:

@@ -53,9 +53,12 @@ def resolve(precision: Precision, device: torch.device) -> Precision:
 
     Raises UserError for what the device cannot do.
     """
+    on_gpu = device.type == "cuda"
+    # A GPU without bfloat16 can play that it has it, more slowly than it computes in float32.
+    has_it = on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
     if precision == "auto":
-        return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
-    if precision == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
+        return "bf16" if has_it else "fp32"
+    if precision == "bf16" and on_gpu and not has_it:
         raise UserError(f"--precision bf16: {device} cannot; try --precision fp16")
     return precision
 

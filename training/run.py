@@ -1,5 +1,6 @@
 """What a training run works on, and how it is opened: new, or where it was."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 from torch.optim import Optimizer
 
 from pairsmith.schemas import Dataset, UserError
@@ -20,7 +22,7 @@ from pairsmith.training.checkpoint import (
     load_checkpoint,
 )
 from pairsmith.training.collate import Batch, KeptIds, collate, columns
-from pairsmith.training.config import TrainConfig
+from pairsmith.training.config import Precision, TrainConfig
 from pairsmith.training.corpus import check_targets, open_data, open_order, shard_files
 from pairsmith.training.distributed import Spread, World, spread
 from pairsmith.training.encoders.encoder import Encoder
@@ -38,7 +40,8 @@ from pairsmith.training.loader import Stream, stream
 from pairsmith.training.losses.objective import Objective
 from pairsmith.training.optimizer import make_optimizer
 from pairsmith.training.order import Order
-from pairsmith.training.precision import FIRST_SCALE, LossScale
+from pairsmith.training.packing import Features, in_chunks
+from pairsmith.training.precision import FIRST_SCALE, LossScale, resolve
 from pairsmith.training.telemetry import say
 from pairsmith.training.tokenizer import count_tokens
 
@@ -51,6 +54,8 @@ class Run:
 
     config: TrainConfig
     world: World
+    precision: Precision
+    """What the encoder computes in on this device."""
     steps: int
     identity: Mapping[str, Any]
     """Settings and data digests that must be equal on resumption."""
@@ -83,6 +88,7 @@ def open_run(config: TrainConfig, world: World) -> Run:
     Nothing is written before all that can be wrong has been looked at. Raises UserError.
     """
     with world.together():
+        precision = resolve(config.running.precision, world.device)
         if world.leads and config.output.exists():
             raise UserError(f"{config.output} exists; choose another --output or remove it")
         config.evaluation.check_files()
@@ -93,7 +99,9 @@ def open_run(config: TrainConfig, world: World) -> Run:
             names = ", ".join(map(str, config.data))
             raise UserError(f"{names}: {order.rows} pairs are too few to train on; build more")
         check_targets(order, config.data, config.losses or (config.loss,))
-        check_leaks([s for d in datasets for s in shard_files(d, config.stream)], config.evaluation)
+        if world.leads:
+            shards = [s for d in datasets for s in shard_files(d, config.stream)]
+            check_leaks(shards, config.evaluation)
         from_data = config.encoder.trains_tokenizer
         make = partial(open_encoder, config.encoder, config.seed, device=world.device)
         opened = None if from_data else make()
@@ -120,7 +128,7 @@ def open_run(config: TrainConfig, world: World) -> Run:
     encoder = opened or make(tokenizer)
     if not checkpoint:  # which has the factors, too
         weigh_by_rarity(encoder, order, config)
-    forward = spread(encoder, world, config.running.parallel)
+    forward = spread(encoder, world, config.running.parallel, precision)
     objectives = nn.ModuleList(map(Objective, config.losses or (config.loss,))).to(world.device)
     learner = nn.ModuleDict({"encoder": encoder, "objectives": objectives})
     start = [p.detach().clone() for p in encoder.parameters()] if config.interpolate < 1 else []
@@ -132,7 +140,7 @@ def open_run(config: TrainConfig, world: World) -> Run:
         if world.leads:
             say(f"going on after step {progress.step} of {steps}")
     return Run(
-        *(config, world, steps, identity, datasets, order, folder, tokenizer),
+        *(config, world, precision, steps, identity, datasets, order, folder, tokenizer),
         *(encoder, forward, start, objectives, optimizer, progress),
     )
 
@@ -168,16 +176,24 @@ def open_stream(run: Run) -> Stream[Batch]:
     )
 
 
+def chunks_of(batch: Batch, run: Run) -> list[Features]:
+    """Return the batch's features in runs of at most `chunk` texts, as many on every process.
+
+    A process with fewer texts than another may have runs whose vectors come behind those of its
+    texts.
+    """
+    most = run.world.most(max(1, batch.texts))
+    return in_chunks(batch.features, max(1, batch.texts), math.ceil(most / run.config.chunk))
+
+
 @contextmanager
 def as_saved(run: Run) -> Iterator[None]:
     """Give the encoder the weights that a model is saved with and judged by, for a while.
 
     These lie `interpolate` of the way from the start to what is trained.
     """
-    share, parameters = run.config.interpolate, list(run.encoder.parameters())
-    if share == 1:
-        yield
-        return
+    share = run.config.interpolate
+    parameters = list(run.encoder.parameters()) if share < 1 else []
     trained = [p.detach().clone() for p in parameters]
     with torch.no_grad():
         for parameter, start in zip(parameters, run.start, strict=True):
@@ -185,6 +201,9 @@ def as_saved(run: Run) -> Iterator[None]:
     try:
         yield
     finally:
+        if isinstance(run.encoder, FSDPModule):
+            # It keeps the root's weights gathered for the backward pass, which none follows here.
+            run.encoder.reshard()
         with torch.no_grad():
             for parameter, value in zip(parameters, trained, strict=True):
                 parameter.copy_(value)

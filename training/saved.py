@@ -1,5 +1,7 @@
 """Encoders that somebody saved, opened by the sentence-transformers library itself."""
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,15 +17,27 @@ if TYPE_CHECKING:
 def open_saved(name: str, device: str) -> "SentenceTransformer":
     """Return a sentence-transformers folder or hub model.
 
-    Raises UserError when there is no such model or device. Code from a hub is never run.
+    Raises UserError when there is no such model or device, or it needs code of its own, which is
+    never run.
     """
     from sentence_transformers import SentenceTransformer
 
     try:
+        _refuse_code(Path(name) / "modules.json")
         return SentenceTransformer(name, device=None if device == "auto" else device)
     except (OSError, ValueError, RuntimeError, AssertionError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"cannot open {name} as a model on device {device}: {reason}") from error
+
+
+def _refuse_code(modules: Path) -> None:
+    # Before its version 6, the library trusts whatever lies in a folder here.
+    for module in json.loads(modules.read_text("utf-8")) if modules.is_file() else ():
+        if not str(module["type"]).startswith("sentence_transformers."):
+            raise UserError(
+                f"{modules} names {module['type']}, code of its own, which pairsmith does not run; "
+                "choose a model made of sentence-transformers' own modules"
+            )
 
 
 def encode_with(model: "SentenceTransformer", batch_size: int) -> Encode:

@@ -133,8 +133,9 @@ def working(count: int) -> Iterator[Run]:
         yield run
     except BrokenProcessPool as error:
         raise UserError(
-            "a process that makes ids died, most likely for want of memory; lower --token-workers "
-            "and run the same command again"
+            "a process that makes ids died, most likely for want of memory: lower --token-workers, "
+            "and run the same command again. A script that trains must do so below "
+            '`if __name__ == "__main__":`'
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)

@@ -18,7 +18,7 @@ from pairsmith.training.checkpoint import (
     whole_weights,
 )
 from pairsmith.training.collate import Batch
-from pairsmith.training.config import Precision, TrainConfig
+from pairsmith.training.config import TrainConfig
 from pairsmith.training.distributed import open_world, shared_encode
 from pairsmith.training.encoders.opening import open_encoder
 from pairsmith.training.evaluation import evaluate
@@ -33,10 +33,10 @@ from pairsmith.training.folder import (
 from pairsmith.training.losses.cache import cached_step
 from pairsmith.training.losses.objective import Outcome
 from pairsmith.training.optimizer import finish_gradients
-from pairsmith.training.packing import Features, in_chunks
-from pairsmith.training.precision import computing, resolve
+from pairsmith.training.packing import Features
+from pairsmith.training.precision import computing
 from pairsmith.training.reports import Reports
-from pairsmith.training.run import Run, Watch, as_saved, open_run, open_stream
+from pairsmith.training.run import Run, Watch, as_saved, chunks_of, open_run, open_stream
 from pairsmith.training.schedule import best_step, drops, learning_rate, since_best
 from pairsmith.training.stopping import Stop, Terminated, stop_signals
 from pairsmith.training.telemetry import Step, say
@@ -52,8 +52,8 @@ def train(config: TrainConfig, watch: Watch | None = None) -> dict[int, dict[str
     Whatever is raised, `config.output` is either absent or whole. On SIGTERM and Ctrl-C, the step
     is finished and a checkpoint saved before SystemExit(143) or KeyboardInterrupt is raised.
     """
-    config = config.resolved()
     with open_world(config) as world:
+        config = config.resolved()  # which can, or there were no world
         run = open_run(config, world)
         run.watch = watch
         progress = run.progress
@@ -74,7 +74,6 @@ def loop(run: Run, batches: Iterator[Batch], reports: Reports, stop: Stop) -> No
     whole. Raises KeyboardInterrupt or Terminated when a signal asked for it, after a checkpoint.
     """
     config, world, progress = run.config, run.world, run.progress
-    precision = resolve(config.running.precision, world.device)
     evaluate_every = config.evaluation.evaluate_every or math.ceil(run.steps / 5)
     if progress.step == 0:
         score(run, reports)
@@ -91,17 +90,18 @@ def loop(run: Run, batches: Iterator[Batch], reports: Reports, stop: Stop) -> No
         for group in run.optimizer.param_groups:
             group["lr"] = rate
         run.optimizer.zero_grad()
-        outcome = backward(run, batch, precision)
+        outcome = backward(run, batch)
         norm = finish_gradients(run.learner, config.optimizer.clip, progress.scale.scale)
         value = world.mean(outcome.loss.item())
-        if math.isfinite(value) and not math.isfinite(norm) and precision == "fp16":
-            progress.scale.overflowed()
+        if math.isfinite(value) and not math.isfinite(norm) and run.precision == "fp16":
+            with world.together():
+                progress.scale.overflowed()
             norm = 0.0  # that of the step which is taken
         elif not (math.isfinite(value) and math.isfinite(norm)):
             raise not_finite(run, batch, value, norm)
         else:
             run.optimizer.step()
-            if precision == "fp16":
+            if run.precision == "fp16":
                 progress.scale.held()
         progress.step += 1
         progress.cursor = batch.cursor
@@ -135,14 +135,14 @@ def loop(run: Run, batches: Iterator[Batch], reports: Reports, stop: Stop) -> No
             leave(run, signalled)
 
 
-def backward(run: Run, batch: Batch, precision: Precision) -> Outcome:
+def backward(run: Run, batch: Batch) -> Outcome:
     """Add the gradient of the whole batch's loss to the parameters; return the loss."""
     config, scale = run.config, run.progress.scale.scale
-    rows, texts = batch.rows, 2 * batch.rows + len(batch.identities.owner)
+    rows, texts = batch.rows, batch.texts
     objective = run.objectives[batch.source if config.losses else 0]
 
     def encode(features: Features) -> Tensor:
-        with computing(precision, run.world.device):
+        with computing(run.precision, run.world.device):
             return run.forward(features)
 
     def contrast(vectors: Tensor) -> Outcome:
@@ -158,9 +158,7 @@ def backward(run: Run, batch: Batch, precision: Precision) -> Outcome:
         outcome = contrast(encode(batch.features))
         go_back(outcome.loss)
         return outcome
-    count = math.ceil(run.world.most(max(1, texts)) / config.chunk)
-    chunks = in_chunks(batch.features, max(1, texts), count)
-    no_sync = run.forward.no_sync
+    chunks, no_sync = chunks_of(batch, run), run.forward.no_sync
     return cached_step(encode, chunks, contrast, no_sync=no_sync, backward=go_back)
 
 
@@ -174,7 +172,8 @@ def score(run: Run, reports: Reports) -> None:
     if run.config.evaluation:
         # All see the same numbers, so that all stop at the same step.
         with as_saved(run):
-            found = evaluate(shared_encode(run.encoder, run.world), run.config.evaluation)
+            encode = shared_encode(run.encoder, run.world, run.precision)
+            found = evaluate(encode, run.config.evaluation)
         scores = run.world.broadcast(found)
         run.progress.scores[step] = scores
         reports.scores(step, scores)
@@ -182,7 +181,8 @@ def score(run: Run, reports: Reports) -> None:
             run.watch(step, scores)
     if watched and watched not in scores:
         have = ", ".join(scores) or "none; give --sts, --intent or --retrieval"
-        raise UserError(f"--stop-on {watched} is not among the evaluations, which are: {have}")
+        with run.world.together():
+            raise UserError(f"--stop-on {watched} is not among the evaluations, which are: {have}")
     if keeps_best(run) and best_step(run.progress.scores, watched) == step:
         with as_saved(run):
             weights = whole_weights(run.encoder, run.world)

@@ -12,6 +12,7 @@ from pairsmith.schemas import UserError
 from pairsmith.training.config import TrainConfig
 from pairsmith.training.settings import Setting, change, settings
 from pairsmith.training.telemetry import say
+from pairsmith.training.trials import trials_folder
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -70,7 +71,8 @@ def tune(config: TrainConfig, tuning: TuneConfig) -> "Study":
     What is tried follows from the seed and the trials that ended before, so a search that was
     killed and goes on tries what an undisturbed one would have. A trial that cannot train, as when
     its loss is no number, counts as failed; three in a row end the search.
-    Raises UserError for a setting or score that is not there, and when nothing trains.
+    Raises UserError for a setting or score that is not there, when nothing trains, and for a folder
+    OUTPUT.trials that is in use.
     """
     from optuna import TrialPruned
     from optuna.trial import TrialState
@@ -82,30 +84,31 @@ def tune(config: TrainConfig, tuning: TuneConfig) -> "Study":
     if tuning.trials < 1:
         raise UserError(f"--trials {tuning.trials} is too small; give at least 1")
     config.resolved().evaluation.check_files()
-    study = _open_study(config, tuning, names)
-    failures = 0
-    while (done := len(ended_trials(study))) < tuning.trials:
-        study.sampler = _sampler(tuning.search_seed, done)
-        trial = study.ask()
-        changed = change(config, **{choice.name: choice.suggest(trial) for choice in choices})
-        try:
-            value = _run(changed, trial, tuning)
-        except TrialPruned:
-            study.tell(trial, state=TrialState.PRUNED)
-            told = "stopped early"
-        except UnknownScoreError:
-            raise
-        except UserError as error:
-            trial.set_user_attr("error", str(error))
-            study.tell(trial, state=TrialState.FAIL)
-            failures += 1
-            if failures == MOST_FAILURES:
+    with trials_folder(config.output) as folder:
+        study = _open_study(config, tuning, names)
+        failures = 0
+        while (done := len(ended_trials(study))) < tuning.trials:
+            study.sampler = _sampler(tuning.search_seed, done)
+            trial = study.ask()
+            changed = change(config, **{choice.name: choice.suggest(trial) for choice in choices})
+            try:
+                value = _run(changed, folder, trial, tuning)
+            except TrialPruned:
+                study.tell(trial, state=TrialState.PRUNED)
+                told = "stopped early"
+            except UnknownScoreError:
                 raise
-            told = f"failed: {error}"
-        else:
-            study.tell(trial, value)
-            failures, told = 0, f"{tuning.maximise} {value:.4f}"
-        say(f"trial {done + 1} of {tuning.trials}: {in_words(trial.params)}: {told}")
+            except UserError as error:
+                trial.set_user_attr("error", str(error))
+                study.tell(trial, state=TrialState.FAIL)
+                failures += 1
+                if failures == MOST_FAILURES:
+                    raise
+                told = f"failed: {error}"
+            else:
+                study.tell(trial, value)
+                failures, told = 0, f"{tuning.maximise} {value:.4f}"
+            say(f"trial {done + 1} of {tuning.trials}: {in_words(trial.params)}: {told}")
     return study
 
 
@@ -196,13 +199,12 @@ def _first(wanted: tuple[Any, ...], kinds: Sequence[Any]) -> Any:
     raise ValueError(kinds)
 
 
-def _run(config: TrainConfig, trial: "Trial", tuning: TuneConfig) -> float:
-    """Train a trial's model, forget it, and return its last score."""
+def _run(config: TrainConfig, folder: Path, trial: "Trial", tuning: TuneConfig) -> float:
+    """Train a trial's model in a folder, forget both, and return its last score."""
     from optuna import TrialPruned
 
     from pairsmith.training.train import train  # which takes a while to import
 
-    folder = config.output.with_name(f"{config.output.name}.trials")
     stages = 0
 
     def watch(step: int, scores: Mapping[str, float]) -> None:
@@ -228,6 +230,7 @@ def _run(config: TrainConfig, trial: "Trial", tuning: TuneConfig) -> float:
 def _open_study(config: TrainConfig, tuning: TuneConfig, names: Sequence[str]) -> "Study":
     """Return the study, with trials that a killed process left told as failed.
 
+    No search may be at work in it: what holds the folder of its trials sees to that.
     Raises UserError when the storage holds another search, or is no database.
     """
     import optuna

@@ -1,6 +1,5 @@
 """The check of a run's own loss and gradients before it is trained: `pairsmith train --verify`."""
 
-import math
 import tempfile
 from contextlib import closing
 from dataclasses import replace
@@ -9,8 +8,7 @@ from pathlib import Path
 from pairsmith.training.config import TrainConfig
 from pairsmith.training.distributed import open_world
 from pairsmith.training.losses.verify import verify
-from pairsmith.training.packing import in_chunks
-from pairsmith.training.run import open_run, open_stream
+from pairsmith.training.run import chunks_of, open_run, open_stream
 
 
 def verify_run(config: TrainConfig) -> list[str]:
@@ -19,15 +17,17 @@ def verify_run(config: TrainConfig) -> list[str]:
     One line for each path; nothing is trained, and what is made is removed. Raises UserError when
     one is off by more than 1e-5.
     """
-    with tempfile.TemporaryDirectory(prefix="pairsmith-verify-") as place:
+    with (
+        tempfile.TemporaryDirectory(prefix="pairsmith-verify-") as place,
+        open_world(config) as world,
+    ):
         config = replace(config.resolved(), output=Path(place) / "model")
-        with open_world(config) as world:
-            run = open_run(config, world)
-            with closing(open_stream(run)) as batches:
-                batch = next(batches)
-            run.encoder.train()
-            texts = max(1, 2 * batch.rows + len(batch.identities.owner))
-            chunks = in_chunks(batch.features, texts, math.ceil(texts / (config.chunk or texts)))
-            told = (batch.identities, batch.weight, batch.label, batch.similarity)
-            loss = config.losses[batch.source] if config.losses else config.loss
-            return verify(loss, run.encoder, chunks, run.encoder.parameters(), *told, world.group)
+        run = open_run(config, world)
+        with closing(open_stream(run)) as batches, world.together():
+            batch = next(batches)
+        batch = batch.to(world.device)
+        run.encoder.train()
+        chunks = chunks_of(batch, run) if config.chunk else [batch.features]
+        told = (batch.identities, batch.weight, batch.label, batch.similarity)
+        loss = config.losses[batch.source] if config.losses else config.loss
+        return verify(loss, run.encoder, chunks, run.encoder.parameters(), *told, world.group)

@@ -12,6 +12,8 @@ import pytest
 from pairsmith.pipelines.build import build, build_at
 from pairsmith.pipelines.recipe import Recipe
 from pairsmith.pipelines.recipes import find_recipe
+from pairsmith.pipelines.storage import use_options
+from pairsmith.pipelines.store_claim import staged
 from pairsmith.schemas import Manifest, UserError
 from tests.cloud.conftest import Store
 from tests.pipelines.corpora import documents, pairsmith, sums, write_jsonl, write_parquet
@@ -184,6 +186,17 @@ def test_what_is_not_a_builds_own_is_left_alone(
     with pytest.raises(UserError, match="files of something else"):
         put(IN_PLACE)
     assert store.names(out(tmp_path)) == ["diary.txt"]
+
+
+def test_a_build_that_is_refused_leaves_what_another_uploads(
+    store: Store, put: Callable[..., Manifest], tmp_path: Path
+) -> None:
+    use_options(store.flags)
+    with staged(f"{store.scheme}://{out(tmp_path)}", ["a.parquet"]):
+        store.put(f"{out(tmp_path)}/shards/00000.parquet", b"of the one at work")
+        with pytest.raises(UserError, match="another build is at work"):
+            put()
+        assert {*store.names(out(tmp_path))} == {"UNFINISHED", "shards/00000.parquet"}
 
 
 def test_a_missing_bucket_is_told_at_once(store: Store, corpus: Path) -> None:

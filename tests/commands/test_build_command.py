@@ -325,6 +325,7 @@ def test_verify_says_what_is_wrong_with_every_file(
 ) -> None:
     output = tmp_path / "out"
     made(output, "context", "--input", corpus, "--shards", 3)
+    assert main(["verify", output.as_uri()]) == 0
     assert main(["verify", str(output)]) == 0
     assert re.search(r"is whole: \d+ pairs in 3 shards", capsys.readouterr().out)
     first, second, _ = sorted((output / "shards").iterdir())

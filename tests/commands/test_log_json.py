@@ -87,6 +87,23 @@ def test_warnings_and_what_is_used_again_are_events(tmp_path: Path, corpus: Path
     assert told["reused"]["message"] == "used again: 2 of 2 shards"
 
 
+def test_that_a_build_was_stopped_is_an_event(tmp_path: Path, corpus: Path) -> None:
+    (tmp_path / "recipes.py").write_text(
+        "import os, signal\n"
+        "from pairsmith.augmenters import from_function\n"
+        "from pairsmith.pipelines.recipe import Pair, Recipe, View\n"
+        "def stopped(text, rng):\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    return text\n"
+        "def mine():\n"
+        "    return Recipe((Pair('k', View(), View(from_function(stopped))),))\n"
+    )
+    build = ("build", f"{tmp_path}/recipes.py:mine", "--log", "json", "--workers", 1)
+    told = events(*build, "--input", corpus, "--output", tmp_path / "out", code=143)
+    line = "stopped by SIGTERM; the same command resumes"
+    assert told[-1] == {"event": "error", "message": line}
+
+
 def test_worker_processes_say_nothing_by_themselves(tmp_path: Path) -> None:
     lines = ["A line of five words.", *["word " * 2000] * 900]  # 9 MB: enough for two processes
     (tmp_path / "in.txt").write_text("\n".join(f"{n}: {line}" for n, line in enumerate(lines)))

@@ -1,5 +1,7 @@
 """What a build keeps tells no secret, nor who made it and where; what it logs tells no secret."""
 
+import errno
+import json
 import os
 import shutil
 import socket
@@ -7,10 +9,12 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
 
+from pairsmith.commands.main import main
 from pairsmith.schemas.private import without_places, without_secrets
 from tests.pipelines.corpora import documents, write_parquet
 
@@ -185,6 +189,26 @@ def test_a_plan_tells_nothing_private(home: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert '"pairs"' in done.stdout
     assert leaks(done.stdout + done.stderr, USER, str(home), host()) == []
+
+
+@pytest.mark.parametrize("log", ["text", "json"])
+@pytest.mark.parametrize("kind", [OSError, RuntimeError])
+def test_a_bug_tells_no_secret(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    kind: type[Exception],
+    log: str,
+) -> None:
+    def fail(argv: Sequence[str]) -> int:
+        raise kind(errno.ECONNREFUSED, "GET https://me:planted@host/?token=planted")
+
+    monkeypatch.setitem(sys.modules, "pairsmith.commands.build", SimpleNamespace(main=fail))
+    assert main(["build", "--log", log]) == 1
+    told = capsys.readouterr().err
+    assert "GET https://<secret>@host/?token=<secret>" in told
+    assert "planted" not in told
+    if log == "json":
+        assert [json.loads(line)["event"] for line in told.splitlines()] == ["error"]
 
 
 def test_secrets_are_told_by_name_by_place_and_by_what_is_assigned_to_them() -> None:

@@ -44,9 +44,9 @@ def write_parquet(path: Path, rows: Sequence[dict[str, Any]], row_group: int = 1
 
 def write_jsonl(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
     data = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
-    if path.suffix == ".gz":
+    if path.suffix.lower() == ".gz":
         data = gzip.compress(data, mtime=0)
-    elif path.suffix == ".zst":
+    elif path.suffix.lower() == ".zst":
         data = pa.compress(data, "zstd", asbytes=True)
     path.write_bytes(data)
     return path

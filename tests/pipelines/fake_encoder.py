@@ -20,7 +20,8 @@ def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Have this process and those it starts import the stand-in; return the folder of a model."""
     (folder / "model").mkdir(parents=True)
     shutil.copy(_HERE, folder / "sentence_transformers.py")
-    monkeypatch.delitem(sys.modules, "sentence_transformers", raising=False)
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)  # it is put back at the end
+    del sys.modules["sentence_transformers"]
     monkeypatch.syspath_prepend(folder)
     path = os.pathsep.join(part for part in sys.path if part)
     monkeypatch.setenv("PYTHONPATH", path)

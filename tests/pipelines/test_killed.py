@@ -27,18 +27,26 @@ def shortened(text, share):
 """
 
 
+@pytest.mark.parametrize(
+    ("sent", "code", "line"),
+    [
+        (signal.SIGINT, 2, "interrupted; the same command starts again"),
+        (signal.SIGTERM, 143, "stopped by SIGTERM; the same command resumes"),
+    ],
+    ids=["Ctrl-C", "SIGTERM"],
+)
 def test_a_build_that_is_interrupted_leaves_its_neighbours_alone_and_goes_on(
-    tmp_path: Path, forks: Forks
+    tmp_path: Path, forks: Forks, sent: signal.Signals, code: int, line: str
 ) -> None:
     corpus = write_parquet(tmp_path / "in.parquet", documents(60), row_group=20)
     output = tmp_path / "runs" / "first"
     (tmp_path / "runs" / "second").mkdir(parents=True)
     (tmp_path / "runs" / "second" / "precious").write_text("keep me")
     build = ("quickstart", "--input", corpus, "--shards", 8, "--waves", 8, "--output")
-    pressed = Fault(str(output), after=0, when=".work/wave-*.json", sent=signal.SIGINT, pool=True)
+    pressed = Fault(str(output), after=0, when=".work/wave-*.json", sent=sent, pool=True)
     first = forks.run(*build, output, "--workers", 2, fault=pressed)
-    assert first.code == 2, first.said
-    assert first.said == "pairsmith build: interrupted; the same command starts again\n"
+    assert first.code == code, first.said
+    assert first.said == f"pairsmith build: {line}\n"
     assert (tmp_path / "runs" / "second" / "precious").read_text() == "keep me"
     finished = [path.name for path in output.glob(".work/wave-*.json")]
     assert 1 <= len(finished) < 8

@@ -24,6 +24,8 @@ WRITERS = {
     "a.ndjson": write_jsonl,
     "a.jsonl.gz": write_jsonl,
     "a.jsonl.zst": write_jsonl,
+    "A.JSONL.GZ": write_jsonl,
+    "A.JSONL.ZST": write_jsonl,
     "a.csv": write_csv,
 }
 

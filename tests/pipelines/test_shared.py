@@ -8,12 +8,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Client
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from pairsmith.augmenters import Cached, WordDropout
+from pairsmith.augmenters import Augmenter, Cached, WordDropout
 from pairsmith.augmenters.rewriting import Rewrite
 from pairsmith.pipelines import shared
 from pairsmith.pipelines.recipe import Pair, Recipe, View
@@ -121,6 +123,47 @@ def test_what_was_paid_for_is_kept_where_another_process_holds_the_model(
                 cached(texts, keys(20))
             assert cached(texts, keys(20)).null_count == 0
         assert len(server.requests) == 6 + 1 + 14
+
+
+def one_step(step: Augmenter) -> Recipe:
+    return Recipe((Pair("k", View(), View(step)),))
+
+
+def test_only_processes_of_the_build_may_ask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with shared.shared(one_step(Model())) as held:
+        (step,) = held.pairs[0].positive.steps
+        step.setup()
+        (address,) = tmp_path.glob("*/*.address")
+        host, port = address.read_text().split(":")
+        with pytest.raises(AuthenticationError):
+            Client((host, int(port)), authkey=b"mps")  # the key that stands in Beam's source
+        Client((host, int(port)), authkey=step.build.encode()).close()
+
+
+@pytest.mark.parametrize("kind", ["open to others", "link", "file"])
+def test_a_folder_that_somebody_else_may_write_to_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folder = tmp_path / f"pairsmith-{os.getuid()}"
+    if kind == "open to others":
+        folder.mkdir()
+        folder.chmod(0o777)
+    elif kind == "link":
+        (tmp_path / "elsewhere").mkdir(0o700)
+        folder.symlink_to(tmp_path / "elsewhere")
+    else:
+        folder.touch(0o700)
+    with (
+        pytest.raises(UserError, match=f"{folder} .* remove it, or set TMPDIR"),
+        shared.shared(one_step(Model())),
+    ):
+        pass
+    with shared.shared(one_step(WordDropout())):
+        pass
 
 
 def test_errors_of_the_model_come_through_and_only_models_are_shared() -> None:

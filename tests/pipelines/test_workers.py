@@ -1,5 +1,6 @@
 """Processes of a build on one machine share its work, and start without what they do not need."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -48,6 +49,44 @@ def test_what_a_call_raises_ends_the_work(tmp_path: Path, count: int) -> None:
         workers(count, tmp_path / "lock", (os.getpid,)) as run,
     ):
         run([(refuse,)])
+
+
+def test_worker_processes_hold_the_lock_on_nfs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There a lock is one of bytes, and a shared one is for who may read them."""
+    (tmp_path / "sitecustomize.py").write_text("""
+import errno, fcntl, os
+flock = fcntl.flock
+def of_bytes(file, operation):
+    mode = fcntl.fcntl(file, fcntl.F_GETFL) & os.O_ACCMODE
+    if operation & fcntl.LOCK_SH and mode == os.O_WRONLY:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+    flock(file, operation)
+fcntl.flock = of_bytes
+""")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    made = tmp_path / "made"
+    made.mkdir()
+    with workers(2, tmp_path / "lock", (os.getpid,)) as run:
+        run((leave, made, number) for number in range(CALLS))
+        assert len(processes(made)) == 2
+        with (tmp_path / "lock").open("r+") as alone, pytest.raises(BlockingIOError):
+            fcntl.flock(alone, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_a_script_that_starts_itself_again_is_told_how_to_be_mended(tmp_path: Path) -> None:
+    script = tmp_path / "mine.py"
+    script.write_text(
+        "import time\n"
+        "from pathlib import Path\n"
+        "from pairsmith.pipelines.workers import workers\n"
+        f"with workers(2, Path({str(tmp_path / 'lock')!r}), (time.time,)) as run:\n"
+        "    run([(time.sleep, 0.1)] * 600)\n"
+    )
+    done = subprocess.run([sys.executable, script], check=False, capture_output=True, text=True)
+    (line,) = [line for line in done.stderr.splitlines() if "errors.UserError:" in line]
+    assert 'below `if __name__ == "__main__":`' in line
 
 
 def test_worker_processes_load_no_beam() -> None:

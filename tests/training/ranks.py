@@ -26,6 +26,8 @@ class Ended:
     code: int | None
     said: str
     """On standard error."""
+    printed: str
+    """On standard output."""
 
 
 def start(arguments: Sequence[Sequence[str]], folder: Path) -> list[BaseProcess]:
@@ -37,7 +39,8 @@ def start(arguments: Sequence[Sequence[str]], folder: Path) -> list[BaseProcess]
     for rank, argv in enumerate(arguments):
         place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size}
         place |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        process = FORKS.Process(target=_rank, args=(place, list(argv), folder / f"said-{rank}"))
+        told = folder / f"said-{rank}", folder / f"printed-{rank}"
+        process = FORKS.Process(target=_rank, args=(place, list(argv), *told))
         process.start()
         processes.append(process)
     return processes
@@ -52,7 +55,10 @@ def finish(processes: Sequence[BaseProcess], folder: Path) -> list[Ended]:
         process.kill()
     assert not hanging, f"{len(hanging)} of {len(processes)} processes hang"
     return [
-        Ended(process.exitcode, (folder / f"said-{rank}").read_text())
+        Ended(
+            process.exitcode,
+            *((folder / f"{name}-{rank}").read_text() for name in ("said", "printed")),
+        )
         for rank, process in enumerate(processes)
     ]
 
@@ -70,9 +76,9 @@ def once(condition: Callable[[], bool], processes: Sequence[BaseProcess]) -> Non
             assert process.is_alive(), f"a rank ended with code {process.exitcode}"
 
 
-def _rank(place: dict[str, object], argv: list[str], said: Path) -> None:
+def _rank(place: dict[str, object], argv: list[str], said: Path, printed: Path) -> None:
     os.environ.update({name: str(value) for name, value in place.items()})
-    stream = said.open("w", buffering=1)
-    os.dup2(stream.fileno(), 2)
-    sys.stderr = stream
+    sys.stderr, sys.stdout = (path.open("w", buffering=1) for path in (said, printed))
+    os.dup2(sys.stderr.fileno(), 2)
+    os.dup2(sys.stdout.fileno(), 1)
     sys.exit(main(["train", *argv]))

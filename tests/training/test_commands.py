@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from pairsmith.commands.main import main
+from pairsmith.training.collate import Batch
 from tests.training.pair_folders import paired_sentences, write_dataset
 
 
@@ -183,14 +185,23 @@ def test_verify_checks_a_run_and_leaves_nothing(
     tmp_path: Path,
     tokenizer_file: Path,
     capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
     more: list[str],
 ) -> None:
+    moved = []
+
+    def to(batch: Batch, device: torch.device) -> Batch:
+        moved.append(device.type)
+        return batch
+
+    monkeypatch.setattr(Batch, "to", to)
     model = ["--model", f"static:{tokenizer_file}:16", "--batch-size", "64", "--threads", "1"]
     command = ["train", str(dataset), "--output", str(tmp_path / "m"), *model, *more, "--verify"]
     assert main(command) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines
     assert all(line.endswith("ok") for line in lines)
+    assert moved == ["cpu"]  # to where the encoder is
     assert not list(tmp_path.iterdir())
 
 

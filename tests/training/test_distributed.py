@@ -11,13 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from safetensors.numpy import load_file
 
 from pairsmith.training.checkpoint import last_checkpoint
-from pairsmith.training.config import make_config
-from pairsmith.training.distributed import open_device
-from tests.training.pair_folders import paired_sentences, write_dataset
+from tests.training.pair_folders import paired_sentences, sentences, write_dataset
 from tests.training.ranks import LIMIT, finish, once, run, start
 
 STEPS = 16
@@ -115,6 +112,26 @@ def test_a_gradient_cache_over_processes_does_what_one_process_does_without(
     ended = run(size, arguments(dataset, calm_bert, output, *more), tmp_path)
     assert [rank.code for rank in ended] == [0] * size, ended
     assert_equal_runs(output, alone)
+
+
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+def test_processes_learn_the_temperature_that_one_does_and_go_on_with_it(
+    tmp_path: Path, dataset: Path, calm_bert: Path, parallel: str
+) -> None:
+    models = {size: tmp_path / f"model{size}" for size in (1, 2)}
+    for size, output in models.items():
+        more = ("--parallel", parallel, "--learn-temperature", "--clip", "0.5")
+        argv = arguments(dataset, calm_bert, output, *more)
+        if size == 2:  # stopped once on the way
+            processes, file = start([argv] * size, tmp_path), output.parent / "model2.unfinished"
+            once(lambda f=file: (f / "log.jsonl").is_file() and len(log(f)) > 4, processes)
+            for process in processes:
+                process.terminate()
+            ended = finish(processes, tmp_path)
+            assert [rank.code for rank in ended] == [143] * size, ended
+        ended = run(size, argv, tmp_path)
+        assert [rank.code for rank in ended] == [0] * size, ended
+    assert_equal_runs(models[2], models[1])
 
 
 def test_a_tokenizer_from_the_data_is_the_same_on_all_processes(
@@ -223,8 +240,46 @@ def test_torchrun_ends_when_a_process_is_killed_and_the_checkpoint_is_whole(
     assert ended.code == 143
 
 
+@pytest.mark.parametrize("watched", [False, True])
+def test_sharded_weights_are_evaluated_on_the_way_from_the_start_and_then_trained_on(
+    tmp_path: Path, dataset: Path, calm_bert: Path, sts_file: Path, watched: bool
+) -> None:
+    more = ["--interpolate", "0.5", "--sts", str(sts_file), "--evaluate-every", "2"]
+    if watched:
+        more += ["--stop-on", "sts/made/spearman", "--patience", "0"]
+    models = {size: tmp_path / f"model{size}" for size in (1, 2)}
+    for size, output in models.items():
+        argv = arguments(dataset, calm_bert, output, "--parallel", "fsdp", *more)
+        ended = run(size, argv, tmp_path)
+        assert [rank.code for rank in ended] == [0] * size, ended
+    assert_equal_runs(models[2], models[1])
+    one, two = (json.loads((m / "training.json").read_text())["scores"] for m in models.values())
+    assert list(two) == list(one)
+    for step, expected in one.items():
+        assert two[step] == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+def test_processes_of_unequal_numbers_of_texts_verify_together_and_one_tells(
+    tmp_path: Path, calm_bert: Path, parallel: str
+) -> None:
+    rows = paired_sentences(4)
+    rows[0]["negatives"] = ["nobody buys the moon"]  # one process has a text, and a chunk, more
+    data = write_dataset(tmp_path / "data", rows)
+    more = ("--parallel", parallel, "--negatives", "1", "--chunk", "1", "--verify")
+    argv = [str(data), "--model", str(calm_bert), "--output", str(tmp_path / "model"), *more]
+    argv += ["--batch-size", "4", "--threads", "1", "--no-tensorboard", "--no-curves"]
+    ended = run(2, argv, tmp_path)
+    assert [rank.code for rank in ended] == [0, 0], ended
+    lines = ended[0].printed.splitlines()
+    assert lines
+    assert all(line.endswith("ok") for line in lines)
+    assert ended[1].printed == ""
+
+
+@pytest.mark.parametrize("checksums", [[], ["--no-checksums"]])  # which a machine checks once
 def test_what_one_process_cannot_read_ends_all_with_one_line(
-    tmp_path: Path, dataset: Path, calm_bert: Path
+    tmp_path: Path, dataset: Path, calm_bert: Path, checksums: list[str]
 ) -> None:
     damaged = tmp_path / "damaged"
     shutil.copytree(dataset, damaged)
@@ -232,12 +287,43 @@ def test_what_one_process_cannot_read_ends_all_with_one_line(
         data = shard.read_bytes()
         shard.write_bytes(data[:4] + bytes(len(data) // 2) + data[4 + len(data) // 2 :])
     output = tmp_path / "model"
-    argv = [arguments(d, calm_bert, output, "--no-checksums") for d in (dataset, damaged)]
+    argv = [arguments(d, calm_bert, output, *checksums) for d in (dataset, damaged)]
     ended = finish(start(argv, tmp_path), tmp_path)
     assert [rank.code for rank in ended] == [2, 2], ended
     assert ended[0].said == ""
     (line,) = ended[1].said.splitlines()
     assert "cannot be read any more" in line
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--stop-on", "sts/maid/spearman"], "--stop-on sts/maid/spearman is not among"),
+        (["--temperature", "-1"], "temperature"),
+        (["--device", "cuda:0"], "--device cuda:0 is one GPU"),
+    ],
+)
+def test_what_all_processes_refuse_is_told_by_one(
+    tmp_path: Path, dataset: Path, calm_bert: Path, sts_file: Path, more: list[str], said: str
+) -> None:
+    argv = arguments(dataset, calm_bert, tmp_path / "model", "--sts", str(sts_file), *more)
+    ended = run(2, argv, tmp_path)
+    assert [rank.code for rank in ended] == [2, 2], ended
+    (line,) = [line for line in ended[0].said.splitlines() if line.startswith("pairsmith train:")]
+    assert said in line
+    assert ended[1].said == ""
+
+
+def test_leaks_are_noted_by_one_process(tmp_path: Path, dataset: Path, calm_bert: Path) -> None:
+    text = paired_sentences(1)[0]["anchor"]  # as the first of the dataset
+    sts = tmp_path / "leaky.csv"
+    rows = [f"{text},{other},{i}" for i, other in enumerate(sentences(9, seed=3))]
+    sts.write_text("\n".join(["sentence1,sentence2,score", *rows, ""]))
+    more = ("--sts", str(sts), "--allow-leaks", "1")
+    ended = run(2, arguments(dataset, calm_bert, tmp_path / "model", *more, steps=2), tmp_path)
+    assert [rank.code for rank in ended] == [0, 0], ended
+    assert ended[0].said.count("note: ") == 1
+    assert ended[1].said == ""
 
 
 def test_processes_with_other_data_are_refused_before_anything_is_written(
@@ -264,22 +350,3 @@ def test_a_full_disk_ends_all_with_one_line(
     (line,) = ended[0].said.splitlines()
     assert "No space left on device" in line
     assert ended[1].said == ""
-
-
-@pytest.mark.parametrize(
-    ("model", "beside", "threads"),
-    [("bert::2x128", 1, 4), ("bert::2x128", 3, 1), ("static::8", 1, 3), ("static::8", 4, 1)],
-)
-def test_all_cores_compute_but_one_that_tokenises_for_a_static_encoder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, beside: int, threads: int
-) -> None:
-    before = torch.get_num_threads()
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
-    try:
-        open_device(make_config(("data",), tmp_path, model=model, device="cpu"), 0, beside)
-        assert torch.get_num_threads() == threads
-        config = make_config(("data",), tmp_path, model=model, device="cpu", threads=2)
-        open_device(config, 0, beside)
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)

@@ -195,6 +195,7 @@ def test_packed_rows_are_those_of_transformers() -> None:
     assert torch.equal(found["cu_seq_lens"], expected["cu_seq_lens_q"])
     assert found["cu_seq_lens"].dtype == expected["cu_seq_lens_q"].dtype
     assert int(found["max_length"]) == expected["max_length_q"]
+    assert int(found["min_length"]) == min(map(len, texts.lists()))
     assert token_count(found) == TokenCount(len(texts.ids), len(texts.ids))
 
 
@@ -285,7 +286,7 @@ def test_attention_with_dropout_is_that_without_where_nothing_is_dropped(causal:
     found = []
     for rate in (0.0, 1e-12):
         given = {"dropout_p": rate, "scale": 0.5, "is_causal": causal}
-        states = in_runs(query, key, value, ends, 16, given)
+        states = in_runs(query, key, value, ends, (0, 16), given)
         found.append((states, *torch.autograd.grad(states.square().sum(), (query, key, value))))
     owner = torch.repeat_interleave(torch.arange(4), ends.diff().long())
     allowed = owner[:, None] == owner
@@ -306,7 +307,7 @@ def test_what_a_gpu_computes_is_attention_within_each_text() -> None:
     ends = torch.tensor([0, 3, 4, 9], dtype=torch.int32)
     options: dict[str, Any] = {"dropout_p": 0.0, "scale": 0.5, "is_causal": False}
     with sdpa_kernel(SDPBackend.MATH):  # the one that a CPU has for jagged tensors
-        found = jagged(query, key, value, ends, 5, options)
+        found = jagged(query, key, value, ends.long(), (1, 5), options)
     owner = torch.repeat_interleave(torch.arange(3), ends.diff().long())
     allowed = owner[:, None] == owner
     scores = (query @ key.transpose(2, 3) * 0.5).masked_fill(~allowed, -torch.inf)
@@ -320,6 +321,33 @@ def test_what_a_gpu_computes_is_attention_within_each_text() -> None:
         strict=True,
     ):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
+def test_no_layer_asks_a_gpu_for_the_lengths_of_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ask(*_: Any) -> int:
+        raise AssertionError("a GPU would have to be waited for")
+
+    attend, bounds = torch.nn.functional.scaled_dot_product_attention, set()
+
+    def chosen(*states: Tensor, **given: Any) -> Tensor:
+        for one in states:  # as PyTorch does on a GPU, to choose a kernel
+            assert (one._get_min_seqlen(), one._get_max_seqlen()) == (2, 7)  # type: ignore[operator]
+            bounds.add(one.offsets().data_ptr())
+        return attend(*states, **given)
+
+    model = bert().eval()
+    use_packed_attention(model)
+    texts = TokenIds(np.arange(12) + 5, np.array([3, 2, 7]))
+    expected = packed_states(model, packed(texts))
+    monkeypatch.setattr("torch.nested._internal.nested_tensor._get_sdpa_extreme_seqlen", ask)
+    place = "pairsmith.training.packed_attention"
+    monkeypatch.setattr(f"{place}.scaled_dot_product_attention", chosen)
+    monkeypatch.setattr(f"{place}.in_runs", jagged)
+    with sdpa_kernel(SDPBackend.MATH):
+        found = packed_states(model, packed(texts))
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    assert len(bounds) == 1
 
 
 def modern() -> PreTrainedModel:

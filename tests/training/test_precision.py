@@ -1,12 +1,18 @@
 """What is computed in float16 and bfloat16, and how the loss is scaled."""
 
 import random
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from transformers import AttentionInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from pairsmith.schemas import UserError
+from pairsmith.training.config import make_config
 from pairsmith.training.precision import FIRST_SCALE, LossScale, computing, resolve
+from pairsmith.training.train import train
 
 CPU = torch.device("cpu")
 
@@ -44,6 +50,41 @@ def test_what_overflows_at_any_scale_is_refused() -> None:
 def test_matrices_are_multiplied_in_what_was_asked(precision: str, kind: torch.dtype) -> None:
     with computing(precision, CPU):  # type: ignore[arg-type]
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == kind
+
+
+def test_attention_that_cannot_do_float32_trains_and_is_evaluated_in_bfloat16(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, dataset: Path, bert: Path, sts_file: Path
+) -> None:
+    plain, kinds = sdpa_attention_forward, []
+
+    def half_only(module: Any, query: torch.Tensor, *others: Any, **more: Any) -> Any:
+        kinds.append(query.dtype)
+        if query.dtype == torch.float32:
+            raise RuntimeError("only fp16 and bf16 are supported")  # as of flash_attention_2
+        return plain(module, query, *others, **more)
+
+    monkeypatch.setitem(AttentionInterface._global_mapping, "sdpa", half_only)
+    given: dict[str, Any] = {"model": str(bert), "attention": "sdpa", "sts": (sts_file,)}
+    given |= {"device": "cpu", "tensorboard": False, "curves": False, "steps": 2, "batch_size": 8}
+    scores = train(make_config((dataset,), tmp_path / "model", precision="bf16", **given))
+    assert scores.keys() == {0, 1, 2}
+    assert set(kinds) == {torch.bfloat16}
+
+
+def test_a_gpu_that_only_plays_bfloat16_computes_in_float32(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gpu = torch.device("cuda:0")
+
+    def plays(including_emulation: bool = True) -> bool:
+        return including_emulation
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", plays)
+    assert resolve("auto", gpu) == "fp32"
+    with pytest.raises(UserError, match="cuda:0 cannot; try --precision fp16"):
+        resolve("bf16", gpu)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
+    assert resolve("auto", gpu) == resolve("bf16", gpu) == "bf16"
 
 
 def test_a_cpu_computes_in_float32_unless_told_otherwise() -> None:

@@ -1,5 +1,6 @@
 """The search for settings: what it tries, that it goes on, and what it prints."""
 
+import fcntl
 import json
 import os
 import shlex
@@ -110,6 +111,31 @@ def test_a_killed_trial_is_tried_again(tmp_path: Path, config: TrainConfig) -> N
     assert [t.params for t in ended_trials(again)][:6] == tried(whole)
     assert not list(tmp_path.glob("model.trials"))
     assert os.path.exists(storage)  # noqa: PTH110
+
+
+@pytest.mark.parametrize("mine", ["model.trials", "model.trials/notes.txt"])
+def test_what_is_no_searchs_own_is_left_alone(
+    tmp_path: Path, config: TrainConfig, mine: str
+) -> None:
+    (tmp_path / mine).parent.mkdir(exist_ok=True)
+    (tmp_path / mine).write_text("mine")
+    with pytest.raises(UserError, match=r"model.trials holds something else; .* another --output"):
+        tune(config, TUNING)
+    assert (tmp_path / mine).read_text() == "mine"
+
+
+def test_a_search_at_work_is_left_alone(tmp_path: Path, config: TrainConfig) -> None:
+    tuning = replace(TUNING, storage=tmp_path / "search.db", trials=1)
+    running = tune(config, tuning).ask()
+    (tmp_path / "model.trials" / "trial").mkdir(parents=True)
+    with (tmp_path / "model.trials" / "SEARCH").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match=r"another search is at work in \S+model.trials"):
+            tune(config, replace(tuning, trials=2))
+    assert (tmp_path / "model.trials" / "trial").exists()
+    again = tune(config, replace(tuning, trials=2))
+    assert again.trials[running.number].state.name == "FAIL"
+    assert not (tmp_path / "model.trials").exists()
 
 
 def test_a_run_below_the_median_of_five_is_stopped(config: TrainConfig) -> None:

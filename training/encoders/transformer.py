@@ -58,8 +58,12 @@ class TransformerEncoder(Encoder):
                 parameter.requires_grad_(False)
 
     def features_of(self, texts: TokenIds) -> Features:
-        """Return texts end to end where that is how they are computed, else padded on the right."""
-        if self.first_position is not None and len(texts.ids):
+        """Return texts end to end where that is how they are computed, else padded on the right.
+
+        A GPU's kernels for texts end to end take none without tokens.
+        """
+        possible = len(texts.ids) and (texts.lengths.all() or self.model.device.type == "cpu")
+        if self.first_position is not None and possible:
             return packed(texts, self.first_position)
         return padded(texts, self.tokenizer.pad_token_id)
 

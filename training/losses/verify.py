@@ -48,7 +48,8 @@ def verify(
     """Check loss and gradients of one batch against float64 autograd; return a line a path.
 
     encode: features -> (rows, D) in float32, without autocast and DDP; dropout may be on. chunks:
-    of the batch's texts, anchors, positives, hard negatives. The rest: as for `Objective`. Memory
+    of the batch's texts, anchors, positives, hard negatives, and of what others wait for besides,
+    whose vectors come behind and count for nothing. The rest: as for `Objective`. Memory
     is quadratic in the batch: some thousand rows at most, on all ranks. Generators and gradients
     are left as they were.
     Raises UserError when a path is off by more than 1e-5 on any rank.
@@ -71,7 +72,8 @@ def verify(
 
     try:
         rewind()
-        graph = torch.cat([encode(chunk) for chunk in chunks])
+        texts = 2 * len(weight) + len(identities.owner)
+        graph = torch.cat([encode(chunk) for chunk in chunks])[:texts]
         plain, slopes, to_temperature = _plainly(config, ranks, graph.detach(), told)
         found = []
         for name, vectors in (("", graph.detach()), (", bf16 vectors", graph.detach().bfloat16())):
@@ -116,8 +118,8 @@ def _loss(
     told: tuple[Identities, Tensor, Tensor, Tensor],
     group: ProcessGroup | None,
 ) -> Outcome:
-    rows = len(told[1])
-    parts = vectors[:rows], vectors[rows : 2 * rows], vectors[2 * rows :]
+    rows, texts = len(told[1]), 2 * len(told[1]) + len(told[0].owner)
+    parts = vectors[:rows], vectors[rows : 2 * rows], vectors[2 * rows : texts]
     outcome: Outcome = objective(*parts, *told, group)
     return outcome
 

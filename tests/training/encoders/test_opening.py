@@ -15,6 +15,7 @@ from torch import nn
 from pairsmith.schemas import UserError
 from pairsmith.training.encoders.config import EncoderConfig
 from pairsmith.training.encoders.transformer import TransformerEncoder
+from pairsmith.training.saved import open_saved
 from tests.training.encoders.conftest import TEXTS
 from tests.training.encoders.opened import (
     assert_opens_with_equal_vectors,
@@ -204,6 +205,17 @@ def test_code_in_a_folder_is_not_run(saved: Path) -> None:
     )
     with pytest.raises(UserError, match=r"cannot open .* as a model"):
         encoder(saved)
+    assert not Path("ran").exists()
+
+
+def test_code_in_a_folder_that_is_scored_is_not_run(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (saved / "mine.py").write_text("import pathlib; pathlib.Path('ran').touch()\nclass Model: pass")
+    (saved / "modules.json").write_text(json.dumps([{"idx": 0, "path": "", "type": "mine.Model"}]))
+    with pytest.raises(UserError, match=r"modules.json names mine\.Model, code of its own"):
+        open_saved(str(saved), "cpu")
     assert not Path("ran").exists()
 
 

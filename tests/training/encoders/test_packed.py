@@ -110,6 +110,12 @@ def test_a_text_without_tokens_is_0_among_others_and_alone(gpt2: Path, pooling: 
     assert np.abs(model.encode([""])).max() == 0
 
 
+def test_on_a_gpu_texts_are_padded_where_one_has_no_tokens(gpt2: Path) -> None:
+    model = encoder(gpt2, append_eos=False).to("meta")  # whatever is no CPU
+    assert "cu_seq_lens" in model.tokenise(["the moon", "a ship eats"])
+    assert "attention_mask" in model.tokenise(["the moon", "", "a ship eats"])
+
+
 def test_cached_gradients_of_packed_chunks_are_those_of_the_whole_graph(bert: Path) -> None:
     model, objective = encoder(bert, dropout=0.3).train(), Objective(LossConfig())
     texts = (TEXTS * 3)[:COUNT]
