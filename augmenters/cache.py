@@ -9,6 +9,7 @@ the row is added under its own key, so the next run finds just what this one use
 import functools
 import os
 import re
+import threading
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ ROWS_PER_FILE = 1024
 """So many texts are lost at most when a run is killed."""
 _OPEN_FILES = 16
 _VIEW = ["view", "reason", "details"]
+_KNOWING = threading.Lock()
 Ids = npt.NDArray[np.bytes_]
 
 
@@ -55,7 +57,9 @@ class Cached(Delegating):
     @property
     def index(self) -> "_Index":
         """Return what this process knows of the cache."""
-        return _index(self.folder, digest(as_data(self.augmenter)))
+        step = digest(as_data(self.augmenter))
+        with _KNOWING:
+            return _index(os.getpid(), self.folder, step)
 
     def setup(self) -> None:
         """Do nothing: the augmenter is set up by the first text that is not in the cache."""
@@ -99,7 +103,7 @@ class Cached(Delegating):
                 views = pa.table(dict(zip(_VIEW, error.views, strict=True)))
                 index.add(_rows(ids[asked[first]][done], views.take(pa.array(done))))
             raise
-        index.tally += Tally(len(ids) - len(asked), len(asked))
+        index.count(Tally(len(ids) - len(asked), len(asked)))
         tables = [index.read(exact[exact >= 0]), index.read(other[other >= 0]), made]
         ends = np.cumsum([0, *map(len, tables)])
         source = np.empty(len(ids), np.int64)
@@ -182,7 +186,10 @@ class _Run(NamedTuple):
 
 
 class _Index:
-    """Where each row of a cache stands: sorted runs, each at least twice as long as the next."""
+    """Where each row of a cache stands: sorted runs, each at least twice as long as the next.
+
+    Threads of a process share it. The list of runs is replaced, not changed: `find` needs no lock.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -190,15 +197,22 @@ class _Index:
         self.runs: list[_Run] = []
         self.open: OrderedDict[int, pa.Table] = OrderedDict()
         self.tally = Tally(0, 0)
+        self.lock = threading.Lock()
+
+    def count(self, tally: Tally) -> None:
+        """Add to the tally."""
+        with self.lock:
+            self.tally += tally
 
     def refresh(self) -> None:
         """Take in the files that were added since, by whichever process."""
-        known = set(self.files)
-        for path in sorted(self.folder.glob("*.parquet")):
-            if path not in known:
-                table = _read(path, columns=["text_hash", "key"])
-                hashes, keys = table["text_hash"].to_pylist(), table["key"].to_pylist()
-                self._enter(path, _joined(hashes, keys))
+        with self.lock:
+            known = set(self.files)
+            for path in sorted(self.folder.glob("*.parquet")):
+                if path not in known:
+                    table = _read(path, columns=["text_hash", "key"])
+                    hashes, keys = table["text_hash"].to_pylist(), table["key"].to_pylist()
+                    self._enter(path, _joined(hashes, keys))
 
     def find(self, ids: Ids) -> npt.NDArray[np.int64]:
         """Return where a row of each of these ids, or prefixes of ids, stands; -1 for nowhere."""
@@ -212,7 +226,8 @@ class _Index:
     def read(self, rows: npt.NDArray[np.int64]) -> pa.Table:
         """Return the rows that stand there, in this order."""
         numbers, back = np.unique(rows >> 32, return_inverse=True)
-        tables = [SCHEMA.empty_table(), *map(self._table, numbers.tolist())]
+        with self.lock:
+            tables = [SCHEMA.empty_table(), *map(self._table, numbers.tolist())]
         starts = np.cumsum([len(table) for table in tables])
         at = starts[back.reshape(-1)] + (rows & 0xFFFFFFFF)
         return pa.concat_tables(tables).take(pa.array(at))
@@ -239,16 +254,19 @@ class _Index:
                 f"cannot write to the cache {path.parent}: {error.__cause__}; "
                 "make room or choose another --cache"
             ) from error
-        self._enter(path, _joined(table["text_hash"].to_pylist(), table["key"].to_pylist()))
+        ids = _joined(table["text_hash"].to_pylist(), table["key"].to_pylist())
+        with self.lock:
+            self._enter(path, ids)
 
     def _enter(self, path: Path, ids: Ids) -> None:
         rows = np.arange(len(ids)) | len(self.files) << 32
         self.files.append(path)
-        while self.runs and len(self.runs[-1].ids) < 2 * len(ids):
-            run = self.runs.pop()
+        runs = list(self.runs)
+        while runs and len(runs[-1].ids) < 2 * len(ids):
+            run = runs.pop()
             ids, rows = np.concatenate([run.ids, ids]), np.concatenate([run.rows, rows])
         order = np.argsort(ids, kind="stable")
-        self.runs.append(_Run(ids[order], rows[order]))
+        self.runs = [*runs, _Run(ids[order], rows[order])]
 
 
 def _read(path: Path, **options: Any) -> pa.Table:
@@ -265,7 +283,8 @@ def _read(path: Path, **options: Any) -> pa.Table:
 
 
 @functools.cache
-def _index(folder: str, step: str) -> _Index:
+def _index(process: int, folder: str, step: str) -> _Index:
+    """Return the cache as this process knows it: a forked one must not share its lock."""
     return _Index(Path(folder) / step[:32])
 
 

@@ -19,6 +19,6 @@ class UnfinishedUserError(UserError):
         self.done = done
         self.views = views
 
-    def __reduce__(self) -> tuple[type[UserError], tuple[str]]:
-        """Travel to other processes as the line alone."""
-        return UserError, (str(self),)
+    def __reduce__(self) -> tuple[type[UserError], tuple[str, npt.NDArray[np.bool_], Views]]:
+        """Travel to other processes whole: one holds the model, another keeps what it made."""
+        return UnfinishedUserError, (str(self), self.done, self.views)

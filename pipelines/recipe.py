@@ -160,36 +160,35 @@ class Recipe:
 
     def cached(self, folder: str) -> "Recipe":
         """Return the recipe with a cache around what asks a model or a service."""
-
-        def keeping(gates: tuple[PairRule, ...]) -> tuple[PairRule, ...]:
-            return tuple(
-                dataclasses.replace(gate, cache=folder) if isinstance(gate, Similarity) else gate
-                for gate in gates
-            )
-
-        recipe = self.changed(lambda step: with_cache(step, folder))
-        pairs = (
-            pair if pair.gates is None else dataclasses.replace(pair, gates=keeping(pair.gates))
-            for pair in recipe.pairs
-        )
-        return dataclasses.replace(recipe, pairs=tuple(pairs), gates=keeping(recipe.gates))
+        return self.changed(lambda step: with_cache(step, folder))
 
     def fitted(self, texts: pa.StringArray) -> "Recipe":
         """Return the recipe with every step that takes words from the corpus fitted to it."""
         return self.changed(lambda step: fitted(step, texts))
 
     def changed(self, change: Callable[[Augmenter], Augmenter]) -> "Recipe":
-        """Return the recipe with every augmenter of its views and negatives changed."""
+        """Return the recipe with every augmenter of its views, gates and negatives changed."""
+
+        def changed(gates: tuple[PairRule, ...]) -> tuple[PairRule, ...]:
+            return tuple(
+                gate.changed(change) if isinstance(gate, Similarity) else gate for gate in gates
+            )
+
         pairs = (
             dataclasses.replace(
-                pair, anchor=pair.anchor.changed(change), positive=pair.positive.changed(change)
+                pair,
+                anchor=pair.anchor.changed(change),
+                positive=pair.positive.changed(change),
+                gates=None if pair.gates is None else changed(pair.gates),
             )
             for pair in self.pairs
         )
         negatives = (
             rule.changed(change) if isinstance(rule, Perturbed) else rule for rule in self.negatives
         )
-        return dataclasses.replace(self, pairs=tuple(pairs), negatives=tuple(negatives))
+        return dataclasses.replace(
+            self, pairs=tuple(pairs), gates=changed(self.gates), negatives=tuple(negatives)
+        )
 
     def gates_of(self, pair: Pair) -> tuple[PairRule, ...]:
         """Return the gates that hold for a pair kind."""

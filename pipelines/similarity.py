@@ -2,7 +2,9 @@
 
 import functools
 import hashlib
-from dataclasses import dataclass, field
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -10,13 +12,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pairsmith.augmenters import Augmenter, Cached
+from pairsmith.augmenters import Augmenter
 from pairsmith.augmenters.augmenter import Keys
-from pairsmith.augmenters.translation.batches import fitted_in
+from pairsmith.augmenters.translation.batches import fitted_in, out_of_memory, refuse_failed_gpu
 from pairsmith.pipelines.rules import Mask, Measured, Values, outside
 from pairsmith.schemas import UserError, require
 
 _BETWEEN = "\x1f"
+_BATCH_TEXTS = 32
+_ENCODING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -33,8 +37,8 @@ class Similarity:
     """Below it, the texts hardly mean the same."""
     max: float = 1.0
     """Above it, there is little to learn."""
-    cache: str = field(default="", repr=False)
-    """Folder to keep figures in; a build sets it."""
+    scorer: Augmenter | None = field(default=None, repr=False)
+    """What is asked instead of the model itself: a build puts a cache and a process around it."""
     version: ClassVar[int] = 1
     needs: ClassVar[str] = "pairsmith[train] and an encoder"
 
@@ -51,6 +55,14 @@ class Similarity:
         """Return the bounds, and the model by its content."""
         return {"model": _identity(self.model), "min": self.min, "max": self.max}
 
+    def changed(self, change: Callable[[Augmenter], Augmenter]) -> "Similarity":
+        """Return the gate with what it asks changed."""
+        return replace(self, scorer=change(self._asked))
+
+    @property
+    def _asked(self) -> Augmenter:
+        return self.scorer or Cosine(self.model)
+
     def setup(self) -> None:
         """Find the model. Raises UserError when the package or the model is missing."""
         require("sentence_transformers", extra="train")
@@ -63,12 +75,9 @@ class Similarity:
 
         Raises UserError when the package or the model is missing.
         """
-        scorer: Augmenter = Cosine(self.model)
-        if self.cache:
-            scorer = Cached(scorer, self.cache)
         pairs = zip(anchors.to_pylist(), positives.to_pylist(), strict=True)
         joined = pa.array([f"{len(a)}{_BETWEEN}{a}{p}" for a, p in pairs], pa.string())
-        said = scorer(joined, np.zeros(len(joined), np.uint64))
+        said = self._asked(joined, np.zeros(len(joined), np.uint64))
         return np.array(said.to_pylist(), np.float32)
 
     def refused_pairs(self, pairs: Measured) -> tuple[Mask, Values]:
@@ -100,17 +109,20 @@ class Cosine:
 
     def setup(self) -> None:
         """Load the encoder. Raises UserError when the package or the model is missing."""
-        _encoder(self.model)
+        with _ENCODING:
+            _encoder(self.model)
 
     def __call__(self, texts: pa.StringArray, keys: Keys) -> pa.StringArray:
-        """Return the cosine of the two parts of each text, as text with four decimal places."""
+        """Return the cosine of the two parts of each text, as text with four decimal places.
+
+        Raises UserError when a text does not fit into the memory.
+        """
         parts = [_parts(text) for text in texts.to_pylist()]
         if not parts:
             return pa.array([], pa.string())
         both = [first for first, _ in parts] + [second for _, second in parts]
-        vectors = _encoder(self.model).encode(
-            both, normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True
-        )
+        with _ENCODING:  # so that the memory holds one batch at a time
+            vectors = _encoded(self.model, both)
         a, b = np.split(vectors.astype(np.float64), 2)
         cosines = np.clip((a * b).sum(axis=1), -1, 1)
         return pa.array([f"{cosine:.4f}" for cosine in cosines.tolist()], pa.string())
@@ -119,6 +131,26 @@ class Cosine:
 def _parts(joined: str) -> tuple[str, str]:
     length, both = joined.split(_BETWEEN, 1)
     return both[: int(length)], both[int(length) :]
+
+
+def _encoded(model: str, texts: list[str]) -> npt.NDArray[np.float32]:
+    """Return the vectors, of length 1, in batches that halve until the memory holds them."""
+    size = _BATCH_TEXTS
+    while True:
+        try:
+            return _encoder(model).encode(  # type: ignore[no-any-return]
+                texts, batch_size=size, normalize_embeddings=True, show_progress_bar=False
+            )
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                refuse_failed_gpu(error)
+                raise
+            if size == 1:
+                raise UserError(
+                    f"a text of {max(map(len, texts)):,} characters does not fit into the memory "
+                    "beside the encoder; free some, or choose another encoder"
+                ) from error
+        size //= 2
 
 
 @functools.cache

@@ -32,6 +32,7 @@ _HOPELESS = 16
 """So many answers of no use, and none of any, are no accident."""
 _TOO_LONG = ("context_length", "context length", "context size", "context window", "too long")
 _JITTER = 0x717732
+_KNOWING = threading.Lock()
 
 
 class StopAsking(Exception):  # noqa: N818 - not an error: another text met one
@@ -57,12 +58,17 @@ class Traffic:
             return self.understood or self.useless < _HOPELESS
 
 
-@functools.cache
 def traffic(process: int, endpoint: Endpoint, concurrency: int, settings: str) -> Traffic:
     """Return what is known of an endpoint that is asked with these settings by this process.
 
     process: its number, since one that was forked must not share locks with its parent.
     """
+    with _KNOWING:  # or threads that begin at once know a traffic each
+        return _traffic(process, endpoint, concurrency, settings)
+
+
+@functools.cache
+def _traffic(process: int, endpoint: Endpoint, concurrency: int, settings: str) -> Traffic:
     return Traffic(concurrency)
 
 

@@ -4,6 +4,10 @@ import hashlib
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -219,3 +223,48 @@ def test_a_cache_of_many_runs_finds_every_row(tmp_path):
     for texts, own, views in made.values():
         assert cached(texts, own).to_pylist() == views
     assert len(model.calls.batches) == asked
+
+
+@dataclass(frozen=True)
+class Itself:
+    """Returns each text itself, so that a view of another text is seen."""
+
+    name: ClassVar[str] = "itself"
+    version: ClassVar[int] = 1
+    languages: ClassVar[tuple[str, ...]] = ()
+    keeps_meaning: ClassVar[bool] = True
+    needs: ClassVar[str] = "nothing"
+    cache_by: ClassVar[Literal["text", "record"]] = "text"
+
+    def setup(self):
+        pass
+
+    def __call__(self, texts, keys):
+        return texts
+
+
+def test_threads_of_one_process_get_the_views_of_their_own_texts(tmp_path):
+    """Bundles of one worker process run at once, on what the process knows of the cache."""
+    cached = Cached(Itself(), str(tmp_path))
+    count, files = 600, 40
+    old = [pa.array([f"{file}/{n}" for n in range(count)]) for file in range(files)]
+    for texts in old:
+        cached(texts, keys(count))
+    forget()
+    begin = threading.Barrier(8)
+
+    def ask(thread):
+        begin.wait()
+        new = [pa.array([f"{thread}/{turn}/{n}" for n in range(count)]) for turn in range(3)]
+        asked = [*old, *new, *new]
+        return [texts for texts in asked if not cached(texts, keys(count)).equals(texts)]
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            wrong = list(pool.map(ask, range(8)))
+    finally:
+        sys.setswitchinterval(before)
+    assert wrong == [[]] * 8
+    assert cached.index.tally == (8 * (files + 3) * count, 8 * 3 * count)

@@ -1,11 +1,13 @@
 """One copy of a model's weights a machine, however many processes work on a build."""
 
 import os
-import signal
+import pickle
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client
 from pathlib import Path
@@ -13,12 +15,16 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pairsmith.augmenters import Augmenter, WordDropout
+from pairsmith.augmenters import Augmenter, Cached, WordDropout
+from pairsmith.augmenters.rewriting import Rewrite
 from pairsmith.pipelines import shared
 from pairsmith.pipelines.recipe import Pair, Recipe, View
+from pairsmith.pipelines.similarity import Similarity
 from pairsmith.schemas import UserError
 from tests.augmenters.fakes import Calls, Model
 from tests.augmenters.plain_tokens import keys
+from tests.augmenters.rewriting.stand_in import echo, problem, serving
+from tests.pipelines import fake_encoder
 from tests.pipelines.test_model_steps import recipe_of, run
 
 TWO_PROCESSES = ("--direct_num_workers=2", "--direct_running_mode=multi_processing")
@@ -30,6 +36,19 @@ class Loaded(Model):
     def setup(self):  # type: ignore[no-untyped-def]
         with Path(f"{self.calls.log}.loads").open("a") as stream:
             stream.write(f"{os.getpid()}\n")
+
+
+def test_worker_processes_load_the_encoder_of_a_gate_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    gate = Similarity(fake_encoder.install(tmp_path / "library", monkeypatch))
+    own = Pair("own", View(), View(WordDropout(0.3)), gates=(gate,))
+    recipe = Recipe((Pair("plain", View(), View(WordDropout())), own), gates=(gate,), shards=8)
+    dataset = run(tmp_path, "out", recipe, beam_flags=TWO_PROCESSES)
+    assert dataset.rows > 100
+    assert len((tmp_path / "library/loads").read_text().split()) == 1
 
 
 @pytest.mark.parametrize("flags", [(), TWO_PROCESSES], ids=["in process", "2 processes"])
@@ -60,36 +79,64 @@ def test_a_model_is_not_loaded_where_workers_are_on_other_machines(
     assert not Path(f"{model.calls.log}.loads").exists()
 
 
+HOLD = """
+import pickle, sys, time
+from pathlib import Path
+from pairsmith.pipelines import shared
+shared._folder = lambda: Path(sys.argv[1])
+print(shared._host(pickle.loads(bytes.fromhex(sys.argv[2]))).process(), flush=True)
+time.sleep(60)
+"""
+
+
+@contextmanager
+def another_process(held: shared.Shared, folder: Path) -> Iterator["subprocess.Popen[str]"]:
+    """Have another process hold a model, and end it at the end."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    command = [sys.executable, "-c", HOLD, str(folder), pickle.dumps(held).hex()]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as first:
+        try:
+            assert first.stdout is not None
+            assert int(first.stdout.readline()) == first.pid
+            yield first
+        finally:
+            first.kill()
+            shared._host.cache_clear()
+
+
 def test_the_next_process_holds_the_model_when_the_first_has_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shared, "_folder", lambda: tmp_path)
-    code = """
-import sys, time
-from pathlib import Path
-from pairsmith.pipelines import shared
-from tests.augmenters.fakes import Model
-shared._folder = lambda: Path(sys.argv[1])
-print(shared._host(shared.Shared(Model(), "build")).process(), flush=True)
-time.sleep(60)
-"""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    first = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path)],
-        env=environment, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert first.stdout is not None
-    assert int(first.stdout.readline()) == first.pid
     held = shared.Shared(Model(), "build")
-    held.setup()
-    assert shared._host(held).process() == first.pid
-    assert held(pa.array(["a", None]), keys(2)).to_pylist() == ["a of 2", None]
-    first.send_signal(signal.SIGKILL)
-    first.communicate()
-    time.sleep(0.1)
-    assert held(pa.array(["b"]), keys(1)).to_pylist() == ["b of 1"]
-    assert shared._host(held).process() == os.getpid()
-    shared._host.cache_clear()
+    with another_process(held, tmp_path) as first:
+        held.setup()
+        assert shared._host(held).process() == first.pid
+        assert held(pa.array(["a", None]), keys(2)).to_pylist() == ["a of 2", None]
+        first.kill()
+        first.wait()
+        time.sleep(0.1)
+        assert held(pa.array(["b"]), keys(1)).to_pylist() == ["b of 1"]
+        assert shared._host(held).process() == os.getpid()
+
+
+def test_what_was_paid_for_is_kept_where_another_process_holds_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    monkeypatch.setattr(shared, "_folder", lambda: folder)
+    texts = pa.array([f"This is text number {number}." for number in range(20)])
+    with serving(lambda request, n: echo(request, n) if n != 6 else problem(500, "gone")) as server:
+        settings = {"concurrency": 1, "retries": 0, "api_key_env": ""}
+        rewrite = Rewrite(model="m", endpoint=server.url, **settings)  # type: ignore[arg-type]
+        held = shared.Shared(rewrite, "build")
+        with another_process(held, folder):
+            cached = Cached(held, str(tmp_path / "cache"))
+            with pytest.raises(UserError, match="6 of 20 texts were done"):
+                cached(texts, keys(20))
+            assert cached(texts, keys(20)).null_count == 0
+        assert len(server.requests) == 6 + 1 + 14
 
 
 def one_step(step: Augmenter) -> Recipe:

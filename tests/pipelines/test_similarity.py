@@ -1,6 +1,7 @@
 """The gate that asks an encoder: its figures are the encoder's, kept, and judged last."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from pairsmith.pipelines.recipe import Pair, Recipe, View
 from pairsmith.pipelines.rules import Overlap
 from pairsmith.pipelines.similarity import Similarity
 from pairsmith.schemas import Dataset, UserError
+from tests.pipelines import fake_encoder
 from tests.pipelines.corpora import documents, sums, write_jsonl
 from tests.pipelines.test_pairs import rejected
 
@@ -79,6 +81,21 @@ def test_figures_are_kept_and_a_rebuild_does_not_load_the_encoder(
     monkeypatch.setattr(similarity, "_encoder", refuse)
     run(tmp_path, "second", Similarity(encoder), cache=shared)
     assert sums(tmp_path / "first") == sums(tmp_path / "second")
+
+
+def test_batches_halve_until_the_memory_holds_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Similarity(fake_encoder.install(tmp_path, monkeypatch))
+    anchors = pa.array(["a tree", "the tea", "eat", "a", "tte", "e e e"])
+    positives = pa.array(["a tree", "a tea", "a", "eat", "tttt", "aaa"])
+    measured = gate.measure(anchors, positives)
+    assert (tmp_path / "batches").read_text().split() == ["32", "16", "8", "4"]
+    few = [gate.measure(anchors[row : row + 1], positives[row : row + 1])[0] for row in range(6)]
+    assert measured.tolist() == few
+    monkeypatch.setattr(sys.modules["sentence_transformers"], "FITS", 0)
+    with pytest.raises(UserError, match=r"^a text of 7 characters does not fit [^\n]*encoder$"):
+        gate.measure(anchors, positives)
 
 
 def test_only_pairs_that_passed_the_gates_before_are_measured(tmp_path: Path, encoder: str) -> None:

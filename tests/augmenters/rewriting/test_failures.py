@@ -3,9 +3,11 @@
 import email.utils
 import logging
 import pickle
+import sys
 import threading
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,7 +15,7 @@ import pytest
 
 from pairsmith.augmenters import Cached
 from pairsmith.augmenters.rewriting import Rewrite, UnfinishedUserError
-from pairsmith.augmenters.rewriting.asking import back_off
+from pairsmith.augmenters.rewriting.asking import back_off, traffic
 from pairsmith.augmenters.rewriting.endpoint import redacted
 from pairsmith.augmenters.settings import as_data
 from pairsmith.schemas import UserError
@@ -123,7 +125,9 @@ def test_an_endpoint_that_stays_away_is_an_error_that_says_how_many_were_done(en
     assert caught.value.done.tolist() == [True] * 6 + [False] * 14
     assert caught.value.views.texts[5].as_py() == "In short, This is text number 5."
     sent = pickle.loads(pickle.dumps(caught.value))
-    assert (type(sent), str(sent)) == (UserError, str(caught.value))
+    assert (type(sent), str(sent)) == (UnfinishedUserError, str(caught.value))
+    assert sent.done.tolist() == caught.value.done.tolist()
+    assert sent.views == caught.value.views
 
 
 def test_nobody_there_is_an_error(endpoint):
@@ -188,6 +192,24 @@ def test_no_more_are_on_their_way_at_once_than_allowed_even_from_two_threads(end
         thread.join()
     assert [views.null_count for views in got] == [0, 0]
     assert endpoint.most_in_flight == 5
+
+
+def test_threads_that_begin_at_once_know_one_traffic(endpoint):
+    place = rewriting(endpoint)._endpoint
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            for turn in range(100):
+                begin = threading.Barrier(8)
+
+                def know(_, begin=begin, turn=turn):
+                    begin.wait()
+                    return traffic(0, place, 1, f"settings {turn}")
+
+                assert len(set(pool.map(know, range(8)))) == 1
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_answers_that_come_late_still_stand_in_order(endpoint):
