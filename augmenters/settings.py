@@ -1,6 +1,7 @@
 """Augmenters and recipes as JSON data, for digests and manifests."""
 
 import dataclasses
+from types import MethodType
 from typing import Any
 
 from pairsmith.augmenters.augmenter import Describes
@@ -26,10 +27,10 @@ def as_data(value: Any) -> Any:
     if value is None or isinstance(value, str | int | float | bool):
         return value
     if callable(value) and hasattr(value, "__qualname__"):
-        if _takes_settings(value):
+        if not _told_by_name(value):
             raise UserError(
-                f"{value.__qualname__} holds values of the function around it, which its name does "
-                "not tell; make it a function of the module, or an augmenter: a frozen dataclass"
+                f"{value.__qualname__} is not told from others by its name; make it a function of "
+                "the module, with `def`, or an augmenter: a frozen dataclass"
             )
         return f"{value.__module__}:{value.__qualname__}"
     raise UserError(
@@ -38,8 +39,13 @@ def as_data(value: Any) -> Any:
     )
 
 
-def _takes_settings(function: Any) -> bool:
-    """Return whether functions of this name differ by what was around them when they were made."""
+def _told_by_name(function: Any) -> bool:
+    """Return whether there can be only one function of this name.
+
+    Not so of a lambda, a method of some object, or what keeps values of the function around it.
+    """
+    if "<lambda>" in function.__qualname__ or isinstance(function, MethodType):
+        return False
     holders = ("__closure__", "__defaults__", "__kwdefaults__")
     held = any(getattr(function, holder, None) for holder in holders)
-    return held and "<locals>" in function.__qualname__
+    return not (held and "<locals>" in function.__qualname__)

@@ -7,6 +7,7 @@ import dataclasses
 import importlib
 import sys
 import traceback
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -102,13 +103,16 @@ def sources_of(recipe: Recipe) -> list[str]:
     """Return the sha256 of each file with code of the user's that makes what the recipe asks for.
 
     Those are the files that define what it holds, and what was loaded from beside them. The digest
-    of a recipe knows functions by name and version only.
+    of a recipe knows functions by name and version only. Code that lies in no file, as that of a
+    notebook, counts as another one each time.
     """
     modules = {getattr(part, "__module__", None) for part in _parts(recipe)}
-    own = {name for name in modules if name and name.split(".")[0] != "pairsmith"}
-    folders = {file.parent for name in own if (file := _file(sys.modules.get(name)))}
+    own = {name for name in modules if name and name.split(".")[0] not in ("builtins", "pairsmith")}
+    found = [_file(sys.modules.get(name)) for name in own]
+    folders = {file.parent for file in found if file}
     files = {file for module in list(sys.modules.values()) if (file := _file(module))}
-    return sorted(sha256_file(file) for file in files if file.parent in folders and file.is_file())
+    sums = [sha256_file(file) for file in files if file.parent in folders]
+    return sorted([*sums, *(uuid.uuid4().hex for file in found if not file)])
 
 
 def _parts(value: Any) -> Iterator[Any]:
@@ -124,7 +128,7 @@ def _parts(value: Any) -> Iterator[Any]:
 def _file(module: object) -> Path | None:
     """Return the file that a module was loaded from, and load nothing, as lazy ones would."""
     file = getattr(module, "__dict__", {}).get("__file__")
-    return Path(file) if isinstance(file, str) else None
+    return Path(file) if isinstance(file, str) and Path(file).is_file() else None
 
 
 def send_files() -> None:

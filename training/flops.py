@@ -65,6 +65,7 @@ def step_flops(encoder: nn.Module, lengths: npt.NDArray[np.int64]) -> float:
         return 0.0
     whole: Any = encoder
     flops, reached, entered = 0.0, 0, False
+    blocks = set(map(id, whole.blocks()))
     for part, count in (
         (whole.model, lengths.sum()),
         (whole.dense, len(lengths)),
@@ -73,7 +74,7 @@ def step_flops(encoder: nn.Module, lengths: npt.NDArray[np.int64]) -> float:
         for name, module in part.named_modules():
             if "pooler" in name:
                 continue
-            if any(module is block for block in whole.blocks()):
+            if id(module) in blocks:
                 reached += entered or any(p.requires_grad for p in module.parameters())
             if _is_linear(module):
                 weight: torch.Tensor = module.weight

@@ -41,7 +41,7 @@ def held(output: Path) -> Iterator[None]:
 
     Raises UserError when another run holds it, or it cannot be held.
     """
-    path = output.with_name(f"{output.name}.unfinished.lock")
+    path = output.parent / f"{output.name}.unfinished.lock"
     made = [folder for folder in path.parents if not folder.exists()]
     with ExitStack() as undo:
         undo.callback(_remove_if_empty, made)

@@ -37,8 +37,9 @@ class LocalShard:
     """A shard on a disk."""
 
     path: Path
-    state: tuple[int, int, int] = field(compare=False)
-    """Inode, size and time of the file that this is, in place of which there may be another one."""
+    state: tuple[int, int] = field(compare=False)
+    """Size and time of the file that this is, in place of which there may be another one. Not its
+    inode, which some file systems of networks change."""
 
     def open(self, row_group: int | None = None) -> pq.ParquetFile:
         """Return the file, mapped into memory.
@@ -67,9 +68,9 @@ def local_shard(path: Path) -> LocalShard:
         raise UserError(f"{path} cannot be read any more ({error})") from error
 
 
-def _state(path: Path) -> tuple[int, int, int]:
+def _state(path: Path) -> tuple[int, int]:
     status = path.stat()
-    return status.st_ino, status.st_size, status.st_mtime_ns
+    return status.st_size, status.st_mtime_ns
 
 
 class Tokens(Protocol):

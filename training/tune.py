@@ -1,6 +1,7 @@
 """A search for good settings: runs of different ones, the hopeless stopped early (Optuna)."""
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from pairsmith.schemas import UserError
 from pairsmith.training.config import TrainConfig
+from pairsmith.training.encoders.config import EncoderConfig
 from pairsmith.training.settings import Setting, change, settings
 from pairsmith.training.telemetry import say
 from pairsmith.training.trials import trials_folder
@@ -77,6 +79,8 @@ def tune(config: TrainConfig, tuning: TuneConfig) -> "Study":
     from optuna import TrialPruned
     from optuna.trial import TrialState
 
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        raise UserError("tune is one process: run it without torchrun, once for each --storage")
     choices = [parse_choice(text, config) for text in tuning.search]
     names = [choice.name for choice in choices]
     if repeated := {name for name in names if names.count(name) > 1}:
@@ -90,7 +94,8 @@ def tune(config: TrainConfig, tuning: TuneConfig) -> "Study":
         while (done := len(ended_trials(study))) < tuning.trials:
             study.sampler = _sampler(tuning.search_seed, done)
             trial = study.ask()
-            changed = change(config, **{choice.name: choice.suggest(trial) for choice in choices})
+            tried = {choice.name: choice.suggest(trial) for choice in choices}
+            changed = _changed(config, tried)
             try:
                 value = _run(changed, folder, trial, tuning)
             except TrialPruned:
@@ -129,7 +134,7 @@ def best_config(config: TrainConfig, study: "Study") -> TrainConfig:
     done = [trial for trial in ended_trials(study) if trial.state.name == "COMPLETE"]
     if not done:
         raise UserError("no trial came to its end; give more --trials, or --no-prune")
-    return change(config, **study.best_params)
+    return _changed(config, study.best_params)
 
 
 def parse_choice(text: str, config: TrainConfig) -> Choice:
@@ -164,6 +169,19 @@ def in_words(params: Mapping[str, Any]) -> str:
     """Return settings as people write them, numbers to 4 digits."""
     shown = {k: f"{v:.4g}" if isinstance(v, float) else str(v) for k, v in params.items()}
     return ", ".join(f"{name} {value}" for name, value in shown.items())
+
+
+def _changed(config: TrainConfig, tried: Mapping[str, Any]) -> TrainConfig:
+    """Return the settings of a trial; those without effect beside the others at their defaults.
+
+    A run refuses them; a search may hold lora=0 against lora=8 with lora_alpha=16,32.
+    """
+    config = change(config, **tried)
+    encoder = config.encoder
+    idle = [] if encoder.trains_tokenizer else ["vocabulary"]
+    if not encoder.lora:
+        idle += ["lora_alpha", "lora_dropout", "lora_targets", "lora_merge"]
+    return change(config, **{name: getattr(EncoderConfig, name) for name in idle})
 
 
 def _settings(config: TrainConfig) -> dict[str, Setting]:

@@ -75,7 +75,11 @@ def test_a_function_is_recorded_by_its_name():
 
 
 @pytest.mark.parametrize(
-    "function", [closed(0.5), defaulted(0.5), functools.partial(cut, share=0.5), Cut()]
+    "function",
+    [
+        *(closed(0.5), defaulted(0.5), functools.partial(cut, share=0.5), Cut()),
+        *(Cut().__call__, lambda text, rng: text.lower()),
+    ],
 )
 def test_a_function_whose_settings_its_name_does_not_tell_is_refused_in_one_line(function):
     with pytest.raises(UserError, match="frozen dataclass") as refused:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from types import FunctionType
 from typing import ClassVar
 
 import numpy as np
@@ -14,6 +15,7 @@ from pairsmith.pipelines.bases import Neighbours, Passage
 from pairsmith.pipelines.build import build
 from pairsmith.pipelines.negatives import RandomNegatives
 from pairsmith.pipelines.recipe import Documents, Pair, Recipe, View
+from pairsmith.pipelines.recipes import sources_of
 from pairsmith.pipelines.rules import MaxChars, MaxWords, MinWords, Overlap, Unchanged
 from pairsmith.pipelines.segment import Lines, Sentences
 from pairsmith.schemas import (
@@ -91,12 +93,30 @@ def test_an_anchor_of_several_pairs_is_written_once(tmp_path: Path) -> None:
     assert file.row_group(0).column(column).total_uncompressed_size < 1.2 * sum(map(len, lines))
 
 
+def test_code_that_lies_in_no_file_is_never_taken_for_that_of_before() -> None:
+    def recipe(module: str) -> Recipe:
+        cut = FunctionType(and_more.__code__, {})
+        cut.__module__ = module
+        return Recipe(pairs=(Pair("more", View(), View(from_function(cut, name="more"))),))
+
+    assert sources_of(recipe("__notebook__")) != sources_of(recipe("__notebook__"))
+    assert sources_of(recipe(__name__)) == sources_of(recipe(__name__)) != []
+
+
+def spaced_and_shouted(text: str, _: np.random.Generator) -> str:
+    return f" {text.upper()}  "
+
+
+def and_more(text: str, _: np.random.Generator) -> str:
+    return text + " more"
+
+
 def test_a_reason_is_given_for_every_unit_and_pair_that_is_left_out(tmp_path: Path) -> None:
     recipe = Recipe(
         pairs=(
-            Pair("copy", View(), View(from_function(lambda text, _: f" {text.upper()}  "))),
+            Pair("copy", View(), View(from_function(spaced_and_shouted))),
             Pair("same", View(), View(), gates=()),
-            Pair("near", View(), View(from_function(lambda text, _: text + " more")), every=2),
+            Pair("near", View(), View(from_function(and_more)), every=2),
         ),
         source=Documents(segment=Lines()),
         screens=(MinWords(2), MaxChars(30)),

@@ -103,6 +103,7 @@ def test_what_the_user_can_mend_is_one_line_and_leaves_nothing(
         ([str(one), *to], "1 pairs are too few"),
         ([str(cut), *to], "has 0 bytes"),
         ([data, "--output", str(there), *quick], "there exists; choose another --output"),
+        ([data, "--output", ".", *quick], ". exists; choose another --output"),
         ([data, "--output", str(file / "model"), *quick], "cannot make"),
         ([data, "--output", output, "--model", "static:nowhere:16"], "cannot open nowhere"),
         ([data, *to, "--sts", str(tmp_path / "no.parquet")], "no file"),

@@ -113,6 +113,20 @@ def test_a_killed_trial_is_tried_again(tmp_path: Path, config: TrainConfig) -> N
     assert os.path.exists(storage)  # noqa: PTH110
 
 
+def test_settings_without_effect_beside_others_do_not_fail_a_trial(config: TrainConfig) -> None:
+    search = ("vocabulary=500,600,700", "learning_rate=0.001,0.002")  # of a model with a tokenizer
+    tuning = replace(TUNING, search=search, trials=2)
+    assert [trial.state.name for trial in tune(config, tuning).trials] == ["COMPLETE"] * 2
+
+
+def test_a_search_over_processes_is_refused(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UserError, match="without torchrun"):
+        tune(config, TUNING)
+
+
 @pytest.mark.parametrize("mine", ["model.trials", "model.trials/notes.txt"])
 def test_what_is_no_searchs_own_is_left_alone(
     tmp_path: Path, config: TrainConfig, mine: str
