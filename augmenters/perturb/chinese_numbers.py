@@ -1,13 +1,15 @@
 """Other numbers in Chinese texts: 35 → 37, 三十五 → 三十七, 2021年3月5日 → 2021年3月6日.
 
 A digit changes and the format stays: as many digits, the same zeros, units and separators. Months
-stay below 13, hours below 24, days below 29; in 从三点到五点 the first only falls and the second
+stay below 13, hours below 24, days below 29 (and a month has the days of its date, a year the 29
+February); in 从三点到五点 the first only falls and the second
 only rises; no number becomes equal to another one of the text. Left alone are words (一般, 四周,
 三明治), estimates (三四天, 几十), names and formulas (Windows 10, A1, 1.2.3), numbers of a list
 (1. …) and 一 where it means "a".
 """
 
 import re
+from calendar import monthrange
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -45,6 +47,8 @@ _RANGE = re.compile(
     r" ?(?:[年月日号点时岁度元万亿%\uff05米个名人]|个月|美元|公里|小时|分钟)?[份钟半]? ?"
     r"(?:[-–—~～至到]|直到|上升到|下降到|增加到|减少到|改为) ?(?:第|公元)?"
 )
+_NUMERAL = "(?:[0-9]{1,4}|[〇零一二三四五六七八九十]{1,4})"
+_DAY = re.compile(f"(?:({_NUMERAL}) ?年 ?)?({_NUMERAL}) ?月 ?({_NUMERAL}) ?[日号]")
 _RUN = re.compile("[〇零一二三四五六七八九十百千万亿两]+")
 _FRACTION = re.compile(
     "([一二三四五六七八九十百千万]|[0-9]+)分之([一二两三四五六七八九十百]+|[0-9]+)(?![.0-9])"
@@ -89,9 +93,20 @@ def candidates(text: str) -> list[Change]:
             if (value := value_of(new)) not in seen
             and not (rises and value < old)
             and not (falls and value > old)
+            and _on_calendar(plain, number, new)
         ]
         changes += [Edit(*number[:2], written_as(text, new)) for new in values[:_MOST]]
     return changes
+
+
+def _on_calendar(text: str, number: Number, new: str) -> bool:
+    """Return whether the date that the new number stands in, if any, is one: not 2月31日."""
+    before = text[max(0, number.start - 20) : number.start]  # no date is longer
+    for date in _DAY.finditer(before + new + text[number.stop : number.stop + 20]):
+        if date.start() <= len(before) < date.end():
+            year, month, day = (int(value_of(part or "2000")) for part in date.groups())
+            return month > 12 or 0 < month and day <= monthrange(year, month)[1]
+    return True
 
 
 def _fixed(text: str, words: list[Word]) -> Iterator[Number]:

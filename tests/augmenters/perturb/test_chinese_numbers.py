@@ -1,7 +1,10 @@
 """Chinese numbers and dates: other values, the same format, and what is no number."""
 
+from calendar import monthrange
+from datetime import date
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pairsmith.augmenters.perturb import chinese_numbers
@@ -72,6 +75,9 @@ def test_clock_times_stay_clock_times(hour, minute, colon):
 
 
 @given(st.integers(1000, 2029), st.integers(1, 12), st.integers(1, 31))
+@example(2020, 2, 29)
+@example(2021, 1, 31)
+@example(2021, 5, 31)
 def test_dates_stay_dates(year, month, day):
     text = f"{year}年{month}月{day}日"
     made = views(chinese_numbers.candidates, text)
@@ -79,9 +85,17 @@ def test_dates_stay_dates(year, month, day):
     for view in made:
         new = [int(part) for part in view[:-1].replace("年", " ").replace("月", " ").split()]
         assert len(str(new[0])) == 4
-        assert 1 <= new[1] <= 12
-        assert 1 <= new[2] <= 31
+        if day <= monthrange(year, month)[1]:
+            date(*new)
         assert sum(a != b for a, b in zip(new, (year, month, day), strict=True)) == 1
+
+
+def test_dates_in_words_stay_dates():
+    assert views(chinese_numbers.candidates, "三月三十一日") >= {"五月三十一日", "八月三十一日"}
+    for text in ("三月三十一日", "三 月 30 日", "二月十日"):
+        for view in views(chinese_numbers.candidates, text):
+            month, day = view.replace(" ", "")[:-1].split("月")
+            date(2021, int(value_of(month)), int(value_of(day)))
 
 
 @pytest.mark.parametrize("day", ["2021-03-10", "2021-3-9", "2021/10/11"])
