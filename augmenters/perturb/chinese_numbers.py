@@ -43,12 +43,13 @@ _TIME = re.compile(r"(?<![0-9])[0-9]{1,2}(?:\uff1a[0-5][0-9])+(?![0-9])")
 _LIST = re.compile(
     r"\s*[(（]?(?:[0-9]{1,2}|[一二三四五六七八九十]{1,2})(?:[.、)）](?![0-9])|[:\uff1a])"
 )
+_TO = "(?:[-–—~～至到]|直到|上升到|下降到|增加到|减少到|改为) ?(?:第|公元)?"
 _RANGE = re.compile(
-    r" ?(?:[年月日号点时岁度元万亿%\uff05米个名人]|个月|美元|公里|小时|分钟)?[份钟半]? ?"
-    r"(?:[-–—~～至到]|直到|上升到|下降到|增加到|减少到|改为) ?(?:第|公元)?"
+    r" ?(?:[年月日号点时岁度元万亿%\uff05米个名人]|个月|美元|公里|小时|分钟)?[份钟半]? ?" + _TO
 )
 _NUMERAL = "(?:[0-9]{1,4}|[〇零一二三四五六七八九十]{1,4})"
 _DAY = re.compile(f"(?:({_NUMERAL}) ?年 ?)?({_NUMERAL}) ?月 ?({_NUMERAL}) ?[日号]")
+_DATES = re.compile(f" ?([年月日号]) ?(?:{_NUMERAL} ?[月日号] ?)*{_TO}(?:{_NUMERAL} ?[年月] ?)*")
 _RUN = re.compile("[〇零一二三四五六七八九十百千万亿两]+")
 _FRACTION = re.compile(
     "([一二三四五六七八九十百千万]|[0-9]+)分之([一二两三四五六七八九十百]+|[0-9]+)(?![.0-9])"
@@ -85,8 +86,8 @@ def candidates(text: str) -> list[Change]:
     changes: list[Change] = []
     for i, number in enumerate(found):
         old = value_of(number.text)
-        rises = i > 0 and _RANGE.fullmatch(plain, found[i - 1].stop, number.start)
-        falls = i + 1 < len(found) and _RANGE.fullmatch(plain, number.stop, found[i + 1].start)
+        rises = any(_ends(plain, one, number) for one in found[max(0, i - 3) : i])
+        falls = any(_ends(plain, number, one) for one in found[i + 1 : i + 4])
         values = [
             new
             for new in number.values
@@ -97,6 +98,14 @@ def candidates(text: str) -> list[Change]:
         ]
         changes += [Edit(*number[:2], written_as(text, new)) for new in values[:_MOST]]
     return changes
+
+
+def _ends(text: str, one: Number, other: Number) -> bool:
+    """Return whether two numbers end a range: 三 and 五 of 三点到五点, the years of two dates."""
+    if _RANGE.fullmatch(text, one.stop, other.start):
+        return True
+    dates = _DATES.fullmatch(text, one.stop, other.start)
+    return dates is not None and text[other.stop : other.stop + 2].lstrip(" ").startswith(dates[1])
 
 
 def _on_calendar(text: str, number: Number, new: str) -> bool:

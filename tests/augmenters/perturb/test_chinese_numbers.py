@@ -1,5 +1,6 @@
 """Chinese numbers and dates: other values, the same format, and what is no number."""
 
+import re
 from calendar import monthrange
 from datetime import date
 
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 from pairsmith.augmenters.perturb import chinese_numbers
 from pairsmith.augmenters.perturb.chinese_numerals import value_of
 from tests.augmenters.perturb.made import views
+
+NUMERAL = "[0-9]+|[一二三四五六七八九十]+"
 
 
 @pytest.mark.parametrize(
@@ -122,6 +125,27 @@ def test_the_first_of_a_range_falls_and_the_second_rises():
     ]
     assert ends
     assert all(first < "1940" and second > "1944" for first, second in ends)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "从2019年5月到2020年6月",
+        "从2019年5月到2019年6月",
+        "从 2019 年 5 月 3 日至 2020 年 6 月 4 日",
+        "2019年五月三日到2020年六月四日",
+        "从5月3日到6月2日",
+    ],
+)
+def test_years_and_months_of_two_dates_keep_their_order(text):
+    def parts(view):
+        return [[value_of(part) for part in re.findall(f"({NUMERAL}) ?{unit}", view)]
+                for unit in ("年", "月")]  # fmt: skip
+
+    made = views(chinese_numbers.candidates, text)
+    assert made
+    for view in made:
+        assert all(ends == sorted(ends) for ends in parts(view)), view
 
 
 @pytest.mark.parametrize("text", ["从30%到50%", "从30％到50％"])
