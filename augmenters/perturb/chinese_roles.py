@@ -1,8 +1,8 @@
 """Who did what to whom, swapped in Chinese: 汤姆喜欢玛丽 → 玛丽喜欢汤姆, 我比你高 → 你比我高.
 
 Swapped are pronouns and names of people around a verb (also with 把, 被, 给, 对 and 向), the two
-sides of 比, the ends of 从…到…, and two names of one kind that a verb keeps apart (生于纽约，死于
-伦敦).
+sides of 比 (in 他的个子比我高 only 他 and 我), the ends of 从…到…, and two names of one kind that a
+verb keeps apart (生于纽约，死于伦敦).
 What holds both ways stays as it is: 和, 与, 是, 结婚, 见面.
 """
 
@@ -124,7 +124,26 @@ def _compared(clause: Clause) -> Iterator[Pair]:
         compared = right and len(right) <= 4 and i + 1 + len(right) < len(words)
         named = all(map(_nominal, (*left, *right))) and left[-1].text not in ("感觉", "的")
         if compared and named and not _FORMER.search("".join(word.text for word in right)):
-            yield _span(left), _span(right)
+            if one := _side(left, right):
+                yield _span(one), _span(right)
+
+
+def _side(left: tuple[Word, ...], right: tuple[Word, ...]) -> tuple[Word, ...]:
+    """Return what of the left side of 比 the right side stands for: 他 of 他的个子比我高.
+
+    Returns () where nothing of its kind is there, as in 公司的工资比去年高.
+    """
+    ours = next((i for i in range(len(left) - 1, 0, -1) if left[i].text == "的"), 0)
+    head = left[-1]
+    alone = len(right) == 1 and right[0].tag in ("r", "nr", "ns", "t")
+    if not ours or not alone or right[0].text in ("这", "那", "此"):
+        return left
+    if head.text in listed("kin") or person(head):  # 我的妹妹比他高
+        return left
+    timed = right[0].tag == "t"
+    if timed != (left[ours - 1].tag == "t"):
+        return ()
+    return left[ours - 1 : ours] if timed else left[:ours]
 
 
 def _nominal(word: Word) -> bool:

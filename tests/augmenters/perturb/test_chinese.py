@@ -183,10 +183,25 @@ def test_no_word_is_its_own_opposite_and_words_are_listed_as_rjieba_cuts_them():
         ("我爸爸帮我。", "我帮我爸爸。"),
         ("他出生于纽约，后来搬到伦敦。", "他出生于伦敦，后来搬到纽约。"),
         ("湯姆愛瑪麗。", "瑪麗愛湯姆。"),
+        ("我的妹妹比他高。", "他比我的妹妹高。"),
     ],
 )
 def test_two_take_each_other_s_place(text, view):
     assert view in views(chinese_roles.candidates, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "view"),
+    [
+        ("他的个子比我高。", {"我的个子比他高。"}),
+        ("今年的工资比去年高。", {"去年的工资比今年高。"}),
+        ("上海今年的工资比去年高。", {"上海去年的工资比今年高。"}),
+        ("北京的人口比上海多。", {"上海的人口比北京多。"}),
+        ("公司的工资比去年高。", set()),
+    ],
+)
+def test_whose_is_compared_changes_places_without_what_is_compared(text, view):
+    assert views(chinese_roles.candidates, text) == view
 
 
 @pytest.mark.parametrize(
