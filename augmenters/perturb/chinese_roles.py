@@ -31,6 +31,8 @@ _ALIKE = re.compile(
     "|称[为作]|[又亦]名|(.)[不没]\\1"
 )
 """What holds both ways, or asks whether."""
+_DISTANCE = re.compile("公里|千米|[英海华]里|[0-9一二三四五六七八九十百千万几多半] ?里|距离|多远|路程")
+"""How far it is from one end to the other, which is as far the other way."""
 _FORMER = re.compile(
     "以前|之前|过去|上[次周个]|原来|平时|想象|预期|什么|谁|任何|其他|别|往|一般|一[天年次个]|自己"
 )
@@ -153,6 +155,8 @@ def _nominal(word: Word) -> bool:
 def _from_to(clause: Clause) -> Iterator[Pair]:
     """Yield the ends of 从…到…, which are places or people."""
     words = clause.words
+    if _DISTANCE.search(clause.text):
+        return
     for i in range(len(words) - 3):
         start, end = words[i + 1], words[i + 3]
         goes = words[i].text in ("从", "由") and words[i + 2].text in listed("arrivals")

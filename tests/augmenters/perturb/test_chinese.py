@@ -217,6 +217,11 @@ def test_whose_is_compared_changes_places_without_what_is_compared(text, view):
         "你请您坐",
         "他喜欢音乐。",
         "从头到尾",
+        "从北京到上海大约1300公里。",
+        "从北京到上海两千六百里。",
+        "从北京到上海有多远？",
+        "從北京到上海的路，共 1300 公里。",
+        "从北京到上海距离很远。",
     ],
 )
 def test_what_holds_both_ways_stays(text):
