@@ -13,7 +13,7 @@ from pairsmith.augmenters.letters import DIGIT, MARK, letter_kinds
 from pairsmith.augmenters.masks.draw import Drawing, draw_tokens, keys_of, uniforms
 from pairsmith.augmenters.masks.models import Device, Loaded, load
 from pairsmith.augmenters.masks.words import Passage, fitting, is_chinese
-from pairsmith.augmenters.masks.write import Fill, in_case
+from pairsmith.augmenters.masks.write import Fill, in_case, opens_sentence
 from pairsmith.augmenters.translation.batches import fitted_in
 from pairsmith.schemas import UserError, require
 
@@ -192,9 +192,8 @@ class Filler:
                 letters.append(self._words[token] if token >= 0 else _original(one, number))
                 number += 1
             was = one.text[word.start : word.end].decode()
-            fills.append(
-                Fill(one.passage.row, word.start, word.end, in_case("".join(letters), was))
-            )
+            said = in_case("".join(letters), was, opens_sentence(one.text, word.start))
+            fills.append(Fill(one.passage.row, word.start, word.end, said))
         return fills
 
 

@@ -11,7 +11,7 @@ from pairsmith.augmenters.augmenter import Keys
 from pairsmith.augmenters.masks.draw import Drawing, draw_tokens, keys_of, uniforms
 from pairsmith.augmenters.masks.models import Device, Loaded, load
 from pairsmith.augmenters.masks.words import Passage, fitting
-from pairsmith.augmenters.masks.write import Fill, in_case
+from pairsmith.augmenters.masks.write import Fill, in_case, opens_sentence
 from pairsmith.augmenters.translation.batches import fitted_in
 from pairsmith.schemas import UserError, require
 
@@ -159,7 +159,8 @@ class SpanFiller:
             if any(letter.isalpha() for letter in said):
                 was = one.text[start:end].decode()
                 said = _BETWEEN_CHINESE.sub("", said)
-                fills.append(Fill(one.passage.row, start, end, in_case(said, was)))
+                said = in_case(said, was, opens_sentence(one.text, start))
+                fills.append(Fill(one.passage.row, start, end, said))
         return fills
 
 

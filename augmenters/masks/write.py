@@ -1,12 +1,17 @@
 """Texts with their masked words and spans filled."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import pyarrow as pa
 
 from pairsmith.augmenters.augmenter import Views
+
+_I = re.compile(r"I(?!\w)")
+_OPENING = ".!?…。\uff01\uff1f\r\n\"'“‘„«「『(["
+"""What stands before the first word of a sentence."""
 
 
 class Fill(NamedTuple):
@@ -41,13 +46,24 @@ def filled_views(texts: pa.StringArray, fills: Sequence[Fill], reasons: Mapping[
     return Views(*(pa.array(column, pa.string()) for column in (views, why, details)))
 
 
-def in_case(fill: str, was: str) -> str:
-    """Return a fill in small letters as what it replaces was: capitalised or in capitals."""
+def in_case(fill: str, was: str, opens: bool) -> str:
+    """Return a fill in small letters as what it replaces was: capitalised or in capitals.
+
+    opens: whether it opens a sentence; elsewhere the capital of "I" says nothing of other words.
+    """
     if fill != fill.lower() or was[0] == was[0].lower():
+        return fill
+    if not opens and _I.match(was) and not _I.match(fill.upper()):
         return fill
     if len(was) > 1 and was == was.upper():
         return fill.upper()
     return fill[0].upper() + fill[1:]
+
+
+def opens_sentence(text: bytes, start: int) -> bool:
+    """Return whether what begins at a byte of a text opens it, a sentence or a quotation."""
+    before = text[max(0, start - 40) : start].decode(errors="ignore").rstrip(" \t")
+    return not before or before[-1] in _OPENING
 
 
 def _filled(text: bytes, fills: Sequence[Fill]) -> tuple[str, list[tuple[str, str]]]:

@@ -190,6 +190,19 @@ def test_fills_take_the_case_of_what_they_replace(untrained):
         assert fourth.istitle()
 
 
+def test_only_at_the_start_of_a_sentence_is_a_fill_of_i_capitalised(untrained):
+    text = "I am, as I said, “I” in Paris. I go, so I'm here"
+    views, _ = replaced(FillMask(untrained, 0.5), [text] * 200)
+    cases = {place: set() for place in (0, 3, 5, 7, 8, 11)}
+    for view in views:
+        for place, seen in cases.items():
+            was, now = (whole.split()[place].strip("“”.") for whole in (text, view))
+            if was != now:
+                seen.add("capital" if now.istitle() else "small")
+    capital, small = {"capital"}, {"small"}
+    assert cases == {0: capital, 3: small, 5: capital, 7: capital, 8: capital, 11: small}
+
+
 def test_long_texts_are_filled_to_their_end(untrained):
     text = " ".join(english(60))  # many times the 64 tokens of the model
     chinese = "".join(t for t in sentences() if HAN.search(t)) * 2
