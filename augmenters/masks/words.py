@@ -104,8 +104,8 @@ def fitting(
 
 
 def is_chinese(word: str) -> bool:
-    """Return whether a word is written in Chinese characters or kana."""
-    return bool(char_classes()[ord(word[0])] == CJK)
+    """Return whether a word has a Chinese character or kana in it: also T恤, which is one word."""
+    return bool((char_classes()[[ord(letter) for letter in word]] == CJK).any())
 
 
 def _halves(passage: Passage, text: bytes) -> tuple[Passage, ...]:

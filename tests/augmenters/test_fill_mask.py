@@ -161,6 +161,15 @@ def test_chinese_words_are_filled_by_as_many_characters():
     assert any(len(was) > 1 for pairs in details for was, _ in pairs)
 
 
+def test_a_chinese_word_that_begins_with_a_latin_letter_is_filled_with_characters(untrained):
+    views, _ = replaced(FillMask(untrained, 0.5), ["他穿了一件T恤。", "拍X光"] * 100)
+    tees, rays = ({view[-3:] for view in views[i::2]} for i in (0, 1))
+    for seen, was in ((tees, "T恤。"), (rays, "拍X光")):
+        filled = {view for view in seen if "T" not in view and "X" not in view}
+        assert filled
+        assert all(len(HAN.findall(view)) == len(HAN.findall(was)) + 1 for view in filled)
+
+
 def test_side_by_side_masks_are_filled_in_turn_each_seeing_the_one_before():
     text = "my old teacher writes letters every day."
     _, details = replaced(FillMask(TRAINED, 0.28, 2.0, top_k=5), [text] * 20_000)
