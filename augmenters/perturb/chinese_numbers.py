@@ -114,7 +114,7 @@ def _on_calendar(text: str, number: Number, new: str) -> bool:
     for date in _DAY.finditer(before + new + text[number.stop : number.stop + 20]):
         if date.start() <= len(before) < date.end():
             year, month, day = (int(value_of(part or "2000")) for part in date.groups())
-            return month > 12 or 0 < month and day <= monthrange(year, month)[1]
+            return not 1 <= month <= 12 or day <= monthrange(year, month)[1]
     return True
 
 

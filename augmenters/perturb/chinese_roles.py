@@ -31,7 +31,9 @@ _ALIKE = re.compile(
     "|称[为作]|[又亦]名|(.)[不没]\\1"
 )
 """What holds both ways, or asks whether."""
-_DISTANCE = re.compile("公里|千米|[英海华]里|[0-9一二三四五六七八九十百千万几多半] ?里|距离|多远|路程")
+_DISTANCE = re.compile(
+    "公里|千米|[英海华]里|[0-9一二三四五六七八九十百千万几多半] ?里|距离|多远|路程"
+)
 """How far it is from one end to the other, which is as far the other way."""
 _FORMER = re.compile(
     "以前|之前|过去|上[次周个]|原来|平时|想象|预期|什么|谁|任何|其他|别|往|一般|一[天年次个]|自己"
@@ -125,9 +127,9 @@ def _compared(clause: Clause) -> Iterator[Pair]:
             right += (word,)
         compared = right and len(right) <= 4 and i + 1 + len(right) < len(words)
         named = all(map(_nominal, (*left, *right))) and left[-1].text not in ("感觉", "的")
-        if compared and named and not _FORMER.search("".join(word.text for word in right)):
-            if one := _side(left, right):
-                yield _span(one), _span(right)
+        former = _FORMER.search("".join(word.text for word in right))
+        if compared and named and not former and (one := _side(left, right)):
+            yield _span(one), _span(right)
 
 
 def _side(left: tuple[Word, ...], right: tuple[Word, ...]) -> tuple[Word, ...]:
