@@ -202,8 +202,8 @@ def test_a_bug_tells_no_secret(
     def fail(argv: Sequence[str]) -> int:
         raise kind(errno.ECONNREFUSED, "GET https://me:planted@host/?token=planted")
 
-    monkeypatch.setitem(sys.modules, "pairsmith.commands.build", SimpleNamespace(main=fail))
-    assert main(["build", "--log", log]) == 1
+    monkeypatch.setitem(sys.modules, "pairsmith.commands.verify", SimpleNamespace(main=fail))
+    assert main(["verify", "--log", log]) == 1
     told = capsys.readouterr().err
     assert "GET https://<secret>@host/?token=<secret>" in told
     assert "planted" not in told

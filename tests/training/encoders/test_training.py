@@ -14,10 +14,11 @@ from tests.training.encoders.opened import encoder, sentence_vectors
 def test_a_new_encoder_learns_from_the_data_and_another_run_goes_on(
     tmp_path: Path, dataset: Path, model: str
 ) -> None:
-    flags = ["--steps", "2", "--batch-size", "8", "--vocabulary", "150", "--no-tensorboard"]
+    flags = ["--steps", "2", "--batch-size", "8", "--no-tensorboard"]
     flags += ["--device", "cpu", "--learning-rate", "0.01"]
     first, second = tmp_path / "first", tmp_path / "second"
-    assert main(["train", str(dataset), "--output", str(first), "--model", model, *flags]) == 0
+    new = ["--model", model, "--vocabulary", "150"]
+    assert main(["train", str(dataset), "--output", str(first), *new, *flags]) == 0
     assert (
         main(["train", str(dataset), "--output", str(second), "--model", str(first), *flags]) == 0
     )
