@@ -8,6 +8,7 @@ from tests.augmenters.perturb.made import every
 NEGATED = {
     "He likes tea.": "He does not like tea.",
     "They like tea.": "They do not like tea.",
+    "I love and respect him.": "I do not love and respect him.",
     "They liked tea.": "They did not like tea.",
     "She goes to school.": "She does not go to school.",
     "He carries the bag.": "He does not carry the bag.",
@@ -82,6 +83,8 @@ LEFT = [
     "That is all.",
     "No. 5 is open.",
     "He did not go and see her.",
+    "She reads and writes Greek.",
+    "They ate and drank.",
     "He was as good as he could be.",
     "You had better go.",
     "None of them was there.",
