@@ -60,6 +60,8 @@ _SOME = words(
     "intention desire desire impact charge man woman person child friend enemy law question help "
     "water food pain pleasure fear light sound sympathy patience explanation support agreement"
 )
+_NOT_ALONE = words("for long help")
+"""Words that mean something else, or nothing, when `not` before them goes: `could not help`."""
 _IMPERATIVE_DO = words("do don't")
 
 
@@ -123,7 +125,9 @@ def _not_removed(text: str, sentence: list[Token], at: int) -> list[Change]:
     if token.low in _CONTRACTED:
         if before is None or not before.is_word or before.low in CONJUNCTIONS:
             return []
-        if token.low in ("can't", "cannot") and following.low in ("help", "be", "wait"):
+        if following.low in _NOT_ALONE:
+            return []
+        if token.low in ("can't", "cannot") and following.low in ("be", "wait"):
             return []
         return [Edit(token.start, token.stop, _CONTRACTED[token.low])]
     if before is None:
@@ -131,7 +135,7 @@ def _not_removed(text: str, sentence: list[Token], at: int) -> list[Change]:
     if before.low in BE | MODALS | {"has", "have", "had", "ought"} or before.low.endswith(
         ("'s", "'re", "'m", "'ve", "'ll", "'d")
     ):
-        if following.low in ("for", "long", "help"):
+        if following.low in _NOT_ALONE:
             return []
         subject = sentence[at - 2] if at > 1 else None
         if subject is None and before.low in BE | MODALS | {"has", "have", "had"}:

@@ -91,6 +91,8 @@ LEFT = [
     "He has limited means.",
     "That need not concern us.",
     "We could not help laughing.",
+    "She couldn't help laughing.",
+    "If it weren't for you, I would leave.",
     "Ash Is Purest White",
     "",
 ]
