@@ -60,9 +60,9 @@ _SOME = words(
     "intention desire desire impact charge man woman person child friend enemy law question help "
     "water food pain pleasure fear light sound sympathy patience explanation support agreement"
 )
+_SPANS = words("years months weeks days hours ages decades")
 _NOT_ALONE = words("for long help")
 """Words that mean something else, or nothing, when `not` before them goes: `could not help`."""
-_IMPERATIVE_DO = words("do don't")
 
 
 def candidates(text: str) -> list[Change]:
@@ -95,6 +95,8 @@ def _removals(text: str, sentence: list[Token], at: int) -> list[Change]:
     if not rest or any(t.low in _ONLY_NEGATED for t in rest) or _has_at_all(rest):
         return []
     before = sentence[at - 1] if at else None
+    if _lasts(token, before, rest):
+        return []
     if token.low in ("not", *_CONTRACTED, *_DO):
         return _not_removed(text, sentence, at)
     if token.low == "never" and before and rest[0].is_word:
@@ -110,6 +112,16 @@ def _removals(text: str, sentence: list[Token], at: int) -> list[Change]:
 
 def _has_at_all(rest: list[Token]) -> bool:
     return any(a.low == "at" and b.low == "all" for a, b in pairwise(rest))
+
+
+def _lasts(token: Token, before: Token | None, rest: list[Token]) -> bool:
+    """Return whether `in years`, or a perfect's `for ages`, follows, which wants a negation."""
+    pairs = [(a.low, b.low) for a, b in pairwise(rest)]
+    have = {"have", "has", "had", "haven't", "hasn't", "hadn't"}
+    perfect = token.low in have or (before is not None and before.low in have)
+    return any(a == "in" and b in _SPANS for a, b in pairs) or (
+        perfect and any(pair in pairs for pair in (("for", "years"), ("for", "ages")))
+    )
 
 
 def _not_removed(text: str, sentence: list[Token], at: int) -> list[Change]:

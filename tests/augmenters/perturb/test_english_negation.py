@@ -93,6 +93,9 @@ LEFT = [
     "We could not help laughing.",
     "She couldn't help laughing.",
     "If it weren't for you, I would leave.",
+    "I haven't seen him in years.",
+    "He had not eaten in days.",
+    "They have not met for ages.",
     "Ash Is Purest White",
     "",
 ]
