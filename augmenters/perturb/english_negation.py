@@ -218,7 +218,8 @@ def _no_removed(token: Token, before: Token | None, rest: list[Token]) -> list[C
     if (
         noun.is_word
         and (plural or noun.low in _SOME)
-        and noun.low not in ("signs", "means", "matters")
+        and noun.low not in ("signs", "means", "matters", "thanks", "worries", "regrets")
+        and (before is not None or len(rest) < 2 or rest[1].low not in (",", ".", "!"))
     ):
         return [Edit(token.start, token.stop, capital_like(token.text, "some"))]
     return []

@@ -96,6 +96,9 @@ LEFT = [
     "I haven't seen him in years.",
     "He had not eaten in days.",
     "They have not met for ages.",
+    "No thanks, I am full.",
+    "No problems, we can wait.",
+    "She said no thanks and left.",
     "Ash Is Purest White",
     "",
 ]
