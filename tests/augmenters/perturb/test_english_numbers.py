@@ -1,6 +1,7 @@
 """English numbers and dates: other values, the same format, and which numbers are names."""
 
 import re
+from datetime import datetime
 
 import pytest
 
@@ -79,6 +80,22 @@ def test_an_article_keeps_a_number_that_goes_with_it():
     views = every(NumberChange(), "a 9 percent rise")
     assert views
     assert not {view for view in views if re.match("a (8|11|18)", view)}
+
+
+DATES = {
+    "on %B %d, %Y": ["on February 29, 2020", "on January 31, 2021", "on February 29, 1904"],
+    "on %d %B %Y": ["on 29 February 2020", "on 31 March 2021"],
+    "on %Y-%m-%d": ["on 2020-02-29", "on 2021-03-31"],
+    "on %m/%d/%Y": ["on 02/29/2020", "on 12/31/2021"],
+}
+
+
+@pytest.mark.parametrize(("shape", "text"), [(s, text) for s in DATES for text in DATES[s]])
+def test_dates_stay_dates(shape, text):
+    views = every(NumberChange(), text)
+    assert views
+    for view in views:
+        assert datetime.strptime(view, shape), view
 
 
 def test_a_month_never_gets_a_day_that_it_has_not():
