@@ -1,7 +1,8 @@
 """English numbers, dates and times, and other values for them in the same format.
 
 Numbers that name a thing are left alone: `No. 5`, `Chapter 3`, `A320`, versions, telephone numbers,
-addresses. Ends of a range keep their order: `between 3 and 5` never becomes `between 6 and 5`.
+addresses. Ends of a range keep their order: `between 3 and 5` never becomes `between 6 and 5`,
+and a part stays smaller than its whole: `4 out of 5` never becomes `9 out of 5`.
 """
 
 import re
@@ -36,8 +37,9 @@ _TITLE = re.compile(r"(?:^|[^\s.!?\"“'‘(])[ ]+([A-Z][\w’']+) $")
 _BETWEEN = re.compile(
     r"[\s,.:]*(?:percentage points?|%|percent|per cent|[ap]\.?m\.?|o['’]clock|hundred|thousand|"
     r"million|billion|trillion|dollars|euros|pounds|cents|feet|yards|miles|met(?:re|er)s|"
-    r"kilomet(?:re|er)s|km|tons|acres|degrees|minutes|hours|days|weeks|months|years)?[\s,]*"
-    r"(?:to|or|and|through|by|versus|but|[-–—]+)\s*(?:the |about |roughly |to |in )?[$£€:.]?\s*",
+    r"kilomet(?:re|er)s|km|tons|acres|degrees|minutes|hours|days|weeks|months|years|times)?[\s,]*"
+    r"(?:to|or|and|through|by|versus|but|out of|of|in|in every|[-–—]+)\s*"
+    r"(?:the |about |roughly |to |in )?[$£€:.]?\s*",
     re.IGNORECASE,
 )
 _PARTS = ("year", "month", "day", "hour", "minute")

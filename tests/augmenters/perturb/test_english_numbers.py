@@ -7,6 +7,7 @@ import pytest
 
 from pairsmith.augmenters.perturb import NumberChange
 from pairsmith.augmenters.perturb.english_dates import MONTHS
+from pairsmith.augmenters.perturb.english_numerals import SMALL
 from tests.augmenters.perturb.made import every, phrases_en
 
 SHAPES = {
@@ -77,13 +78,19 @@ RANGES = [
     (r"from (\d+:\d+) to (\d+:\d+)", "from 9:10 to 9:40"),
     (r"from (\w+ \d+) to (\w+ \d+)", "from March 3 to June 5"),
     (r"from (\w+ 2019) to (\w+ 2019)", "from March 2019 to June 2019"),
+    (r"Nearly (\d+) out of (\d+) dentists", "Nearly 4 out of 5 dentists"),
+    (r"Nearly (\d+) of the (\d+) dentists", "Nearly 4 of the 5 dentists"),
+    (r"Nearly (\d+) in every (\d+) dentists", "Nearly 4 in every 5 dentists"),
+    (r"Nearly (\w+) out of (\w+) dentists", "Nearly four out of five dentists"),
+    (r"(\w+) times out of (\w+)", "nine times out of ten"),
     (r"from May (2\d+) to June (2\d+)", "from May 2019 to June 2019"),
 ]
 
 
 def _value(end: str) -> tuple[int, ...]:
     return tuple(
-        int(part) if part.isdigit() else MONTHS.index(part) for part in re.findall(r"\w+", end)
+        int(part) if part.isdigit() else (SMALL + MONTHS).index(part)
+        for part in re.findall(r"\w+", end)
     )
 
 
