@@ -110,7 +110,8 @@ def _in_order(
     beside = places[end]
     parts = pairwise(places[min(at, end) : max(at, end) + 1])
     between = "".join(text[a.stop : b.start] for a, b in parts)
-    if place.scale != "year" and not _BETWEEN.fullmatch(between):
+    near = len(between) < 60  # so that a long run of spaces takes no quadratic time
+    if place.scale != "year" and not (near and _BETWEEN.fullmatch(between)):
         return others
     if (place.value, place.start) < (beside.value, beside.start):
         return [(value, new) for value, new in others if value < beside.value]
