@@ -1,6 +1,7 @@
 """English dates and times, and others in the same format."""
 
 import re
+from calendar import isleap
 from collections.abc import Iterator
 
 from pairsmith.augmenters.perturb.english_numerals import SMALL, Place
@@ -63,16 +64,17 @@ _DAY = re.compile(
 
 def dates(text: str) -> Iterator[Place]:
     """Yield months, days, years, weekdays and times of day."""
-    yield from _months(text)
     for m in _DAY_FIRST.finditer(text):
         yield from _parts(m, m["month"])
+    yield from _months(text)  # after the above: the first place counts, and knows the day
     for m in _ISO.finditer(text):
-        yield _year(m.start("year"), m["year"])
+        yield _year(m.start("year"), m["year"], leap=m[0].endswith("-02-29"))
         if 1 <= int(m["month"]) <= 12:
             others = [(n, f"{n:02}") for n in range(1, 13) if int(m["day"]) <= _LENGTHS[n - 1]]
             yield _place(m, "month", "month", int(m["month"]), others)
     for m in _SLASHED.finditer(text):
-        yield _year(m.start("year"), m["year"])
+        leap = {int(part) for part in m[0].split("/")[:2]} == {2, 29}
+        yield _year(m.start("year"), m["year"], leap)
     for m in _YEAR.finditer(text):
         yield _year(m.start("year"), m["year"])
     for m in _DECADE.finditer(text):
@@ -110,7 +112,7 @@ def _parts(m: re.Match[str], month: str) -> Iterator[Place]:
         stop = m.end("th") if m["th"] else m.end("day")
         yield Place(m.start("day"), stop, "day", day, tuple((n, t) for n, t in days if n != day))
     if m["year"]:
-        yield _year(m.start("year"), m["year"])
+        yield _year(m.start("year"), m["year"], leap=(month, day) == ("February", 29))
 
 
 def _day(n: int, th: str | None) -> str:
@@ -119,9 +121,12 @@ def _day(n: int, th: str | None) -> str:
     return f"{n}" + ("th" if 10 <= n <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th"))
 
 
-def _year(start: int, year: str) -> Place:
+def _year(start: int, year: str, leap: bool = False) -> Place:
+    """Return a year, and years near it: where the date is 29 February, only those that have it."""
     value = int(year)
     near = [value + step for step in (-9, -5, -3, -2, 2, 3, 5, 8)]
+    if leap:
+        near = [n for n in (value - 8, value - 4, value + 4, value + 8) if isleap(n)]
     latest = 2025 if value <= 2025 else value + 10
     others = tuple((n, str(n)) for n in near if n <= latest)
     return Place(start, start + len(year), "year", value, others)

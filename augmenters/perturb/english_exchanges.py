@@ -18,6 +18,8 @@ _AFTER_CHOICE = words(
     "the a an in on at by to for with from as and but that which when his her their its our my "
     "this these of"
 )
+_DISTANCES = words("mile miles km kilometre kilometres kilometer kilometers distance road way far")
+"""Words that say the distance is meant, which is the same both ways."""
 _PREFER = words("prefer prefers preferred preferring")
 _CHOICES = _PREFER | words(
     "choose chooses chose chosen favor favors favored favour favoured victory"
@@ -39,6 +41,8 @@ def exchanges(sentence: list[Token]) -> list[Change]:
 
 def _from_to(sentence: list[Token], at: int) -> list[Change]:
     """Return `from Paris to London` as `from London to Paris`."""
+    if any(token.low in _DISTANCES for token in sentence):
+        return []
     origin = _place(sentence, at + 1)
     if origin is None or origin >= len(sentence) - 1 or sentence[origin].low != "to":
         return []

@@ -161,4 +161,8 @@ def _with_do(sentence: list[Token], at: int) -> list[Change]:
         or following.low not in ("a", "an", "the", "to", "my", "his", "her", "their", "our", "your")
     ):
         return []
+    beside = sentence[at + 3].low if at + 3 < len(sentence) else ""
+    changed = {"does": verbs().third, "did": verbs().past}.get(do, {})
+    if following is not None and following.low in ("and", "or", "but", ",") and beside in changed:
+        return []  # a second verb that the same `do` would have to change
     return [Edit(verb.start, verb.stop, f"{do} not {known.base}")]

@@ -60,7 +60,9 @@ _SOME = words(
     "intention desire desire impact charge man woman person child friend enemy law question help "
     "water food pain pleasure fear light sound sympathy patience explanation support agreement"
 )
-_IMPERATIVE_DO = words("do don't")
+_SPANS = words("years months weeks days hours ages decades")
+_NOT_ALONE = words("for long help")
+"""Words that mean something else, or nothing, when `not` before them goes: `could not help`."""
 
 
 def candidates(text: str) -> list[Change]:
@@ -93,6 +95,8 @@ def _removals(text: str, sentence: list[Token], at: int) -> list[Change]:
     if not rest or any(t.low in _ONLY_NEGATED for t in rest) or _has_at_all(rest):
         return []
     before = sentence[at - 1] if at else None
+    if _lasts(token, before, rest):
+        return []
     if token.low in ("not", *_CONTRACTED, *_DO):
         return _not_removed(text, sentence, at)
     if token.low == "never" and before and rest[0].is_word:
@@ -110,6 +114,16 @@ def _has_at_all(rest: list[Token]) -> bool:
     return any(a.low == "at" and b.low == "all" for a, b in pairwise(rest))
 
 
+def _lasts(token: Token, before: Token | None, rest: list[Token]) -> bool:
+    """Return whether `in years`, or a perfect's `for ages`, follows, which wants a negation."""
+    pairs = [(a.low, b.low) for a, b in pairwise(rest)]
+    have = {"have", "has", "had", "haven't", "hasn't", "hadn't"}
+    perfect = token.low in have or (before is not None and before.low in have)
+    return any(a == "in" and b in _SPANS for a, b in pairs) or (
+        perfect and any(pair in pairs for pair in (("for", "years"), ("for", "ages")))
+    )
+
+
 def _not_removed(text: str, sentence: list[Token], at: int) -> list[Change]:
     """Return the edits that take `not` or `n't` away, with the `do` that came with it."""
     token, rest = sentence[at], sentence[at + 1 :]
@@ -123,7 +137,9 @@ def _not_removed(text: str, sentence: list[Token], at: int) -> list[Change]:
     if token.low in _CONTRACTED:
         if before is None or not before.is_word or before.low in CONJUNCTIONS:
             return []
-        if token.low in ("can't", "cannot") and following.low in ("help", "be", "wait"):
+        if following.low in _NOT_ALONE:
+            return []
+        if token.low in ("can't", "cannot") and following.low in ("be", "wait"):
             return []
         return [Edit(token.start, token.stop, _CONTRACTED[token.low])]
     if before is None:
@@ -131,7 +147,7 @@ def _not_removed(text: str, sentence: list[Token], at: int) -> list[Change]:
     if before.low in BE | MODALS | {"has", "have", "had", "ought"} or before.low.endswith(
         ("'s", "'re", "'m", "'ve", "'ll", "'d")
     ):
-        if following.low in ("for", "long", "help"):
+        if following.low in _NOT_ALONE:
             return []
         subject = sentence[at - 2] if at > 1 else None
         if subject is None and before.low in BE | MODALS | {"has", "have", "had"}:
@@ -202,7 +218,8 @@ def _no_removed(token: Token, before: Token | None, rest: list[Token]) -> list[C
     if (
         noun.is_word
         and (plural or noun.low in _SOME)
-        and noun.low not in ("signs", "means", "matters")
+        and noun.low not in ("signs", "means", "matters", "thanks", "worries", "regrets")
+        and (before is not None or len(rest) < 2 or rest[1].low not in (",", ".", "!"))
     ):
         return [Edit(token.start, token.stop, capital_like(token.text, "some"))]
     return []

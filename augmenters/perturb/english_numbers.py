@@ -1,11 +1,13 @@
 """English numbers, dates and times, and other values for them in the same format.
 
 Numbers that name a thing are left alone: `No. 5`, `Chapter 3`, `A320`, versions, telephone numbers,
-addresses. Ends of a range keep their order: `between 3 and 5` never becomes `between 6 and 5`.
+addresses. Ends of a range keep their order: `between 3 and 5` never becomes `between 6 and 5`,
+and a part stays smaller than its whole: `4 out of 5` never becomes `9 out of 5`.
 """
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from pairsmith.augmenters.perturb.edits import Change, Edit
 from pairsmith.augmenters.perturb.english_dates import MONTHS, dates
@@ -33,10 +35,15 @@ _NAMES = re.compile(
 )
 _TITLE = re.compile(r"(?:^|[^\s.!?\"“'‘(])[ ]+([A-Z][\w’']+) $")
 _BETWEEN = re.compile(
-    r"\s*(?:percentage points?|%|percent|per cent|[ap]\.?m\.?|,)?\s*"
-    r"(?:to|or|and|through|by|versus|but|[-–—]+)\s*(?:the |about |roughly |to |in )?[$£€]?\s*",
+    r"[\s,.:]*(?:percentage points?|%|percent|per cent|[ap]\.?m\.?|o['’]clock|hundred|thousand|"
+    r"million|billion|trillion|dollars|euros|pounds|cents|feet|yards|miles|met(?:re|er)s|"
+    r"kilomet(?:re|er)s|km|tons|acres|degrees|minutes|hours|days|weeks|months|years|times)?[\s,]*"
+    r"(?:to|or|and|through|by|versus|but|out of|of|in|in every|[-–—]+)\s*"
+    r"(?:the |about |roughly |to |in )?[$£€:.]?\s*",
     re.IGNORECASE,
 )
+_PARTS = ("year", "month", "day", "hour", "minute")
+"""Scales that may stand between the ends of a range: `from May 2019 to June 2020`."""
 _VOWEL = re.compile(r"8|11(?!\d)|18(?!\d)|[aeiou]", re.IGNORECASE)
 
 
@@ -46,8 +53,8 @@ def candidates(text: str) -> list[Change]:
     found: list[Change] = []
     for at, place in enumerate(places):
         others = list(place.others)
-        for beside in places[max(0, at - 1) : at] + places[at + 1 : at + 2]:
-            others = _in_order(text, place, others, beside)
+        for step in (-1, 1):
+            others = _in_order(text, places, at, step, others)
         found += [
             Edit(place.start, place.stop, new) for _, new in _after_article(text, place, others)
         ]
@@ -90,15 +97,23 @@ def _names_a_thing(text: str, place: Place) -> bool:
 
 
 def _in_order(
-    text: str, place: Place, others: list[tuple[float, str]], beside: Place
+    text: str, places: list[Place], at: int, step: int, others: list[tuple[float, str]]
 ) -> list[tuple[float, str]]:
-    """Return the values that stand to a neighbour as the present one does, where that matters."""
-    if place.scale != beside.scale:
+    """Return the values that stand to the next of that scale as the present one, if it matters."""
+    place, end = places[at], at + step
+    while 0 <= end < len(places) and places[end].scale != place.scale:
+        if places[end].scale not in _PARTS:
+            return others
+        end += step
+    if not 0 <= end < len(places):
         return others
-    first, second = sorted((place, beside))
-    if place.scale != "year" and not _BETWEEN.fullmatch(text[first.stop : second.start]):
+    beside = places[end]
+    parts = pairwise(places[min(at, end) : max(at, end) + 1])
+    between = "".join(text[a.stop : b.start] for a, b in parts)
+    near = len(between) < 60  # so that a long run of spaces takes no quadratic time
+    if place.scale != "year" and not (near and _BETWEEN.fullmatch(between)):
         return others
-    if place.value < beside.value:
+    if (place.value, place.start) < (beside.value, beside.start):
         return [(value, new) for value, new in others if value < beside.value]
     return [(value, new) for value, new in others if value > beside.value]
 

@@ -38,6 +38,9 @@ LEFT = [
     "What if he is here?",
     "New Deal",
     "He was of no use.",
+    "The room was half empty again.",
+    "The room was half full again.",
+    "He was half asleep.",
     "We do not ask if he knows any of them.",
     "",
 ]

@@ -1,10 +1,13 @@
 """English numbers and dates: other values, the same format, and which numbers are names."""
 
 import re
+from datetime import datetime
 
 import pytest
 
 from pairsmith.augmenters.perturb import NumberChange
+from pairsmith.augmenters.perturb.english_dates import MONTHS
+from pairsmith.augmenters.perturb.english_numerals import SMALL
 from tests.augmenters.perturb.made import every, phrases_en
 
 SHAPES = {
@@ -65,13 +68,39 @@ def test_numbers_that_name_a_thing_or_are_no_amount_stay(text):
     assert not every(NumberChange(), text)
 
 
-def test_the_ends_of_a_range_keep_their_order():
-    views = every(NumberChange(), "between 3 and 5 men, from 1998 to 2004")
-    assert views
-    for view in views:
-        few, many, start, end = map(int, re.findall(r"\d+", view))
-        assert few < many
-        assert start < end
+RANGES = [
+    (r"between (\d+) and (\d+) men", "between 3 and 5 men"),
+    (r"from (\d+) to (\d+)", "from 1998 to 2004"),
+    (r"from \$(\d+) million to \$(\d+) million", "from $3 million to $5 million"),
+    (r"from (\d+) miles to (\d+) miles", "from 30 miles to 50 miles"),
+    (r"from [A-Z]\w+ (\d+) to [A-Z]\w+ (\d+)", "from May 2019 to June 2020"),
+    (r"from (\d+:\d+) to (\d+:\d+)", "from 9:00 to 10:30"),
+    (r"from (\d+:\d+) to (\d+:\d+)", "from 9:10 to 9:40"),
+    (r"from (\w+ \d+) to (\w+ \d+)", "from March 3 to June 5"),
+    (r"from (\w+ 2019) to (\w+ 2019)", "from March 2019 to June 2019"),
+    (r"Nearly (\d+) out of (\d+) dentists", "Nearly 4 out of 5 dentists"),
+    (r"Nearly (\d+) of the (\d+) dentists", "Nearly 4 of the 5 dentists"),
+    (r"Nearly (\d+) in every (\d+) dentists", "Nearly 4 in every 5 dentists"),
+    (r"Nearly (\w+) out of (\w+) dentists", "Nearly four out of five dentists"),
+    (r"(\w+) times out of (\w+)", "nine times out of ten"),
+    (r"from May (2\d+) to June (2\d+)", "from May 2019 to June 2019"),
+]
+
+
+def _value(end: str) -> tuple[int, ...]:
+    return tuple(
+        int(part) if part.isdigit() else (SMALL + MONTHS).index(part)
+        for part in re.findall(r"\w+", end)
+    )
+
+
+@pytest.mark.parametrize(("shape", "text"), RANGES)
+def test_the_ends_of_a_range_keep_their_order(shape, text):
+    views = every(NumberChange(), text)
+    ends = [match.groups() for view in views if (match := re.fullmatch(shape, view))]
+    assert ends
+    for start, end in ends:
+        assert _value(start) < _value(end)
 
 
 def test_an_article_keeps_a_number_that_goes_with_it():
@@ -79,6 +108,22 @@ def test_an_article_keeps_a_number_that_goes_with_it():
     views = every(NumberChange(), "a 9 percent rise")
     assert views
     assert not {view for view in views if re.match("a (8|11|18)", view)}
+
+
+DATES = {
+    "on %B %d, %Y": ["on February 29, 2020", "on January 31, 2021", "on February 29, 1904"],
+    "on %d %B %Y": ["on 29 February 2020", "on 31 March 2021"],
+    "on %Y-%m-%d": ["on 2020-02-29", "on 2021-03-31"],
+    "on %m/%d/%Y": ["on 02/29/2020", "on 12/31/2021"],
+}
+
+
+@pytest.mark.parametrize(("shape", "text"), [(s, text) for s in DATES for text in DATES[s]])
+def test_dates_stay_dates(shape, text):
+    views = every(NumberChange(), text)
+    assert views
+    for view in views:
+        assert datetime.strptime(view, shape), view
 
 
 def test_a_month_never_gets_a_day_that_it_has_not():

@@ -71,6 +71,8 @@ LEFT = [
     "from the top to the bottom",
     "from Europe to Asia",
     "We flew from Paris to London, Ontario.",
+    "It is 344 kilometres from Paris to London.",
+    "We saw the road from Paris to London.",
     "“What brings you here?”",
     "It is better than nothing.",
     "",

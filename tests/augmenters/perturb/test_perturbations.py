@@ -58,7 +58,11 @@ def test_a_text_without_a_change_gets_no_view_and_a_reason(augmenter):
     assert made.details.to_pylist() == [None, None]
 
 
-@pytest.mark.parametrize("text", ["x" * 100_000, "中文字" * 15_000], ids=["no spaces", "no stops"])
+@pytest.mark.parametrize(
+    "text",
+    ["x" * 100_000, "中文字" * 15_000, f"3{' ' * 20_000}5"],
+    ids=["no spaces", "no stops", "spaces"],
+)
 def test_a_long_text_of_one_sentence_takes_no_minutes(augmenter, text):
     augmenter.setup()
     view(augmenter, TEXT + "中文", 3)
