@@ -1,0 +1,76 @@
+"""The cache of shards: bounded, shared by processes, whole whatever is killed."""
+
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from pairsmith.schemas import UserError
+from pairsmith.training.shard_cache import ShardCache
+
+KEY = "{:032x}-00000"
+
+
+def test_the_cache_stays_within_its_size_and_drops_what_was_used_longest_ago(
+    tmp_path: Path,
+) -> None:
+    cache = ShardCache(tmp_path, 3000)
+    fetched: list[int] = []
+
+    def get(number: int) -> bytes:
+        def fetch() -> pa.Buffer:
+            fetched.append(number)
+            return pa.py_buffer(bytes([number]) * 1000)
+
+        time.sleep(0.002)  # times of use are told apart
+        return cache.get(KEY.format(number), fetch).to_pybytes()  # type: ignore[no-any-return]
+
+    held = cache.get(KEY.format(9), lambda: pa.py_buffer(b"9" * 1000))
+    for number in (0, 1, 0, 2, 0, 3):
+        assert get(number) == bytes([number]) * 1000
+        kept = [path for path in tmp_path.iterdir() if not path.name.startswith("lock-")]
+        assert sum(path.stat().st_size for path in kept) <= 3000
+    assert fetched == [0, 1, 2, 3]
+    get(0)
+    assert fetched == [0, 1, 2, 3]
+    get(1)
+    assert fetched == [0, 1, 2, 3, 1]
+    assert held.to_pybytes() == b"9" * 1000
+
+
+def fetch_slowly(folder: Path, told: Any, seconds: float) -> None:
+    def fetch() -> pa.Buffer:
+        told.put("fetching")
+        time.sleep(seconds)
+        return pa.py_buffer(b"x" * 5000)
+
+    told.put(len(ShardCache(folder, 10**6).get(KEY.format(1), fetch)))
+
+
+def test_of_two_processes_one_fetches_and_a_killed_one_leaves_nothing_half(tmp_path: Path) -> None:
+    spawned = multiprocessing.get_context("spawn")
+    told = spawned.Queue()
+    killed = spawned.Process(target=fetch_slowly, args=(tmp_path, told, 100.0))
+    killed.start()
+    assert told.get(timeout=60) == "fetching"
+    others = [spawned.Process(target=fetch_slowly, args=(tmp_path, told, 0.2)) for _ in range(2)]
+    for process in others:
+        process.start()
+    time.sleep(1)
+    assert not [path for path in tmp_path.iterdir() if not path.name.startswith("lock-")]
+    os.kill(killed.pid or 0, signal.SIGKILL)
+    said = [told.get(timeout=60) for _ in range(3)]
+    assert sorted(map(str, said)) == ["5000", "5000", "fetching"]
+    for process in (killed, *others):
+        process.join(60)
+
+
+def test_a_cache_that_cannot_be_written_to_is_named(small_disk: Path) -> None:
+    cache = ShardCache(small_disk / "cache", 10**9)
+    with pytest.raises(UserError, match=r"No space left.*choose another --shard-cache"):
+        cache.get(KEY.format(1), lambda: pa.py_buffer(bytes(2 << 20)))
