@@ -1,5 +1,7 @@
 """Compiled rules of case: which one a word has, and which another should get in its place."""
 
+import numpy as np
+
 from pairsmith.augmenters.compiled import njit
 from pairsmith.augmenters.kernels import decode
 from pairsmith.augmenters.letters import LOWER, UPPER
@@ -7,6 +9,14 @@ from pairsmith.augmenters.plans import Bytes, integer
 
 AS_IT_IS, TITLE, CAPITALS = 0, 1, 2
 """The cases of a word in `Words`."""
+CASE_BIT = 0x20
+"""Tells ASCII letters from their capitals."""
+
+
+@njit
+def is_letter(b: np.uint8) -> bool:
+    """Return True for a to z and A to Z."""
+    return (integer(b) | CASE_BIT) - 97 >= 0 and (integer(b) | CASE_BIT) - 97 < 26
 
 
 @njit

@@ -86,15 +86,13 @@ def rewrite_by_choice(
 @njit
 def _edit_of(choice: Choice, number: int) -> Edit:
     """Return an operation that edits words where they stand."""
-    first = choice.ranges[number, 0]
-    chinese = choice.ranges[number, 1]
-    stop = choice.ranges[number, 2]
     words = Words(
         choice.words.data,
-        choice.words.offsets[3 * first : 3 * stop + 1],
-        choice.words.ends[first:stop],
-        choice.words.guide[first:stop],
-        chinese - first,
+        choice.words.offsets,
+        choice.words.draws,
+        choice.ranges[number, 0],
+        choice.ranges[number, 1],
+        choice.ranges[number, 2],
     )
     return Edit(choice.operations[number], choice.lows[number], choice.sizes[number], words)
 

@@ -14,11 +14,12 @@ _STRANGE = (1 << DIGIT) | (1 << MARK)
 
 
 @njit
-def core(data: Bytes, a: int, b: int, classes: Bytes, kinds: Bytes) -> tuple[int, int, int]:
-    """Return where the word itself begins and ends in the token data[a:b], and its length.
+def core(data: Bytes, a: int, b: int, classes: Bytes, kinds: Bytes) -> tuple[int, int, int, bool]:
+    """Return where the word itself begins and ends in the token data[a:b], its length, and `small`.
 
     The length counts characters with the marks that change them as one; it is 0 for what is no
     word: no letter, or a digit, or punctuation inside other than apostrophes and hyphens.
+    small: all its letters are from a to z; never said of a word that has others than ASCII.
     """
     # First as if it were ASCII, in few steps a byte; `every` tells whether it is.
     first = a
@@ -40,7 +41,7 @@ def core(data: Bytes, a: int, b: int, classes: Bytes, kinds: Bytes) -> tuple[int
             seen |= 1 << integer(kinds[byte])
         i += 8
     if every < 128:
-        return first, stop, stop - first if _is_word(seen) else 0
+        return first, stop, stop - first if _is_word(seen) else 0, seen & _LETTERS == 1 << LOWER
     first = a
     stop = a
     length = 0
@@ -68,7 +69,7 @@ def core(data: Bytes, a: int, b: int, classes: Bytes, kinds: Bytes) -> tuple[int
             between = 1 << kind if pending == 0 else between | (1 << kind)
             pending += 1
         i += width
-    return first, stop, length if _is_word(seen) else 0
+    return first, stop, length if _is_word(seen) else 0, False
 
 
 @njit
@@ -113,7 +114,7 @@ def word_cores(
             data, integer(offsets[row]), integer(offsets[row + 1]), classes, inside, bounds, edges
         )
         for t in range(n):
-            a, b, length = core(
+            a, b, length, _ = core(
                 data, integer(bounds[2 * t]), integer(bounds[2 * t + 1]), classes, kinds
             )
             if length > 0:

@@ -37,10 +37,10 @@ from pairsmith.augmenters.plans import (
     hit_some,
     integer,
     keep_long,
-    unit,
 )
 
 _SPACE = 32
+_LOW = np.uint64(2**32 - 1)
 
 
 @kernel
@@ -161,7 +161,7 @@ def write_edits(
                 o += 1
             copied = a
             continue
-        a, b, length = core(data, a, b, classes, kinds)
+        a, b, length, _ = core(data, a, b, classes, kinds)
         if length == 0:
             continue
         if op == SPLIT:
@@ -187,21 +187,22 @@ def write_edits(
 
 @njit
 def _choose(words: Words, chinese: bool, bits: np.uint64) -> int:
-    """Return a word drawn by its share; -1 when there is none."""
-    first = integer(words.chinese) if chinese else 0
-    stop = integer(words.ends.size) if chinese else integer(words.chinese)
+    """Return a word drawn by its share, with Walker's aliases; -1 when there is none."""
+    first = words.chinese if chinese else words.first
+    stop = words.stop if chinese else words.chinese
     word = -1
     if first < stop:
-        share = unit(bits)
-        word = first + integer(words.guide[np.uintp(first + integer(share * (stop - first)))])
-        while words.ends[np.uintp(word)] <= share:
-            word += 1
+        word = first + below(bits, stop - first)
+        alias = words.draws[np.uintp(word)]
+        other = first + integer(alias >> np.uint64(32))
+        word = word if (bits & _LOW) < (alias & _LOW) else other
     return word
 
 
 @njit
 def _write(words: Words, word: int, case: int, out: Bytes, o: int) -> int:
     """Write a word in one of its cases and return where it ends."""
-    a = integer(words.offsets[np.uintp(3 * word + case)])
-    b = integer(words.offsets[np.uintp(3 * word + case + 1)])
+    entry = 2 * words.first + case * (words.stop - words.first) + word
+    a = integer(words.offsets[np.uintp(entry)])
+    b = integer(words.offsets[np.uintp(entry + 1)])
     return copy_word(words.data, a, b, out, o)

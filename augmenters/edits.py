@@ -29,7 +29,7 @@ from pairsmith.augmenters.operations import (
     check_rate,
     run,
 )
-from pairsmith.augmenters.vocabulary import as_read, check_words, words_table
+from pairsmith.augmenters.vocabulary import check_words, words_table
 from pairsmith.augmenters.words import WordAugmenter
 from pairsmith.schemas import require
 
@@ -88,7 +88,7 @@ class PunctuationInsert(WordAugmenter):
             object.__setattr__(self, field, check_words(getattr(self, field)))
 
     def _plan(self) -> Edit:
-        return Edit(PUNCTUATE, self.p, words=as_read(self._words))
+        return Edit(PUNCTUATE, self.p, words=self._words.as_read())
 
     @cached_property
     def _words(self) -> Words:

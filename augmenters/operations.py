@@ -68,18 +68,30 @@ class Words(NamedTuple):
 
     data: npt.NDArray[np.uint8]
     offsets: npt.NDArray[np.int32]
-    """Shape (3 * words + 1,): case c of word w begins at data[offsets[3 * w + c]]."""
-    ends: npt.NDArray[np.float64]
-    """Shape (words,): of the Chinese words, or of the others, the share up to this one."""
-    guide: npt.NDArray[np.int32]
-    """Shape (words,): of n words of a kind, word g is the first whose share ends above g / n."""
+    """Shape (3 * words + 1,): of words `first` to `stop`, n in all, case c of word w begins at
+    data[offsets[2 * first + c * n + w]]. By case, as few words are written in capitals: what is
+    read often lies close together."""
+    draws: npt.NDArray[np.uint64]
+    """Shape (words,): of one drawn from those of its kind, how often out of 2**32 it is written,
+    and times 2**32 the one of its kind that is written else."""
+    first: int
+    """This one and those up to `stop` may be written; Chinese ones from `chinese` on."""
     chinese: int
-    """The first Chinese word."""
+    stop: int
+
+    def as_read(self) -> "Words":
+        """Return the words as kernels take them: arrays that were pickled can be written again."""
+        return Words(
+            read_only(self.data),
+            read_only(self.offsets),
+            read_only(self.draws),
+            *(self.first, self.chinese, self.stop),
+        )
 
 
 NO_WORDS: Final = Words(
-    *(_bytes(""), read_only(np.zeros(1, np.int32)), read_only(np.empty(0, np.float64))),
-    *(read_only(np.empty(0, np.int32)), 0),
+    *(_bytes(""), read_only(np.zeros(1, np.int32)), read_only(np.empty(0, np.uint64))),
+    *(0, 0, 0),
 )
 
 
@@ -162,16 +174,15 @@ class Choice(NamedTuple):
             number = next(same, len(tables))
             if number == len(tables):
                 tables.append(words)
-            first = sum(table.ends.size for table in tables[:number])
-            ranges.append((first, first + words.chinese, first + words.ends.size))
+            first = sum(table.draws.size for table in tables[:number])
+            ranges.append((first, first + words.chinese, first + words.stop))
         sizes = np.cumsum([0, *(table.data.size for table in tables)])
         offsets = [table.offsets[:-1] + size for table, size in zip(tables, sizes, strict=False)]
         words = Words(
             np.concatenate([table.data for table in tables]),
             np.concatenate([*offsets, sizes[-1:]]).astype(np.int32),
-            np.concatenate([table.ends for table in tables]),
-            np.concatenate([table.guide for table in tables]),
-            0,
+            np.concatenate([table.draws for table in tables]),
+            *(0, 0, 0),
         )
         operations, lows, highs, numbers = zip(*settings, strict=True)
         return cls(
@@ -198,20 +209,23 @@ class Choice(NamedTuple):
         from pairsmith.augmenters.choice_kernels import rewrite_by_choice
 
         tables = (char_classes(), letter_kinds())
-        data, offsets, ends, guide, _ = self.words
         choice = Choice(
             read_only(self.operations),
             read_only(self.lows),
             read_only(self.highs),
             read_only(self.sizes),
             read_only(self.ranges),
-            Words(read_only(data), read_only(offsets), read_only(ends), read_only(guide), 0),
+            self.words.as_read(),
         )
         return run(rewrite_by_choice, texts, keys, *tables, inside, read_only(chosen), choice)
 
 
 def _same(words: Words, others: Words) -> bool:
-    pairs = ((words.data, others.data), (words.offsets, others.offsets), (words.ends, others.ends))
+    pairs = (
+        (words.data, others.data),
+        (words.offsets, others.offsets),
+        (words.draws, others.draws),
+    )
     return all(np.array_equal(own, other) for own, other in pairs) and (
         words.chinese == others.chinese
     )

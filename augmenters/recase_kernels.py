@@ -3,12 +3,34 @@
 import numpy as np
 import numpy.typing as npt
 
-from pairsmith.augmenters.case_kernels import AS_IT_IS, CAPITALS, TITLE, count_cases
+from pairsmith.augmenters.case_kernels import (
+    AS_IT_IS,
+    CAPITALS,
+    CASE_BIT,
+    TITLE,
+    count_cases,
+    is_letter,
+)
 from pairsmith.augmenters.compiled import kernel, njit
 from pairsmith.augmenters.core_kernels import core
 from pairsmith.augmenters.kernels import decode, longest, scan
 from pairsmith.augmenters.letters import LOWER, UPPER
 from pairsmith.augmenters.plans import Bytes, Ints, Keys, below, draw, hit_each, integer
+
+
+@njit
+def _raise(data: Bytes, a: int, b: int, bits: np.uint64) -> None:
+    """Write over data[a:b], small ASCII letters with `'` and `-` between, as `_recase` would."""
+    if b - a > 1 and below(bits, 2) == 0:
+        data[np.uintp(a)] -= np.uint8(CASE_BIT)
+        return
+    i = a
+    # By eights, the last byte as often as needed: how long a word is no processor foresees.
+    while i < b:
+        for j in range(8):
+            at = np.uintp(min(i + j, b - 1))
+            data[at] = integer(data[at]) - integer(data[at] >= 97) * CASE_BIT
+        i += 8
 
 
 @njit
@@ -87,9 +109,13 @@ def recase_words(
         for h in range(hit_each(n, state, threshold, hits)):
             t = integer(hits[np.uintp(h)])
             a = integer(bounds[np.uintp(2 * t)])
-            a, b, length = core(out, a, integer(bounds[np.uintp(2 * t + 1)]), classes, kinds)
-            if length > 0:
-                _recase(out, a, b, kinds, cases, draw(draw(state, t), 0))
+            b = integer(bounds[np.uintp(2 * t + 1)])
+            a, b, length, small = core(out, a, b, classes, kinds)
+            bits = draw(draw(state, t), 0)
+            if length > 0 and small:
+                _raise(out, a, b, bits)
+            elif length > 0:
+                _recase(out, a, b, kinds, cases, bits)
     return out, out_offsets
 
 
@@ -118,38 +144,23 @@ def flip_cases(
     rows = offsets.size - 1
     threshold = np.uint64(rate * 2.0**64)
     out, out_offsets = _copied(data, offsets)
-    places = np.empty(longest(offsets) + 1, np.int32)
-    hits = np.empty(places.size, np.int32)
     for row in range(rows):
+        start = integer(out_offsets[row])
         end = integer(out_offsets[row + 1])
-        letters = _list_letters(out, integer(out_offsets[row]), end, kinds, places)
-        for h in range(hit_each(letters, draw(keys[row], op), threshold, hits)):
-            i = integer(places[np.uintp(hits[np.uintp(h)])])
-            b = out[np.uintp(i)]
-            if b < 128:
-                out[np.uintp(i)] = b ^ np.uint8(0x20)
-            else:
-                point, width = decode(out, i, end)
+        state = draw(keys[row], op)
+        seen = np.uint8(0)
+        for i in range(start, end):  # LLVM makes this, and the next, a few wide instructions.
+            seen |= out[np.uintp(i)]
+        if seen < 128:
+            for i in range(start, end):
+                b = out[np.uintp(i)]
+                hit = integer(draw(state, i - start) < threshold) & integer(is_letter(b))
+                out[np.uintp(i)] = integer(b) ^ (hit * CASE_BIT)
+            continue
+        i = start
+        while i < end:
+            point, width = decode(out, i, end)
+            if kinds[point] in (LOWER, UPPER) and draw(state, i - start) < threshold:
                 _write_low(integer(cases[point]), width, out, i)
+            i += width
     return out, out_offsets
-
-
-@njit
-def _list_letters(data: Bytes, start: int, end: int, kinds: Bytes, places: Ints) -> int:
-    """List where the letters with case begin, and return their number."""
-    n = 0
-    seen = np.uint8(0)
-    for i in range(start, end):  # LLVM makes this a few wide instructions.
-        seen |= data[np.uintp(i)]
-    if seen < 128:
-        for i in range(start, end):  # Free of branches: a to z, and A to Z, without a table.
-            places[np.uintp(n)] = i
-            n += integer((data[np.uintp(i)] | np.uint8(0x20)) - np.uint8(97) < 26)
-        return n
-    i = start
-    while i < end:
-        point, width = decode(data, i, end)
-        places[np.uintp(n)] = i
-        n += integer(integer(kinds[point]) in (LOWER, UPPER))
-        i += width
-    return n

@@ -8,15 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pairsmith.augmenters.case_kernels import CASE_BIT, is_letter
 from pairsmith.augmenters.compiled import kernel, njit
 from pairsmith.augmenters.copy_kernels import SLACK, copy_run
 from pairsmith.augmenters.kernels import MOST_BYTES, lengthened, longest, scan
 from pairsmith.augmenters.operations import KEYBOARD
 from pairsmith.augmenters.plans import Bytes, Ints, Keys, below, draw, hit_each, integer, keep_long
 
-_UPPER = 0x20
-"""The bit that tells ASCII letters from their capitals."""
-_LETTERS = 26
 _STRANGE = 1 << 16
 _SEEN = np.zeros(256, np.int32)
 """1 for an ASCII letter; _STRANGE for what no word has inside; 0 for `'`, `-` and other letters."""
@@ -107,12 +105,6 @@ def mistake_words(
 
 
 @njit
-def _is_letter(b: np.uint8) -> bool:
-    """Return True for a to z and A to Z."""
-    return (integer(b) | _UPPER) - 97 >= 0 and (integer(b) | _UPPER) - 97 < _LETTERS
-
-
-@njit
 def _is_digit(b: np.uint8) -> bool:
     """Return True for 0 to 9."""
     return integer(b) >= 48 and integer(b) <= 57
@@ -125,9 +117,9 @@ def _letters(data: Bytes, first: int, stop: int) -> tuple[int, int, int]:
     The number is 0 when it is a number, an address or the like: between its first and last letter
     or digit nothing else may stand than letters, `'` and `-`.
     """
-    while first < stop and not (_is_letter(data[first]) or _is_digit(data[first])):
+    while first < stop and not (is_letter(data[first]) or _is_digit(data[first])):
         first += 1
-    while stop > first and not (_is_letter(data[stop - 1]) or _is_digit(data[stop - 1])):
+    while stop > first and not (is_letter(data[stop - 1]) or _is_digit(data[stop - 1])):
         stop -= 1
     seen = 0
     last = stop - 1
@@ -163,18 +155,18 @@ def _mistype(
     kind = integer(bits >= kinds[0]) + integer(bits >= kinds[1]) + integer(bits >= kinds[2])
     place = draw(own, 1)
     if kind == 1:
-        pairs = 0
-        for i in range(first, stop - 1):
-            pairs += _differ(data, i)
-        if pairs > 0:
-            left = below(place, pairs)
+        # Nearly all pairs differ: only where the one drawn does not, count those that do.
+        i = first + below(place, stop - 1 - first)
+        pairs = _differ(data, i)
+        if pairs == 0:
+            for j in range(first, stop - 1):
+                pairs += _differ(data, j)
+            left = below(draw(own, 3), pairs)
             i = first
-            if pairs == stop - 1 - first:
-                i += left
-            else:
-                while left > 0 or not _differ(data, i):
-                    left -= _differ(data, i)
-                    i += 1
+            while pairs > 0 and (left > 0 or not _differ(data, i)):
+                left -= _differ(data, i)
+                i += 1
+        if pairs > 0:
             a, b = integer(data[i]), integer(data[i + 1])
             return i, 2, 2, _shaped(b, a), _shaped(a, b)
         kind = 0
@@ -183,18 +175,18 @@ def _mistype(
     if letters == stop - first:
         i += left
     else:
-        while left > 0 or not _is_letter(data[i]):
-            left -= integer(_is_letter(data[i]))
+        while left > 0 or not is_letter(data[i]):
+            left -= integer(is_letter(data[i]))
             i += 1
     a = integer(data[i])
     if kind == 2:
         return i, 1, 0, 0, 0
     if kind == 3:
         shape = a
-        if i + 1 < stop and _is_letter(data[i + 1]):
+        if i + 1 < stop and is_letter(data[i + 1]):
             shape = integer(data[i + 1])
         return i, 1, 2, a, _shaped(a, shape)
-    letter = (a | _UPPER) - 97
+    letter = (a | CASE_BIT) - 97
     entry = integer(mistakes.firsts[letter])
     entry += below(draw(own, 2), integer(mistakes.firsts[letter + 1]) - entry)
     return i, 1, 1, _shaped(integer(mistakes.data[entry]), a), 0
@@ -203,15 +195,15 @@ def _mistype(
 @njit
 def _shaped(letter: int, other: int) -> int:
     """Return a letter as a capital where another is one: the shape of a word stays."""
-    return (letter & ~_UPPER) | (other & _UPPER)
+    return (letter & ~CASE_BIT) | (other & CASE_BIT)
 
 
 @njit
 def _differ(data: Bytes, i: int) -> int:
     """Return 1 when bytes i and i + 1 are two letters, and not the same one, else 0."""
     a, b = data[np.uintp(i)], data[np.uintp(i + 1)]
-    other = integer((integer(a) | _UPPER) != (integer(b) | _UPPER))
-    return integer(_is_letter(a)) & integer(_is_letter(b)) & other
+    other = integer((integer(a) | CASE_BIT) != (integer(b) | CASE_BIT))
+    return integer(is_letter(a)) & integer(is_letter(b)) & other
 
 
 @njit
@@ -224,7 +216,7 @@ def _misread(
     last = stop - 1
     for i in range(first, stop):
         b = data[np.uintp(i)]
-        length += integer(_is_letter(b)) + integer(_is_digit(b))
+        length += integer(is_letter(b)) + integer(_is_digit(b))
         found += _count(data, i, last, mistakes)
     if length < least or found == 0:
         return first, 0, 0, 0, 0
@@ -238,10 +230,17 @@ def _misread(
         before = so_far if so_far <= left else before
     left -= before
     i = place
+    # What stands for one byte comes first, and fits wherever that byte stands.
     entry = integer(mistakes.firsts[data[i]])
-    while left > 0 or not _stands(data, i, stop, entry, mistakes):
-        left -= integer(_stands(data, i, stop, entry, mistakes))
-        entry += 1
+    singles = integer(mistakes.counts[np.uintp(integer(data[i]) << 8)])
+    if left < singles:
+        entry += left
+    else:
+        left -= singles
+        entry += singles
+        while left > 0 or not _stands(data, i, stop, entry, mistakes):
+            left -= integer(_stands(data, i, stop, entry, mistakes))
+            entry += 1
     a = integer(mistakes.bounds[2 * entry])
     b = integer(mistakes.bounds[2 * entry + 1])
     c = integer(mistakes.bounds[2 * entry + 2])

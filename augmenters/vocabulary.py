@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from pairsmith.augmenters.buffers import read_only, string_array, string_buffers
@@ -78,20 +79,34 @@ def _total(found: Sequence[pa.StructArray]) -> dict[str, int]:
 def words_table(words: Sequence[str], weights: Sequence[float], chinese: Sequence[bool]) -> Words:
     """Return words as kernels take them: drawn in proportion to their weights, Chinese apart."""
     groups = [[n for n, is_so in enumerate(chinese) if is_so == kind] for kind in (False, True)]
-    spellings = [case.encode() for group in groups for n in group for case in _cases(words[n])]
-    ends, guides = [np.empty(0)], [np.empty(0, np.int32)]
-    for group in filter(None, groups):
-        sums = np.cumsum([weights[n] for n in group], dtype=np.float64)
-        ends.append(sums / sums[-1])
-        steps = np.arange(len(group)) / len(group)
-        guides.append(np.searchsorted(ends[-1], steps, side="right").astype(np.int32))
+    listed = [_cases(words[n]) for group in groups for n in group]
+    spellings = [cases[case].encode() for case in range(3) for cases in listed]
     return Words(
         read_only(np.frombuffer(b"".join(spellings), np.uint8)),
         read_only(np.cumsum([0, *map(len, spellings)], dtype=np.int32)),
-        read_only(np.concatenate(ends)),
-        read_only(np.concatenate(guides)),
-        len(groups[0]),
+        read_only(np.concatenate([_aliases([weights[n] for n in group]) for group in groups])),
+        *(0, len(groups[0]), len(words)),
     )
+
+
+def _aliases(weights: Sequence[float]) -> npt.NDArray[np.uint64]:
+    """Return Walker's aliases for some weights, made as Vose does: see `Words.draws`.
+
+    (IEEE Transactions on Software Engineering 17(9), 1991.) To draw: take one of n alike, and with
+    its chance that one, else its other. Without a search, which no processor foresees.
+    """
+    n, total = len(weights), math.fsum(weights)
+    shares = [weight * n / total for weight in weights]
+    draws = np.arange(n, dtype=np.uint64) << np.uint64(32)  # Who stays so has itself for its other.
+    poor = [word for word, share in enumerate(shares) if share < 1]
+    rich = [word for word, share in enumerate(shares) if share >= 1]
+    while poor and rich:
+        word, other = poor.pop(), rich[-1]
+        draws[word] = other << 32 | int(shares[word] * 2**32)
+        shares[other] -= 1 - shares[word]
+        if shares[other] < 1:
+            poor.append(rich.pop())
+    return draws
 
 
 def damped(count: int) -> float:
@@ -109,9 +124,3 @@ def _cases(word: str) -> tuple[str, str, str]:
 def is_chinese(word: str) -> bool:
     """Return whether a word begins or ends with a Chinese character or kana."""
     return any(char_classes()[ord(character)] == CJK for character in (word[0], word[-1]))
-
-
-def as_read(words: Words) -> Words:
-    """Return the words as kernels take them: arrays that were pickled can be written again."""
-    data, offsets, ends, guide, chinese = words
-    return Words(read_only(data), read_only(offsets), read_only(ends), read_only(guide), chinese)

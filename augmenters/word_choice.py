@@ -14,7 +14,6 @@ import pyarrow as pa
 
 from pairsmith.augmenters.operations import INSERT, SUBSTITUTE, Edit, Words, check_rate
 from pairsmith.augmenters.vocabulary import (
-    as_read,
     check_words,
     count_spellings,
     damped,
@@ -89,7 +88,7 @@ class WordInsert(VocabularyAugmenter):
     version: ClassVar[int] = 1
 
     def _plan(self) -> Edit:
-        return Edit(INSERT, self.p, words=as_read(self._words))
+        return Edit(INSERT, self.p, words=self._words.as_read())
 
 
 @dataclass(frozen=True)
@@ -103,4 +102,4 @@ class WordSubstitute(VocabularyAugmenter):
     version: ClassVar[int] = 1
 
     def _plan(self) -> Edit:
-        return Edit(SUBSTITUTE, self.p, words=as_read(self._words))
+        return Edit(SUBSTITUTE, self.p, words=self._words.as_read())

@@ -41,7 +41,7 @@ def choose_words(
         n = scan(data, start, integer(offsets[row + 1]), classes, inside, bounds, edges)
         candidates = 0
         for t in range(n):
-            a, b, length = core(
+            a, b, length, _ = core(
                 data, integer(bounds[2 * t]), integer(bounds[2 * t + 1]), classes, kinds
             )
             if length > 0:

@@ -1,15 +1,20 @@
 """Words of a vocabulary put into texts: how often, which ones, where, and in what case."""
 
+import math
 import pickle
 import re
 from collections import Counter
 
+import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pairsmith.augmenters import Sequence
 from pairsmith.augmenters.augmenter import Fits
 from pairsmith.augmenters.compose import fits, fitted
+from pairsmith.augmenters.vocabulary import words_table
 from pairsmith.augmenters.word_choice import WordInsert, WordSubstitute
 from pairsmith.schemas import UserError
 from tests.augmenters.plain_tokens import keys, views
@@ -189,3 +194,16 @@ def test_an_arrow_array_of_words_will_do():
 def test_settings_out_of_range_are_refused(make, settings, error, message):
     with pytest.raises(error, match=message):
         make(**settings)
+
+
+@given(st.lists(st.tuples(st.floats(1e-3, 1e6), st.booleans()), min_size=1, max_size=30))
+def test_the_table_draws_every_word_by_its_weight(given_words):
+    weights, chinese = zip(*given_words, strict=True)
+    table = words_table([f"w{n}" for n in range(len(weights))], weights, chinese)
+    for kind, first, stop in ((False, 0, table.chinese), (True, table.chinese, table.stop)):
+        own = [weight for weight, is_so in given_words if is_so == kind]
+        chances = (table.draws[first:stop] & np.uint64(2**32 - 1)).astype(np.float64) / 2**32
+        others = (table.draws[first:stop] >> np.uint64(32)).astype(np.int64)
+        assert len(own) == len(chances)
+        shares = (chances + np.bincount(others, 1 - chances, len(own))) / max(len(own), 1)
+        assert shares == pytest.approx(np.array(own) / (math.fsum(own) or 1), abs=1e-8)
