@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pairsmith.pipelines.made import Made
+from pairsmith.pipelines.runs import Runs
 from pairsmith.schemas import ShardFile, UserError
 
 OUTCOMES = ("written", "dropped", "failed")
@@ -67,7 +68,7 @@ class Totals:
 def count_shard(
     files: dict[str, ShardFile],
     blocks: pa.RecordBatch,
-    pairs: pa.Table,
+    pairs: Runs,
     dropped: pa.Table,
     failed: pa.Table,
     made: Made,
@@ -78,7 +79,7 @@ def count_shard(
     """
     first = blocks.filter(pc.equal(blocks["blocks"], 1))["source_id"]
     several = pc.unique(blocks.filter(pc.greater(blocks["blocks"], 1))["source_id"])
-    seen = [pc.unique(rows["source_id"]) for rows in (pairs, failed)]
+    seen = [pc.unique(ids) for ids in (pairs.source_ids, failed["source_id"])]
     outcomes = [_outcome(ids, *seen) for ids in (first, several)]
     sources = Counter(outcomes[0])
     sources["dropped"] += dropped["unit"].null_count
@@ -86,7 +87,7 @@ def count_shard(
     units_dropped = _present(dropped, "unit") - _present(dropped, "kind")
     pair_counts = {
         "made": made.pairs,
-        "written": len(pairs),
+        "written": pairs.rows,
         "dropped": _present(dropped, "kind"),
         "failed": _present(failed, "kind"),
     }
@@ -97,7 +98,7 @@ def count_shard(
         units={"made": made.units, "dropped": units_dropped},
         pairs=pair_counts,
         reasons={"dropped": _reasons(dropped), "failed": _reasons(failed)},
-        kinds=_count(pairs["kind"]),
+        kinds=dict(sorted(pairs.kinds.items())),
         changes={name: counts.tolist() for name, counts in sorted(made.changes.items())},
     )
 

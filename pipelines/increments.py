@@ -63,7 +63,7 @@ def fill_or_reuse(job: Job, number: int, parts: list[tuple[Tag, pa.RecordBatch]]
     reused = result is not None
     if result is None:
         taken = (parts.pop() for _ in range(len(parts)))
-        result = fill_shard(number, taken, job.recipe, job.output, job.batch_rows)
+        result = fill_shard(number, taken, job.recipe, job.output, job.batch_rows, job.work)
     report(job.progress, **progress_of(result))
     views = tally(job.recipe.steps) - before
     told = {"number": number, "made_from": made_from, "reused": reused, "views": list(views)}

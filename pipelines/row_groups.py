@@ -31,24 +31,6 @@ def _first_halves(pair_ids: pa.StringArray) -> npt.NDArray[np.uint64]:
     return np.frombuffer(unhexlify(digits.tobytes()), ">u8")[::2].astype(np.uint64)
 
 
-def merge_runs(runs: list[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Yield the rows of batches that are each sorted by `pair_id`, in that order, by row groups."""
-    if not runs:
-        return
-    order = in_order(*(run["pair_id"] for run in runs))
-    ends = np.cumsum([len(run) for run in runs])
-    owners = np.searchsorted(ends, order, side="right")
-    reached = np.zeros(len(runs), np.int64)
-    for start in range(0, len(order), ROW_GROUP_ROWS):
-        owner = owners[start : start + ROW_GROUP_ROWS]
-        taken = np.bincount(owner, minlength=len(runs))
-        slices = [run[a : a + n] for run, a, n in zip(runs, reached, taken, strict=True) if n]
-        # Rows of one run stay in its order, so that the place of a row follows from its owner.
-        places = np.argsort(np.argsort(owner, kind="stable"), kind="stable")
-        reached += taken
-        yield pa.Table.from_batches(slices).combine_chunks().take(pa.array(places))
-
-
 def cut_row_groups(table: pa.Table) -> Iterator[pa.Table]:
     """Yield the rows of a table by row groups."""
     for start in range(0, len(table), ROW_GROUP_ROWS):

@@ -3,6 +3,7 @@
 import hashlib
 import io
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -18,7 +19,8 @@ from pairsmith.pipelines.pairs import list_units, make_pairs
 from pairsmith.pipelines.parts import SCHEMAS, Tag
 from pairsmith.pipelines.recipe import Recipe
 from pairsmith.pipelines.rejected import PLAIN_REJECTED, plain
-from pairsmith.pipelines.row_groups import cut_row_groups, merge_runs
+from pairsmith.pipelines.row_groups import cut_row_groups
+from pairsmith.pipelines.runs import Runs
 from pairsmith.pipelines.storage import join, write_file
 from pairsmith.pipelines.token_ids import add_ids
 from pairsmith.schemas import REJECTED, ROW_GROUP_ROWS, ShardFile, UserError
@@ -49,10 +51,12 @@ def fill_shard(
     recipe: Recipe,
     output: str,
     batch_units: int,
+    scratch: str | None = None,
 ) -> ShardResult:
     """Make and write the files of one shard from all its parts, in whatever order they come.
 
     batch_units: about how many units are augmented at a time; it does not change the result.
+    scratch: the local folder where pairs wait that memory need not hold, instead of the system's.
     Every file is written under a temporary name and renamed, so it is whole or not there.
     Raises UserError for a shard that is too large.
     """
@@ -65,14 +69,15 @@ def fill_shard(
     made = Made(dropped=batches["dropped"], failed=batches["failed"])
     if recipe.fits and len(blocks):
         recipe = recipe.fitted(list_units(blocks).table["text"])
-    for run in _runs(blocks, batch_units):
-        make_pairs(run, recipe, made)
-    pairs = pa.Table.from_batches(made.written, plain(recipe.schema))
     files = {}
-    if len(pairs):
-        groups = _row_groups(made.written, recipe, number)
-        path = f"shards/{number:05d}.parquet"
-        files["shards"] = write_parquet(groups, recipe.schema, output, path)
+    with closing(Runs(plain(recipe.schema), scratch)) as runs:
+        for some in _runs(blocks, batch_units):
+            make_pairs(some, recipe, made)
+            runs.take(made.written)
+        if runs.rows:
+            groups = _row_groups(runs, recipe, number)
+            path = f"shards/{number:05d}.parquet"
+            files["shards"] = write_parquet(groups, recipe.schema, output, path)
     rejected = {}
     for folder, batches_of_folder in (("dropped", made.dropped), ("failed", made.failed)):
         check_size(number, column_bytes(batches_of_folder), recipe.shards)
@@ -81,7 +86,7 @@ def fill_shard(
         if len(rows):
             path = f"{folder}/{number:05d}.parquet"
             files[folder] = write_parquet(cut_row_groups(rows), REJECTED, output, path)
-    return count_shard(files, blocks, pairs, rejected["dropped"], rejected["failed"], made)
+    return count_shard(files, blocks, runs, rejected["dropped"], rejected["failed"], made)
 
 
 def write_parquet(
@@ -136,14 +141,12 @@ def check_size(number: int, size: int, shards: int) -> None:
         )
 
 
-def _row_groups(runs: list[pa.RecordBatch], recipe: Recipe, number: int) -> Iterator[pa.Table]:
+def _row_groups(runs: Runs, recipe: Recipe, number: int) -> Iterator[pa.Table]:
     """Yield the pairs of a shard in order, with random negatives and ids where there are some."""
-    groups = merge_runs(runs)
+    groups = runs.merged()
     rules = [rule for rule in recipe.negatives if isinstance(rule, RandomNegatives)]
     if rules:  # which are picked among all pairs of the shard
-        positives, given = (
-            column_bytes([run.select([name]) for run in runs]) for name in ("positive", "negatives")
-        )
+        positives, given = (runs.column_bytes[name] for name in ("positive", "negatives"))
         picked = sum(rule.count for rule in rules) * positives
         check_size(number, max(positives, given + picked), recipe.shards)
         pairs = pa.concat_tables(groups)
