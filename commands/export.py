@@ -7,6 +7,7 @@ from pathlib import Path
 import tyro
 
 from pairsmith.schemas import UserError, require
+from pairsmith.schemas.store import check_local
 
 _DESCRIPTION = """Write a text encoder as ONNX.
 
@@ -35,6 +36,7 @@ class Options:
 def main(argv: Sequence[str]) -> int:
     """Run the command and return its exit code."""
     options = tyro.cli(Options, prog="pairsmith export", description=_DESCRIPTION, args=list(argv))
+    check_local(options.onnx, "--onnx")
     for module in ("torch", "transformers", "tokenizers", "safetensors"):
         require(module, "train")
     for module in ("onnx", "onnxscript", "onnxruntime"):

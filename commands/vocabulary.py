@@ -1,7 +1,6 @@
 """`pairsmith vocabulary`: a corpus in, a sentencepiece model out."""
 
 import logging
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from rich.console import Console
 
 from pairsmith.commands.flags import check_beam_flags
 from pairsmith.schemas import UserError, check_installed
+from pairsmith.schemas.store import check_local
 
 _DESCRIPTION = """Train a sentencepiece model on a corpus.
 
@@ -109,5 +109,4 @@ def _check(options: Options) -> None:
         raise UserError("--max-failed is a share: between 0 and 1")
     if len(set(options.symbols)) < len(options.symbols) or "" in options.symbols:
         raise UserError("--symbols must be different and not empty")
-    if re.match(r"[\w+.-]+:/", str(options.output)):  # a Path has one slash where it had two
-        raise UserError("--output must be a file on this machine or on a shared file system")
+    check_local(options.output, "--output")

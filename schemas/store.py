@@ -1,6 +1,7 @@
 """Datasets in object stores: `s3://`, `gs://` and what else `pyarrow.fs` opens by a URL."""
 
 import hashlib
+import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,8 @@ FIRST_PAUSE = 0.2
 """Seconds before the second attempt; each later pause is twice as long: 6 s in all."""
 _AT_ONCE = 8
 _PIECE = 4 << 20
+_WAS_URL = re.compile(r"[\w+.-]+:/")
+"""How a URL begins once it is a Path, which has one slash where it had two."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,18 @@ class RemoteDataset:
 def is_remote(location: str) -> bool:
     """Return whether `location` is a URL such as `gs://bucket/folder`."""
     return "://" in location
+
+
+def check_local(path: Path, option: str) -> None:
+    """Raise UserError for a path that was a URL; as a folder, it would be called `s3:`.
+
+    option: what the command line calls it.
+    """
+    if _WAS_URL.match(str(path)):
+        url = shown(re.sub(":/+", "://", str(path), count=1))
+        raise UserError(
+            f"{option} {url} is a URL; give a path on this machine or on a shared file system"
+        )
 
 
 def shown(location: str | Path) -> str:

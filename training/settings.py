@@ -12,6 +12,7 @@ from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pairsmith.schemas import UserError
+from pairsmith.schemas.store import check_local
 
 Config = TypeVar("Config")
 
@@ -110,12 +111,17 @@ def change(config: Config, **values: Any) -> Config:
 
 
 def check(config: Any) -> None:
-    """Raise UserError for an unknown word, a value out of bounds, or one that a group refuses."""
+    """Raise UserError for an unknown word, a value out of bounds, or one that a group refuses.
+
+    A setting that is a Path is written to, so it must not be a URL; files to read are tuples.
+    """
     for setting in settings(config):
         name, value = flag(setting.name), setting.value
         words = [w for k in setting.kinds if get_origin(k) is Literal for w in get_args(k)]
         if words and value not in words and type(value) not in setting.kinds:
             raise UserError(f"{name} {value!r} is none of {', '.join(setting.takes)}; give one")
+        if isinstance(value, Path):
+            check_local(value, name)
         for mark in setting.marks if value is not None else ():
             # Written so that nan is refused too.
             if isinstance(mark, AtLeast) and not value >= mark.bound:

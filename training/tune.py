@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from pairsmith.schemas import UserError
+from pairsmith.schemas.store import check_local
 from pairsmith.training.config import TrainConfig
 from pairsmith.training.encoders.config import EncoderConfig
 from pairsmith.training.settings import Setting, change, settings
@@ -87,6 +88,8 @@ def tune(config: TrainConfig, tuning: TuneConfig) -> "Study":
         raise UserError(f"--search names {min(repeated)} twice; give it once")
     if tuning.trials < 1:
         raise UserError(f"--trials {tuning.trials} is too small; give at least 1")
+    if tuning.storage:
+        check_local(tuning.storage, "--storage")
     config.resolved().evaluation.check_files()
     with trials_folder(config.output) as folder:
         study = _open_study(config, tuning, names)

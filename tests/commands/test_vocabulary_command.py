@@ -89,7 +89,7 @@ def test_an_output_that_cannot_be_is_one_line(
 ) -> None:
     assert "is there already" in refused(corpus)
     assert "cannot write" in refused(corpus / "out.model")
-    assert "--output must be a file" in refused(Path("gs://bucket/out.model"))
+    assert "--output gs://bucket/out.model is a URL" in refused(Path("gs://bucket/out.model"))
 
 
 def test_ctrl_c_leaves_nothing_behind_even_while_it_trains(tmp_path: Path) -> None:

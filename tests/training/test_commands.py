@@ -117,6 +117,32 @@ def test_what_the_user_can_mend_is_one_line_and_leaves_nothing(
         assert sorted(tmp_path.rglob("*")) == before, f"{arguments} left something behind"
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "train DATA --output s3://bucket/model",
+        "train DATA --output model --token-folder gs://bucket/ids",
+        "train DATA --output model --shard-cache s3://bucket/cache",
+        "train DATA --output s3://bucket/model --plan",
+        "train DATA --output s3://bucket/model --verify",
+        "tune DATA --output s3://bucket/model --maximise s --search seed=1,2",
+        "tune DATA --output model --maximise s --search seed=1,2 --storage sqlite:///search.db",
+        "export model --onnx s3://bucket/model.onnx",
+    ],
+)
+def test_a_url_is_refused_where_only_a_path_will_do(
+    tmp_path: Path,
+    dataset: Path,
+    line: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = refused(line.replace("DATA", str(dataset)).split(), capsys)
+    assert re.search(r"--\S+ \w+://\S+ is a URL; give a path on this machine", said)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_evaluate_refuses_in_one_line(
     tmp_path: Path, sts_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
