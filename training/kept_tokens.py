@@ -43,17 +43,19 @@ def open_tokens_of(
     """Return the kept ids of all datasets, made where they are wanted; none unless all have some.
 
     Those of datasets in object stores are made of row groups as these are read. Unless the config
-    says yes or no, they are read where all are there, and made for more than one epoch if the shard
+    says otherwise, they are read where all are there, and made for more than one epoch if the shard
     cache has room for them.
     Raises UserError when they are asked for and cannot be made.
     """
-    if config.token_cache is False or (config.token_cache is None and draws(tokenizer)):
+    asked = config.token_cache
+    if asked is False or (asked is not True and draws(tokenizer)):
         return []
     remote = [dataset for dataset in datasets if isinstance(dataset, RemoteDataset)]
     far = [remote_tokens(remote_shards(dataset, stream), tokenizer) for dataset in remote]
     size = sum(shard.bytes for dataset in remote for shard in dataset.manifest.shards)
     # Ids take about as much room as the shards, which they must not push out.
-    make = config.token_cache or (epochs > 1 and 2 * size <= stream.shard_cache_gb * 1e9)
+    room = 2 * size <= stream.shard_cache_gb * 1e9
+    make = asked is True or (asked is None and epochs > 1 and room)
     if not make and not all(tokens.complete for tokens in far):
         return []
     kept: list[Kept] = []

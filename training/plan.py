@@ -257,6 +257,7 @@ def _measured(config: TrainConfig, steps: int) -> Timing:
             change(config, checksums=False, schedule="constant"),
             output=output,
             steps=steps,
+            tokens=config.tokens.reading,
             evaluation=EvaluationConfig(),
             telemetry=TelemetryConfig(tensorboard=False, curves=False),
         )

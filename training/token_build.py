@@ -72,12 +72,13 @@ def tokens_to_read(
 ) -> TokenCache | None:
     """Return the ids that a run of so many epochs reads, or None where it cuts texts itself.
 
-    Unless the config says yes or no, ids are read where they are, and made for more than one epoch.
+    Unless the config says otherwise, ids are read where they are, and made for more than one epoch.
     Raises UserError when they cannot be made.
     """
-    if config.token_cache is False:
+    asked = config.token_cache
+    if asked is False:
         return None
-    if config.token_cache is None and (epochs <= 1 or draws(tokenizer)):
+    if asked == "read" or (asked is None and (epochs <= 1 or draws(tokenizer))):
         try:
             return open_tokens(dataset, tokenizer, config.token_folder)
         except UserError:  # there are none, which is no mistake

@@ -6,10 +6,10 @@ times as fast, shuffled 35 times as fast, and takes a third less room under zstd
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -34,14 +34,22 @@ _DRAWING = ("dropout", "alpha", "nbest_size")
 class TokenConfig:
     """Whether, where and by how many the ids of all texts are kept."""
 
-    token_cache: bool | None = None
-    """Keep the ids of all texts for later epochs and runs; None: if this run has several epochs."""
+    token_cache: bool | Literal["read"] | None = None
+    """Keep the ids of all texts for later epochs and runs; None: if this run has several epochs;
+    read: use those that are there, and make none."""
     token_folder: Path | None = None
     """Where to keep ids, where not in the folder `tokens` of the dataset; those of datasets in
     object stores are kept in --shard-cache."""
     token_workers: Annotated[int, AtLeast(0)] = 0
     """Processes that make ids, of each process of torchrun; 0: one for each core, shared by these.
     Of datasets in stores, --workers make them."""
+
+    @property
+    def reading(self) -> "TokenConfig":
+        """Return these settings for a trial that leaves nothing: it makes no ids."""
+        if self.token_cache is False:
+            return self
+        return replace(self, token_cache="read")  # noqa: S106 - no password
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ def verify_run(config: TrainConfig) -> list[str]:
         tempfile.TemporaryDirectory(prefix="pairsmith-verify-") as place,
         open_world(config) as world,
     ):
-        config = replace(config.resolved(), output=Path(place) / "model")
+        config = config.resolved()
+        config = replace(config, output=Path(place) / "model", tokens=config.tokens.reading)
         run = open_run(config, world)
         with closing(open_stream(run)) as batches, world.together():
             batch = next(batches)

@@ -205,10 +205,14 @@ def test_a_missing_extra_is_named(
 
 
 @pytest.mark.parametrize(
-    "more", [[], ["--chunk", "50", "--loss", "symmetric", "--matryoshka", "8"]]
+    "more",
+    [
+        ["--epochs", "2"],  # of which a run would keep ids beside the shards
+        ["--token-cache", "True"],
+        ["--chunk", "50", "--loss", "symmetric", "--matryoshka", "8"],
+    ],
 )
 def test_verify_checks_a_run_and_leaves_nothing(
-    dataset: Path,
     tmp_path: Path,
     tokenizer_file: Path,
     capsys: pytest.CaptureFixture[str],
@@ -222,14 +226,16 @@ def test_verify_checks_a_run_and_leaves_nothing(
         return batch
 
     monkeypatch.setattr(Batch, "to", to)
+    data = write_dataset(tmp_path / "pairs", paired_sentences(200))
+    before = sorted(tmp_path.rglob("*"))
     model = ["--model", f"static:{tokenizer_file}:16", "--batch-size", "64", "--threads", "1"]
-    command = ["train", str(dataset), "--output", str(tmp_path / "m"), *model, *more, "--verify"]
+    command = ["train", str(data), "--output", str(tmp_path / "m"), *model, *more, "--verify"]
     assert main(command) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines
     assert all(line.endswith("ok") for line in lines)
     assert moved == ["cpu"]  # to where the encoder is
-    assert not list(tmp_path.iterdir())
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_threads_that_wait_for_each_other_sleep_unless_told_otherwise(

@@ -19,7 +19,7 @@ from pairsmith.training.row_groups import row_groups
 from pairsmith.training.settings import change
 from pairsmith.training.telemetry import LOG
 from pairsmith.training.train import train
-from tests.training.pair_folders import write_dataset
+from tests.training.pair_folders import paired_sentences, write_dataset
 
 
 @pytest.fixture
@@ -136,8 +136,9 @@ def test_nothing_is_written_and_time_is_told(
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    data = write_dataset(tmp_path / "pairs", paired_sentences(600), row_group_rows=64)
     before = sorted(tmp_path.rglob("*"))
-    arguments = ["train", str(config.data[0]), "--output", str(config.output)]
+    arguments = ["train", str(data), "--output", str(config.output), "--token-cache", "True"]
     arguments += ["--model", "static::16", "--vocabulary", "150", "--batch-size", "64"]
     assert main([*arguments, "--plan", "--measure", "5", "--ranks", "2", "--threads", "1"]) == 0
     shown = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())

@@ -275,7 +275,7 @@ def test_ids_in_a_store_are_made_for_several_epochs_where_there_is_room(
     tokens = tokens_of(sentences_url, tmp_path, tokenizer)
     stream = config(tmp_path)
 
-    def opened(epochs: float, asked: bool | None = None, **more: Any) -> bool:
+    def opened(epochs: float, asked: Any = None, **more: Any) -> bool:
         kept = open_tokens_of(
             datasets, tokenizer, TokenConfig(token_cache=asked), replace(stream, **more), epochs
         )
@@ -286,9 +286,11 @@ def test_ids_in_a_store_are_made_for_several_epochs_where_there_is_room(
     assert opened(2, shard_cache_gb=2 * size / 1e9)
     assert not opened(2, shard_cache_gb=1.9 * size / 1e9)
     assert opened(2, True, shard_cache_gb=1.9 * size / 1e9)
+    assert not opened(2, "read")
     for place in places(tokens):
         tokens.read(*place)
     assert opened(1)  # they are there
+    assert opened(1, "read")
 
 
 def test_a_run_over_a_store_keeps_ids_and_the_next_run_reads_them(

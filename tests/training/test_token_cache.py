@@ -261,10 +261,14 @@ def test_ids_are_made_for_several_epochs_and_read_where_they_are(
     assert tokens_to_read(pairs, tokenizer, TokenConfig(), 1) is None
     assert tokens_to_read(pairs, tokenizer, TokenConfig(token_cache=False), 9) is None
     assert tokens_to_read(pairs, Tokenizer(models.BPE(dropout=0.1)), TokenConfig(), 9) is None
+    read = TokenConfig(token_cache="read")
+    assert tokens_to_read(pairs, tokenizer, read, 9) is None
+    assert not (pairs.root / "tokens").exists()
     made = tokens_to_read(pairs, tokenizer, TokenConfig(), 2)
     assert made is not None
     assert tokens_to_read(pairs, tokenizer, TokenConfig(), 1) == made
     assert tokens_to_read(pairs, tokenizer, TokenConfig(token_cache=True), 1) == made
+    assert tokens_to_read(pairs, tokenizer, read, 1) == made
 
 
 def test_a_batch_of_ids_stands_in_the_order_of_its_texts(
