@@ -24,6 +24,12 @@ from pairsmith.training.settings import Above, AtLeast, Free
 from pairsmith.training.shard_cache import RemoteShard, ShardCache
 from pairsmith.training.weights import Weights, open_weights
 
+_KINDS = "negative_info.list.element.kind"
+_OTHER_TEXTS = {"random", "mined"}
+"""Kinds of negatives that are not their anchor, changed."""
+_SAMPLED = 8192
+"""Pairs of each dataset whose negatives are looked at."""
+
 
 @dataclass(frozen=True)
 class StreamConfig:
@@ -33,7 +39,8 @@ class StreamConfig:
     """Pairs in a batch, over all processes, each contrasted with all others; 0: 1024 for static,
     else 64."""
     negatives: Annotated[int, AtLeast(0)] = 1
-    """How many of a pair's stored hard negatives to use, where it has any, hardest first."""
+    """How many of a pair's stored hard negatives to use, where it has any: the first ones, changed
+    copies before random ones."""
     checksums: Annotated[bool, Free()] = True
     """Check every shard against its sha256 before the first step."""
     window: Annotated[int, AtLeast(1)] = 16
@@ -120,6 +127,36 @@ def check_targets(order: Order, names: Sequence[str], losses: Sequence[LossConfi
                 f"{', '.join(map(shown, names[here]))}: no pair has a {column}, which --loss "
                 f"{loss.loss} learns from; build pairs that have one, or choose another --loss"
             )
+
+
+def notes_on_negatives(order: Order, used: int, losses: Sequence[LossConfig]) -> list[str]:
+    """Return what is told of the stored negatives before a run: a line on each thing to know.
+
+    By the first rows of each dataset, which stand in no order of their own. losses: one for all
+    datasets, or one for each.
+    """
+    changed: set[str] = set()
+    most = 0
+    for number, source in enumerate(order.sources):
+        loss = losses[number if len(losses) > 1 else 0]
+        if not (used and source.groups and loss.has_negatives):
+            continue
+        rows = read(source.groups[0], [_KINDS])["negative_info"][:_SAMPLED].to_pylist()
+        most = max([most, *map(len, rows)])
+        if loss.negative_weight == 1:
+            changed |= {negative["kind"] for row in rows for negative in row[:used]}
+    notes = []
+    if changed := changed - _OTHER_TEXTS:
+        notes.append(
+            f"changed copies of anchors ({', '.join(sorted(changed))}) are negatives like any "
+            "other, which made encoders worse where it was measured; give --negative-weight 0 and "
+            "maybe --bidirectional 1, or --negatives 0 (docs/losses.md, hard negatives that hurt)"
+        )
+    if most > used:
+        notes.append(
+            f"pairs have up to {most} negatives, and --negatives {used} uses the first {used}"
+        )
+    return notes
 
 
 def shard_files(dataset: Dataset | RemoteDataset, config: StreamConfig) -> list[Shard]:

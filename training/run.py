@@ -23,7 +23,13 @@ from pairsmith.training.checkpoint import (
 )
 from pairsmith.training.collate import Batch, KeptIds, collate, columns
 from pairsmith.training.config import Precision, TrainConfig
-from pairsmith.training.corpus import check_targets, open_data, open_order, shard_files
+from pairsmith.training.corpus import (
+    check_targets,
+    notes_on_negatives,
+    open_data,
+    open_order,
+    shard_files,
+)
 from pairsmith.training.distributed import Spread, World, spread
 from pairsmith.training.encoders.encoder import Encoder
 from pairsmith.training.encoders.opening import open_encoder
@@ -102,6 +108,9 @@ def open_run(config: TrainConfig, world: World) -> Run:
         if world.leads:
             shards = [s for d in datasets for s in shard_files(d, config.stream)]
             check_leaks(shards, config.evaluation)
+            losses = config.losses or (config.loss,)
+            for note in notes_on_negatives(order, config.stream.negatives, losses):
+                say(f"note: {note}")
         from_data = config.encoder.trains_tokenizer
         make = partial(open_encoder, config.encoder, config.seed, device=world.device)
         opened = None if from_data else make()

@@ -53,9 +53,11 @@ def pairs(rows: Sequence[Row]) -> pa.Table:
     negatives = [list(row.get("negatives", ())) for row in rows]
     unknown = [[None] * len(listed) for listed in negatives]
     owners = [r.get("negative_sources", u) for r, u in zip(rows, unknown, strict=True)]
+    tests = [["test"] * len(listed) for listed in negatives]
+    kinds = [r.get("negative_kinds", t) for r, t in zip(rows, tests, strict=True)]
     infos = [
-        [{"kind": "test", "source_id": s, "rank": i} for i, s in enumerate(source)]
-        for source in owners
+        [{"kind": k, "source_id": s, "rank": i} for i, (k, s) in enumerate(zip(*both, strict=True))]
+        for both in zip(kinds, owners, strict=True)
     ]
     columns: dict[str, Any] = {
         "pair_id": pair_ids(sources, units, "test", 0),

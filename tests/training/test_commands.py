@@ -238,6 +238,39 @@ def test_verify_checks_a_run_and_leaves_nothing(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+HURT = "note: changed copies of anchors (negation) are negatives like any other"
+MORE = "note: pairs have up to 2 negatives, and --negatives 1 uses the first 1"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "flags", "told"),
+    [
+        ("negation random", "", [HURT, MORE]),
+        ("negation random", "--negative-weight 0 --bidirectional 1", [MORE]),
+        ("negation random", "--negatives 2", [HURT]),
+        ("negation random", "--negatives 0", []),
+        ("random negation", "", [MORE]),
+        ("mined", "", []),
+    ],
+)
+def test_a_note_tells_of_negatives_that_hurt_and_of_those_left_out(
+    tmp_path: Path,
+    quick: list[str],
+    capsys: pytest.CaptureFixture[str],
+    kinds: str,
+    flags: str,
+    told: list[str],
+) -> None:
+    more = {"negatives": ["they do not", "a ship"][: len(kinds.split())]}
+    more["negative_kinds"] = kinds.split()
+    rows = [{**row, **more} for row in paired_sentences(70)]
+    data, model = write_dataset(tmp_path / "pairs", rows), tmp_path / "model"
+    assert main(["train", str(data), "--output", str(model), *quick, *flags.split()]) == 0
+    notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+    assert len(notes) == len(told)
+    assert all(note.startswith(start) for note, start in zip(notes, told, strict=True))
+
+
 def test_threads_that_wait_for_each_other_sleep_unless_told_otherwise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

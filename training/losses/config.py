@@ -50,6 +50,11 @@ class LossConfig:
         """Return the dataset's optional column without which this loss is none."""
         return {"supcon": "label", "cosine": "similarity", "cosent": "similarity"}.get(self.loss)
 
+    @property
+    def has_negatives(self) -> bool:
+        """Tell whether it holds a row's texts against others, stored negatives among them."""
+        return self.loss not in ("cosine", "cosent")
+
     def check(self) -> None:
         """Raise UserError for a value that cannot work."""
         for name in ("temperature", "lowest_temperature"):
