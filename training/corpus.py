@@ -53,8 +53,8 @@ class StreamConfig:
     batches: Literal["mixed", "single"] = "mixed"
     """Whether a batch holds pairs of several datasets, or of a single one."""
     weights: tuple[str, ...] = ()
-    """Factors of pairs' weights, such as kind:dropout=0.5, view:crop=2 or lang:zh=2; 0 leaves the
-    pairs out."""
+    """Factors of pairs' weights, such as kind:dropout=0.5, view:passage+crop=2 or lang:zh=2; 0
+    leaves the pairs out."""
     weigh: str = ""
     """PATH.py:FUNCTION that returns a factor for each row of a pyarrow.RecordBatch."""
     look_ahead: bool = True
@@ -212,7 +212,16 @@ def _kept(groups: Sequence[Sequence[RowGroup]], weights: Weights) -> list[Ints]:
         if not found:
             names = "/".join(rule.columns)
             raise UserError(
-                f"--weights: no pair has {names} {rule.value or 'null'!r}; look at the kinds, "
-                "views and languages that the dataset's card lists"
+                f"--weights: no pair has {names} {rule.value or 'null'!r}; there are "
+                f"{', '.join(_values(groups, rule.columns))}"
             )
     return kept
+
+
+def _values(groups: Sequence[Sequence[RowGroup]], names: Sequence[str]) -> list[str]:
+    """Return all values of some columns, in words, as a rule may name them."""
+    found: set[str | None] = set()
+    for group in (group for each in groups for group in each):
+        for column in read(group, names).columns:
+            found.update(*(chunk.unique().to_pylist() for chunk in column.chunks))
+    return sorted(value or "null" for value in found)

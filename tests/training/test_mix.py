@@ -191,6 +191,15 @@ def test_rules_multiply_the_weights_of_what_they_name(kinds: Path) -> None:
     assert weights(kinds, weights=rules) == expected
 
 
+def test_a_value_that_no_row_has_is_refused_with_those_that_are_there(kinds: Path) -> None:
+    for rule, message in (
+        ("view:crop=2", "anchor_view/positive_view 'crop'; there are view, view0, view1$"),
+        ("lang:fr=2", "no pair has lang 'fr'; there are en, null, zh$"),
+    ):
+        with pytest.raises(UserError, match=message):
+            weights(kinds, weights=(rule,))
+
+
 def test_a_function_weighs_whole_rows_or_the_columns_it_names(kinds: Path, tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text(
