@@ -9,8 +9,7 @@ from typing import Annotated
 import tyro
 
 from pairsmith.schemas import UserError, require
-from pairsmith.training.config import TrainConfig
-from pairsmith.training.recipes import find_config
+from pairsmith.training.config import TrainConfig, find_config
 
 _DESCRIPTION = """Train a text encoder on pairs.
 

@@ -4,9 +4,7 @@ Each is a function that returns a Recipe; copy one into a file of your own to ch
 """
 
 import dataclasses
-import importlib
 import sys
-import traceback
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +17,7 @@ from pairsmith.pipelines.recipe import Pair, Recipe, View
 from pairsmith.pipelines.rules import MaxChars, MinWords, Overlap, Unchanged
 from pairsmith.schemas import UserError
 from pairsmith.schemas.dataset import sha256_file
+from pairsmith.schemas.functions import made_by, modules_from_files
 
 _SCREENS = (MinWords(4), MaxChars(2000))
 _GATES = (Unchanged(), Overlap(max=0.95))
@@ -61,8 +60,6 @@ def identity() -> Recipe:
     return Recipe(pairs=(pair,), screens=_SCREENS)
 
 
-_FROM_FILE = "__pairsmith_from_file__"
-"""Set in modules that were loaded from a file by its path."""
 _CONTEXT = Pair("context", anchor=View(), positive=View(base=Neighbours(3)))
 _SPAN = View(Crop(0.3, 0.8), base=Passage(6))
 _CROP = Pair("crop", anchor=_SPAN, positive=_SPAN, every=3)
@@ -78,25 +75,13 @@ def find_recipe(name: str) -> Recipe:
     for shipped_recipe in SHIPPED:
         if shipped_recipe.__name__ == name:
             return shipped_recipe()
-    place, colon, attribute = name.rpartition(":")
-    if not colon:
+    if ":" not in name:
         shipped = ", ".join(function.__name__ for function in SHIPPED)
         raise UserError(
             f"unknown recipe {name!r}; shipped are {shipped}; "
             "one of your own is named my_recipes.py:my_recipe"
         )
-    function = getattr(_module(place, name), attribute, None)
-    if not callable(function):
-        raise UserError(f"{place} has no function {attribute!r}")
-    try:
-        recipe = function()
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(f"recipe {name}: {_where(error)}") from error
-    if not isinstance(recipe, Recipe):
-        raise UserError(f"recipe {name} returned a {type(recipe).__name__}, not a Recipe")
-    return recipe
+    return made_by("recipe", name, Recipe)
 
 
 def sources_of(recipe: Recipe) -> list[str]:
@@ -135,31 +120,5 @@ def send_files() -> None:
     """Have what recipes from files define sent by value to processes, which lack the files."""
     from apache_beam.internal.cloudpickle import cloudpickle
 
-    for module in list(sys.modules.values()):
-        if _FROM_FILE in getattr(module, "__dict__", ()):
-            cloudpickle.register_pickle_by_value(module)
-
-
-def _module(place: str, name: str) -> object:
-    path = Path(place).resolve()
-    if place.endswith(".py"):
-        if not path.is_file():
-            raise UserError(f"no file {place} to take a recipe from")
-        sys.path.append(str(path.parent))  # last, so that it hides no library
-        importlib.invalidate_caches()
-    try:
-        module = importlib.import_module(path.stem if place.endswith(".py") else place)
-    except Exception as error:
-        raise UserError(f"recipe {name}: {_where(error)}") from error
-    if place.endswith(".py"):
-        if Path(module.__file__ or "").resolve() != path:
-            raise UserError(f"{place} has the name of another Python module; rename the file")
-        setattr(module, _FROM_FILE, True)
-    return module
-
-
-def _where(error: Exception) -> str:
-    """Return an error in one line, with the last place that it came through."""
-    frames = traceback.extract_tb(error.__traceback__)
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text} ({frames[-1].filename}:{frames[-1].lineno})"
+    for module in modules_from_files():
+        cloudpickle.register_pickle_by_value(module)

@@ -5,13 +5,14 @@ said by marks in its type (`settings.py`); all else here is derived from them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
 from pairsmith.schemas import UserError
+from pairsmith.schemas.functions import made_by
 from pairsmith.schemas.store import shown
 from pairsmith.training.corpus import StreamConfig
 from pairsmith.training.encoders.config import EncoderConfig
@@ -161,3 +162,12 @@ def make_config(data: Sequence[str | Path], output: Path, **values: Any) -> Trai
     Raises TypeError for a name that is none.
     """
     return change(TrainConfig(tuple(map(str, data)), output), **values)
+
+
+def find_config(name: str) -> TrainConfig:
+    """Return what the function called `file.py:function` or `module:function` returns.
+
+    Raises UserError when there is no such function or it does not return a TrainConfig.
+    """
+    config = made_by("--config", name, TrainConfig)
+    return replace(config, data=tuple(map(str, config.data)))

@@ -56,7 +56,8 @@ class StreamConfig:
     """Factors of pairs' weights, such as kind:dropout=0.5, view:passage+crop=2 or lang:zh=2; 0
     leaves the pairs out."""
     weigh: str = ""
-    """PATH.py:FUNCTION that returns a factor for each row of a pyarrow.RecordBatch."""
+    """FILE.py:FUNCTION or MODULE:FUNCTION that returns a factor for each row of a
+    pyarrow.RecordBatch."""
     look_ahead: bool = True
     """Keep pairs of one document, or with a text in common, in different batches."""
     workers: Annotated[int, AtLeast(0), Free()] = 2

@@ -3,7 +3,6 @@
 Shards are not rewritten; a row whose weight becomes 0 is left out of the stream.
 """
 
-import importlib.util
 import inspect
 import re
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ import pyarrow.compute as pc
 from xxhash import xxh3_64_hexdigest
 
 from pairsmith.schemas import PAIRS, UserError
+from pairsmith.schemas.functions import find_function
 
 Weigh = Callable[[pa.RecordBatch], npt.NDArray[np.float32]]
 _COLUMNS = {
@@ -57,7 +57,7 @@ class Weights:
     columns: tuple[str, ...] = ("weight",)
     """What has to be read to weigh a row."""
     digest: str = ""
-    """Hash of the function's source, so that a run does not go on with another."""
+    """Hash of the file that defines the function, so that a run does not go on with another."""
 
     @property
     def change(self) -> bool:
@@ -103,7 +103,7 @@ class Weights:
 
 
 def open_weights(rules: Sequence[str] = (), function: str = "") -> Weights:
-    """Return the weights of settings such as `kind:dropout=0.5` and `path.py:function`.
+    """Return the weights of settings such as `kind:dropout=0.5` and `file.py:function`.
 
     The function gets a RecordBatch of whole rows, or of the columns that its attribute `columns`
     names, and returns a float32 for each; it must depend on nothing but the row.
@@ -113,7 +113,7 @@ def open_weights(rules: Sequence[str] = (), function: str = "") -> Weights:
     columns = dict.fromkeys(["weight", *(name for rule in parsed for name in rule.columns)])
     if not function:
         return Weights(parsed, None, tuple(columns))
-    called = _find(function)
+    called = find_function("--weigh", function)
     wanted = getattr(called, "columns", PAIRS.names)
     if unknown := sorted({*wanted} - {*PAIRS.names}):
         raise UserError(f"--weigh {function} asks for the column {unknown[0]!r}, which pairs lack")
@@ -137,24 +137,3 @@ def _parse(text: str) -> Rule:
     if not 0 <= factor < float("inf"):
         raise UserError(f"--weights {text}: {found['factor']} must be a number of at least 0")
     return Rule(_COLUMNS[found["what"]], found["value"], factor)
-
-
-def _find(name: str) -> Weigh:
-    place, _, attribute = name.rpartition(":")
-    path = Path(place)
-    if path.suffix != ".py" or not path.is_file():
-        raise UserError(f"--weigh {name}: there is no file {place or name}; name PATH.py:FUNCTION")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise UserError(f"--weigh {name}: Python cannot load {path}")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        text = " ".join(str(error).split())
-        raise UserError(f"--weigh {name}: {type(error).__name__}: {text}") from error
-    function = getattr(module, attribute, None)
-    if not callable(function):
-        raise UserError(f"--weigh {name}: {path} has no function {attribute!r}")
-    called: Weigh = function
-    return called

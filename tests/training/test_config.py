@@ -56,12 +56,14 @@ def test_flags_reach_their_settings() -> None:
     )
 
 
-RECIPES = """
+RUNS = """
 from pathlib import Path
+from steps_of_runs import STEPS
 from pairsmith.training.config import LossConfig, TrainConfig
 
 def small():
-    return TrainConfig((Path("pairs"),), Path("model"), steps=7, loss=LossConfig(temperature=0.1))
+    loss = LossConfig(temperature=0.1)
+    return TrainConfig((Path("pairs"),), Path("model"), steps=STEPS, loss=loss)
 
 def broken():
     return 1 / 0
@@ -71,9 +73,16 @@ def other():
 """
 
 
-def test_a_function_gives_settings_and_flags_go_before_them(tmp_path: Path) -> None:
-    file = tmp_path / "my_runs.py"
-    file.write_text(RECIPES)
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a file with settings of runs; it imports the one beside it."""
+    folder = tmp_path_factory.mktemp("runs")
+    (folder / "steps_of_runs.py").write_text("STEPS = 7")
+    (folder / "my_runs.py").write_text(RUNS)
+    return folder / "my_runs.py"
+
+
+def test_a_function_gives_settings_and_flags_go_before_them(file: Path) -> None:
     given = parse(["--config", f"{file}:small"]).config
     assert given == make_config((Path("pairs"),), Path("model"), steps=7, temperature=0.1)
     changed = parse([f"--config={file}:small", "others", "--steps", "9", "--seed", "2"]).config
@@ -92,10 +101,8 @@ def test_a_function_gives_settings_and_flags_go_before_them(tmp_path: Path) -> N
     ],
 )
 def test_a_function_that_gives_no_settings_is_refused_in_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, message: str
+    file: Path, capsys: pytest.CaptureFixture[str], name: str, message: str
 ) -> None:
-    file = tmp_path / "my_runs.py"
-    file.write_text(RECIPES)
     assert main(["train", "--config", name.replace("FILE", str(file))]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line

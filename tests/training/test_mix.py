@@ -118,7 +118,7 @@ def test_batches_are_full_but_the_last_and_none_is_one_row(rows: int, size: int)
         ({"weights": ("kind:test=-2",)}, "must be a number of at least 0"),
         ({"weights": ("kind:test=much",)}, "must be a number of at least 0"),
         ({"weights": ("kind:tset=2",)}, "no pair has kind 'tset'"),
-        ({"weigh": "nowhere.py:f"}, "there is no file nowhere.py"),
+        ({"weigh": "nowhere.py:f"}, "--weigh nowhere.py:f: no file nowhere.py"),
     ],
 )
 def test_settings_that_do_not_suit_the_data_are_refused(
@@ -201,12 +201,17 @@ def test_a_value_that_no_row_has_is_refused_with_those_that_are_there(kinds: Pat
 
 
 def test_a_function_weighs_whole_rows_or_the_columns_it_names(kinds: Path, tmp_path: Path) -> None:
+    (tmp_path / "beside_mine.py").write_text(
+        "def numbered(pairs):\n"
+        "    return [int(anchor[1:]) for anchor in pairs['anchor'].to_pylist()]\n"
+    )
     file = tmp_path / "mine.py"
     file.write_text(
         "import numpy as np\n"
         "import pyarrow.compute as pc\n"
+        "from beside_mine import numbered\n"
         "def even(pairs):\n"
-        "    numbers = [int(a[1:]) for a in pairs['anchor'].to_pylist()]\n"
+        "    numbers = numbered(pairs)\n"
         "    return np.array([2.0 if n % 2 == 0 else 0.0 for n in numbers], np.float32)\n"
         "def named(pairs):\n"
         "    assert set(pairs.schema.names) == {'weight', 'lang'}\n"
