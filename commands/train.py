@@ -1,15 +1,11 @@
 """`pairsmith train`: datasets in, a sentence-transformers folder out."""
 
-import argparse
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
-import tyro
-
+from pairsmith.commands import run_options
 from pairsmith.schemas import UserError, require
-from pairsmith.training.config import TrainConfig, find_config
 
 _DESCRIPTION = """Train a text encoder on pairs.
 
@@ -46,7 +42,9 @@ examples:
 class Options:
     """What the command line says."""
 
-    config: Annotated[TrainConfig, tyro.conf.OmitArgPrefixes]
+    config: run_options.Settings
+    function: run_options.Function = ""
+    """FILE.py:FUNCTION or MODULE:FUNCTION that returns a TrainConfig; flags override it."""
     verify: bool = False
     """Check the loss and gradients of the first batch against the plain formula in float64, and
     stop: nothing is trained and nothing is written."""
@@ -105,14 +103,4 @@ def main(argv: Sequence[str]) -> int:
 
 def parse(argv: Sequence[str]) -> Options:
     """Return the settings that the command line gives, over those of the function it may name."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--config")
-    named, rest = parser.parse_known_args(list(argv))
-    return tyro.cli(
-        Options,
-        prog="pairsmith train",
-        description=_DESCRIPTION,
-        args=rest,
-        default=Options(find_config(named.config)) if named.config else tyro.MISSING_NONPROP,
-        config=(tyro.conf.OmitArgPrefixes,),
-    )
+    return run_options.parse(Options, argv, "pairsmith train", _DESCRIPTION)

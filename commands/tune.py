@@ -1,18 +1,18 @@
 """`pairsmith tune`: search for the settings that score best."""
 
-import dataclasses
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from pairsmith.commands import run_options
 from pairsmith.schemas import require
-from pairsmith.training.config import TrainConfig
-from pairsmith.training.settings import flag
+from pairsmith.training.config import TrainConfig, find_config
+from pairsmith.training.settings import flag, settings
 from pairsmith.training.tune import TuneConfig, best_config, ended_trials, tune
 
 if TYPE_CHECKING:
@@ -23,12 +23,14 @@ _DESCRIPTION = """Search for the training settings that score best.
 
 Every trial trains a model with other values of the settings named by --search, evaluates it, and
 forgets it. What to try next follows from the trials before (TPE); one that is below the median of
-the others at an evaluation is stopped. All options of `pairsmith train` hold. In the end the trials
-and the command that trains the best one are printed.
+the others at an evaluation is stopped. All settings of `pairsmith train` hold. In the end the
+trials and the command that trains the best one are printed.
 
 examples:
   pairsmith tune pairs --output model --sts stsb.parquet --maximise sts/stsb/spearman \\
     --search learning_rate=1e-4..1e-2:log temperature=0.02..0.2 batch_size=256,512,1024
+  pairsmith tune --config my_runs.py:small --maximise sts/stsb/spearman --search batch_size=256,512
+      over the settings that the function `small` returns
   pairsmith tune pairs … --trials 50 --storage search.db
       kept in a file: the same command goes on with it, also with more trials
 """
@@ -38,19 +40,15 @@ examples:
 class Options:
     """What the command line says."""
 
-    config: Annotated[TrainConfig, tyro.conf.OmitArgPrefixes]
-    tuning: Annotated[TuneConfig, tyro.conf.OmitArgPrefixes]
+    config: run_options.Settings
+    tuning: Annotated[TuneConfig, tyro.conf.OmitArgPrefixes] = tyro.MISSING_NONPROP
+    function: run_options.Function = ""
+    """FILE.py:FUNCTION or MODULE:FUNCTION that returns a TrainConfig; flags override it."""
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the command and return its exit code."""
-    options = tyro.cli(
-        Options,
-        prog="pairsmith tune",
-        description=_DESCRIPTION,
-        args=list(argv),
-        config=(tyro.conf.OmitArgPrefixes,),
-    )
+    options = run_options.parse(Options, argv, "pairsmith tune", _DESCRIPTION)
     for module in ("torch", "transformers", "tokenizers", "safetensors"):
         require(module, "train")
     optuna = require("optuna", "tune")
@@ -62,28 +60,32 @@ def main(argv: Sequence[str]) -> int:
     _print_trials(study, options.tuning)
     best = best_config(options.config, study)
     print(f"best: {options.tuning.maximise} {study.best_value:.4f}, by")
-    print(shlex.join(["pairsmith", "train", *arguments(best)]))
+    print(shlex.join(["pairsmith", "train", *arguments(best, options.function)]))
     return 0
 
 
-def arguments(config: TrainConfig) -> list[str]:
-    """Return the words of the command line that gives `config`: what differs from the defaults."""
-    return [*map(str, config.data), *_flags(config, TrainConfig(config.data, Path()))]
+def arguments(config: TrainConfig, function: str = "") -> list[str]:
+    """Return the words of the command line that gives `config`.
+
+    They are what differs from the defaults, or from what the function returns that is named.
+    """
+    usual = find_config(function) if function else TrainConfig((), Path())
+    words = ["--config", function] if function else []
+    data = () if config.data == usual.data else config.data
+    return [*map(str, data), *words, *_flags(config, replace(usual, data=config.data))]
 
 
-def _flags(config: Any, default: Any) -> Iterator[str]:
-    for field in dataclasses.fields(config):
-        value, usual = getattr(config, field.name), getattr(default, field.name)
-        if dataclasses.is_dataclass(value):
-            yield from _flags(value, usual)
-        elif value == usual:
+def _flags(config: TrainConfig, usual: TrainConfig) -> Iterator[str]:
+    for setting, default in zip(settings(config), settings(usual), strict=True):
+        name, value = setting.name, setting.value
+        if value == default.value:
             continue
-        elif isinstance(usual, bool):  # else it is one of True, False and None, which are words
-            yield flag(field.name if value else f"no_{field.name}")
+        if setting.kinds == (bool,):  # else True, False and None are words
+            yield flag(name if value else f"no_{name}")
         elif isinstance(value, tuple):
-            yield from (flag(field.name), *map(str, value))
+            yield from (flag(name), *map(str, value))
         else:
-            yield from (flag(field.name), str(value))
+            yield from (flag(name), str(value))
 
 
 def _print_trials(study: "Study", tuning: TuneConfig) -> None:

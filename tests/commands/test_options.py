@@ -9,8 +9,8 @@ import pytest
 from pairsmith.commands.main import COMMANDS, main
 
 FOLDERS = ("augmenters", "pipelines", "training", "commands")
-OTHERS = {"--config", "--help", "--version", "--id", "--logdir", "--nproc-per-node", "--runner"}
-"""Read before or beside the parsers; of a worker's command, TensorBoard, torchrun and Beam."""
+OTHERS = {"--help", "--version", "--id", "--logdir", "--nproc-per-node", "--runner"}
+"""Read before the parsers; of a worker's command, TensorBoard, torchrun and Beam."""
 
 
 def offered(capsys: pytest.CaptureFixture[str]) -> set[str]:

@@ -249,6 +249,32 @@ def test_the_printed_command_trains_the_best(
     assert f"{record['scores']['5'][SCORE]:.4f}" in best
 
 
+def test_a_search_over_the_settings_of_a_function_prints_what_differs_from_them(
+    tmp_path: Path, config: TrainConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "searched_runs.py"
+    file.write_text(
+        "from pathlib import Path\n"
+        "from pairsmith.training.config import make_config\n"
+        "from pairsmith.training.evaluation import EvaluationConfig\n"
+        "def mine():\n"
+        f"    sts = EvaluationConfig(sts=(Path({str(config.evaluation.sts[0])!r}),))\n"
+        f"    model = {config.encoder.model!r}\n"
+        f"    more = dict(model=model, steps=5, batch_size=64, threads=1, evaluation=sts)\n"
+        f"    more |= dict(curves=False, tensorboard=False, token_cache=True)\n"
+        f"    return make_config({list(config.data)}, Path({str(config.output)!r}), **more)\n"
+    )
+    named = ["--config", f"{file}:mine"]
+    more = ["--seed", "3", "--token-cache", "False"]
+    search = ["--maximise", SCORE, "--trials", "2", "--search", "learning_rate=0.001,0.01"]
+    assert main(["tune", *named, *more, *search]) == 0
+    command = shlex.split(capsys.readouterr().out.strip().splitlines()[-1])
+    assert command[:4] == ["pairsmith", "train", *named]
+    assert command[4:-1] == [*more, "--learning-rate"]
+    assert main(command[1:]) == 0
+    assert json.loads((config.output / "training.json").read_text())["config"]["seed"] == 3
+
+
 def test_the_printed_words_give_the_settings_again(config: TrainConfig) -> None:
     changed: dict[str, Any] = {"packed": False, "token_cache": True, "append_eos": False}
     changed |= {"letters": True, "look_ahead": False, "freeze": 2, "dropout": 0.5}
