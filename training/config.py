@@ -156,12 +156,15 @@ class TrainConfig:
         return data | {"model": self.encoder.model_name}
 
 
-def make_config(data: Sequence[str | Path], output: Path, **values: Any) -> TrainConfig:
+def make_config(
+    data: str | Path | Sequence[str | Path], output: str | Path, **values: Any
+) -> TrainConfig:
     """Return the settings of a run, each given by its name alone; all others at their defaults.
 
-    Raises TypeError for a name that is none.
+    data: one dataset, or several. Raises TypeError for a name that is none.
     """
-    return change(TrainConfig(tuple(map(str, data)), output), **values)
+    several = (data,) if isinstance(data, str | Path) else data
+    return change(TrainConfig(tuple(map(str, several)), Path(output)), **values)
 
 
 def find_config(name: str) -> TrainConfig:

@@ -56,6 +56,11 @@ def test_flags_reach_their_settings() -> None:
     )
 
 
+def test_one_dataset_and_an_output_may_be_named_by_strings_and_by_paths() -> None:
+    assert make_config("pairs", "model") == TrainConfig(("pairs",), Path("model"))
+    assert make_config(Path("pairs"), Path("model")) == make_config(["pairs"], "model")
+
+
 RUNS = """
 from pathlib import Path
 from steps_of_runs import STEPS
