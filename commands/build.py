@@ -18,7 +18,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from pairsmith.commands.flags import check_beam_flags
+from pairsmith.commands.flags import asks_json, check_beam_flags, raising_complaints
 from pairsmith.commands.quiet import only_ours
 from pairsmith.pipelines.streams import only_json_lines
 from pairsmith.pipelines.telling import Logging, emit
@@ -85,13 +85,14 @@ class Options:
 
 def main(argv: Sequence[str]) -> int:
     """Run the command and return its exit code."""
-    options, beam_flags = tyro.cli(
-        Options,
-        prog="pairsmith build",
-        description=_DESCRIPTION,
-        args=list(argv),
-        return_unknown_args=True,
-    )
+    with raising_complaints() if asks_json(argv) else nullcontext():
+        options, beam_flags = tyro.cli(
+            Options,
+            prog="pairsmith build",
+            description=_DESCRIPTION,
+            args=list(argv),
+            return_unknown_args=True,
+        )
     # An error that Beam logs is also raised; the rest concerns no user.
     Logging(options.verbose, options.log == "json").begin()
     with only_json_lines() if options.log == "json" else nullcontext():
@@ -120,6 +121,7 @@ def _build(options: Options, beam_flags: Sequence[str]) -> int:
             console = Console(file=held.enter_context(only_ours()))
         if not elsewhere:
             held.enter_context(_telling_sigterm(options.log == "json"))
+            held.enter_context(_telling_ctrl_c())
         manifest = build_at(
             recipe,
             options.recipe,
@@ -171,6 +173,15 @@ def _telling_sigterm(as_json: bool) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextmanager
+def _telling_ctrl_c() -> Iterator[None]:
+    """Have Ctrl-C say that the same command resumes."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt("interrupted; the same command resumes") from error
 
 
 def _check(options: Options, beam_flags: Sequence[str]) -> None:

@@ -1,11 +1,35 @@
-"""Flags that a command hands to Beam: a slip among them must not go unnoticed."""
+"""What is looked at in a command line beside the parser: a slip must not go unnoticed."""
 
 import dataclasses
 import difflib
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
+from io import StringIO
+from itertools import pairwise
 from typing import Any
 
 from pairsmith.schemas import UserError
+
+_DRAWN = re.compile(r"\x1b\[[0-9;]*m|[\u2500-\u257f]")
+"""Colours, and the lines of boxes."""
+
+
+def asks_json(arguments: Sequence[str]) -> bool:
+    """Return whether what goes wrong is to be told as JSON."""
+    return ("--log", "json") in pairwise(arguments) or "--log=json" in arguments
+
+
+@contextmanager
+def raising_complaints() -> Iterator[None]:
+    """Raise UserError, one line, where the parser would end the process with a box of text."""
+    with redirect_stderr(StringIO()) as said:
+        try:
+            yield
+        except SystemExit as ended:
+            if not ended.code:
+                raise  # it was asked for help
+            raise UserError(" ".join(_DRAWN.sub(" ", said.getvalue()).split())) from ended
 
 
 def check_beam_flags(options: Any, flags: Sequence[str]) -> None:

@@ -8,8 +8,8 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from itertools import pairwise
 
+from pairsmith.commands.flags import asks_json
 from pairsmith.schemas import UserError
 from pairsmith.schemas.private import without_secrets
 
@@ -27,7 +27,13 @@ COMMANDS = {
 
 _BEAM = ("build", "vocabulary")
 """Commands that hand what is not theirs to Beam."""
-_MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EFBIG, errno.EPERM, errno.EROFS)
+_FULL, _FORBIDDEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG), (errno.EACCES, errno.EPERM)
+_MENDS = {
+    **dict.fromkeys(_FULL, "make room, or choose another place"),
+    **dict.fromkeys(_FORBIDDEN, "change who may use it, or choose another place"),
+    errno.EROFS: "choose another place",
+}
+"""What can be done about errors of the system."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,27 +69,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as error:
         line = str(error) or "interrupted; the same command starts again"
     except Exception as error:  # noqa: BLE001 - a bug, told as Python would, but for secrets
-        if isinstance(error, OSError) and error.errno in _MENDABLE:
+        if isinstance(error, OSError) and error.errno in _MENDS:
             where = f" ({error.filename})" if error.filename else ""
-            line = f"{error.strerror}{where}; make room, or choose another place"
-        elif _asks_json(rest):
+            line = f"{error.strerror}{where}; {_MENDS[error.errno]}"
+        elif asks_json(rest):
             _emit_error(f"{type(error).__name__}: {error}", trace=traceback.format_exc())
             return 1
         else:
             sys.stderr.write(without_secrets(traceback.format_exc()))
             return 1
     line = " ".join(line.split())
-    if _asks_json(rest):
+    if asks_json(rest):
         _emit_error(line)
     else:
         print(f"pairsmith {name}: {without_secrets(line)}", file=sys.stderr)
     return 2
-
-
-def _asks_json(arguments: Sequence[str]) -> bool:
-    """Return whether what goes wrong is to be told as JSON."""
-    asked = ("--log", "json") in pairwise(arguments)
-    return asked or "--log=json" in arguments
 
 
 def _emit_error(message: str, **more: str) -> None:

@@ -59,6 +59,11 @@ def test_what_goes_wrong_is_an_event(tmp_path: Path, corpus: Path) -> None:
     (error,) = events(*BUILD, "--input", tmp_path / "none", *where, code=2)
     assert error["event"] == "error"
     assert "no input file matches" in error["message"]
+    for wrong in ("--shards=many", "--seed"):  # of which the parser complains
+        (error,) = events(*BUILD, "--input", corpus, *where, wrong, code=2)
+        assert error["event"] == "error"
+        assert wrong.split("=")[0] in error["message"]
+        assert not set(error["message"]) & set("╭│╰─")
     (tmp_path / "recipes.py").write_text("def broken():\n    return 7\n")
     recipe = f"{tmp_path}/recipes.py:broken"
     (error,) = events("build", recipe, "--log=json", "--input", corpus, *where, code=2)

@@ -215,7 +215,7 @@ def test_ctrl_c_within_a_step_is_no_error_of_beam(
     output = tmp_path / "out"
     pressed = Fault(path=f"{output}/.work/new/shards/*", what="os.kill(os.getpid(), 2)")
     line = line_of(forks.run(*quickstart(corpus, output), fault=pressed))
-    assert line == "pairsmith build: interrupted; the same command starts again"
+    assert line == "pairsmith build: interrupted; the same command resumes"
     assert not output.exists()
 
 

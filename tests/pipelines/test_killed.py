@@ -30,7 +30,7 @@ def shortened(text, share):
 @pytest.mark.parametrize(
     ("sent", "code", "line"),
     [
-        (signal.SIGINT, 2, "interrupted; the same command starts again"),
+        (signal.SIGINT, 2, "interrupted; the same command resumes"),
         (signal.SIGTERM, 143, "stopped by SIGTERM; the same command resumes"),
     ],
     ids=["Ctrl-C", "SIGTERM"],
