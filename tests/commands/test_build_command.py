@@ -341,14 +341,6 @@ def test_verify_says_what_is_wrong_with_every_file(
     assert f"{second} is missing" in lines[1]
 
 
-@pytest.mark.parametrize("command", ["build", "plan", "verify"])
-def test_help_shows_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main([command, "--help"])
-    assert ended.value.code == 0
-    assert f"pairsmith {command} " in capsys.readouterr().out.split("example")[1]
-
-
 def test_an_unknown_command_names_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["biuld"]) == 2
     assert (

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,15 +14,26 @@ OTHERS = {"--help", "--version", "--id", "--logdir", "--nproc-per-node", "--runn
 """Read before the parsers; of a worker's command, TensorBoard, torchrun and Beam."""
 
 
-def offered(capsys: pytest.CaptureFixture[str]) -> set[str]:
-    """Return the options of all commands, as their help lists them."""
-    found: set[str] = set()
-    for command in COMMANDS:
-        with pytest.raises(SystemExit):
+@pytest.fixture
+def help_of(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], str]:
+    """Return what prints a command's help."""
+    monkeypatch.setenv("COLUMNS", "80")  # a wider help has two columns
+
+    def run(command: str) -> str:
+        with pytest.raises(SystemExit) as ended:
             main([command, "--help"])
-        for heads in re.findall(r"^[│ ] (-.*?)(?:  |│|$)", capsys.readouterr().out, re.MULTILINE):
-            found |= set(re.findall(r"--[a-z][a-z0-9-]*", heads))
-    return found
+        assert ended.value.code == 0
+        return capsys.readouterr().out
+
+    return run
+
+
+def offered(text: str) -> set[str]:
+    """Return the options that a help lists."""
+    heads = re.findall(r"^[│ ] (-.*?)(?:  |│|$)", text, re.MULTILINE)
+    return {option for head in heads for option in re.findall(r"--[a-z][a-z0-9-]*", head)}
 
 
 def advised(path: Path) -> set[str]:
@@ -65,12 +77,23 @@ def test_an_option_that_would_be_ignored_is_refused(
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.checkout
-def test_every_option_that_is_advised_is_there(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_an_example_and_explains_every_option(
+    command: str, help_of: Callable[[str], str]
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "80")  # a wider help has two columns
-    known = offered(capsys) | OTHERS
+    text = help_of(command)
+    assert re.search(rf"\nexamples?:\n +pairsmith {command}\b", text)
+    options = re.findall(r"^[│ ] --?[a-z].*(?:\n[│ ]  .*)*", text, re.MULTILINE)
+    assert len(options) >= len(offered(text)) / 2  # with --no-…, two are explained in one
+    for option in options:
+        words = re.sub(r"[│\s]+", " ", option)
+        told = re.sub(r"\((default: |required).*|\{[^}]*\}|--?[a-z][\w-]*", "", words)
+        assert re.search(r"(?<![\w.:])[a-z]{2,}", told), f"{words} is not explained"
+
+
+@pytest.mark.checkout
+def test_every_option_that_is_advised_is_there(help_of: Callable[[str], str]) -> None:
+    known = OTHERS.union(*(offered(help_of(command)) for command in COMMANDS))
     assert {"--append-eos", "--no-lora-merge", "--max-failed", "--search"} <= known
     root = Path(__file__).parents[2]
     wrong = {

@@ -112,12 +112,3 @@ def test_ctrl_c_leaves_nothing_behind_even_while_it_trains(tmp_path: Path) -> No
     assert process.returncode == 2
     assert told.strip().endswith("interrupted; the same command starts again")
     assert [path.name for path in tmp_path.iterdir()] == ["in.parquet"]
-
-
-def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(["vocabulary", "--help"])
-    assert ended.value.code == 0
-    assert "pairsmith vocabulary --input" in capsys.readouterr().out.split("examples")[1]
-    main(["--help"])
-    assert "vocabulary" in capsys.readouterr().out

@@ -170,18 +170,6 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(
     assert output.is_dir()
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "tune"])
-def test_help_has_an_example_and_explains_every_option(
-    command: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main([command, "--help"])
-    assert ended.value.code == 0
-    text = capsys.readouterr().out
-    assert "examples:" in text
-    assert f"pairsmith {command} " in text
-
-
 @pytest.mark.parametrize(
     ("command", "package"),
     [("train", "torch"), ("train", "tensorboard"), ("evaluate", "pytrec_eval")],

@@ -23,7 +23,7 @@ from pairsmith.training.settings import change, flag, settings
 CONFIG = TrainConfig(("pairs",), Path("model"))
 
 
-def test_every_setting_is_one_flag_with_an_explanation() -> None:
+def test_every_setting_is_one_flag_that_tells_its_default() -> None:
     names = [setting.name for setting in settings(CONFIG)]
     assert max(Counter(names).values()) == 1
     command = [str(Path(sys.executable).with_name("pairsmith")), "train", "--help"]
@@ -31,8 +31,7 @@ def test_every_setting_is_one_flag_with_an_explanation() -> None:
     text = subprocess.run(command, capture_output=True, text=True, env=narrow, check=True).stdout
     for name in set(names) - {"data", "losses"}:
         (line,) = re.findall(rf"^│ {flag(name)}[ ,].*(?:\n│  .*)*", text, re.MULTILINE)
-        words = re.sub(r"[│\n ]+", " ", line)
-        assert re.search(r"[a-z].* \((default: .*|required)\)", words), line
+        assert re.search(r"\((default: |required\))", re.sub(r"[│\n ]+", " ", line)), line
     for group in ("encoder", "stream", "loss", "optimizer", "schedule", "evaluation", "running"):
         assert f"{group} options" in text
 
