@@ -24,8 +24,10 @@ class Stop:
 
 @contextmanager
 def stop_signals(*, restore: bool) -> Iterator[Stop]:
-    """Note SIGTERM and SIGINT instead of dying; a second one of a kind acts at once.
+    """Note SIGTERM and SIGINT instead of dying; a second SIGINT acts at once.
 
+    A second SIGTERM does not: SLURM and systemd send it to torchrun and to its processes, to which
+    torchrun passes it on.
     restore: put the former handlers back afterwards. Signals are for the main thread; in another
     one nothing is noted.
     """
@@ -38,8 +40,8 @@ def stop_signals(*, restore: bool) -> Iterator[Stop]:
 
     def note(number: int, frame: FrameType | None) -> None:
         stop.signal = number
-        default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
-        signal.signal(number, default)
+        if number == signal.SIGINT:
+            signal.signal(number, signal.default_int_handler)
 
     for number in noted:
         signal.signal(number, note)
