@@ -152,7 +152,12 @@ class TrainConfig:
         """Return all settings as JSON data, folders by their names only."""
         data = {setting.name: plain(setting.value) for setting in settings(self)}
         data["data"] = self.names
-        return data | {"model": self.encoder.model_name}
+        return data | self._by_name
+
+    @property
+    def _by_name(self) -> dict[str, str]:
+        """Return the settings that may be or hold a path, of which only the name is told."""
+        return {"model": self.encoder.model_name, "weigh": Path(self.stream.weigh).name}
 
 
 def make_config(data: Sequence[str | Path], output: Path, **values: Any) -> TrainConfig:

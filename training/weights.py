@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,7 +58,7 @@ class Weights:
     columns: tuple[str, ...] = ("weight",)
     """What has to be read to weigh a row."""
     digest: str = ""
-    """Hash of the function's source, so that a run does not go on with another."""
+    """Hash of the function's file, so that a run does not go on with another."""
 
     @property
     def change(self) -> bool:
@@ -118,8 +119,11 @@ def open_weights(rules: Sequence[str] = (), function: str = "") -> Weights:
     if unknown := sorted({*wanted} - {*PAIRS.names}):
         raise UserError(f"--weigh {function} asks for the column {unknown[0]!r}, which pairs lack")
     columns |= dict.fromkeys(wanted)
-    path = Path(inspect.getfile(called))
-    return Weights(parsed, called, tuple(columns), xxh3_64_hexdigest(path.read_bytes()))
+    files = {Path(function.rpartition(":")[0]).resolve()}
+    with suppress(TypeError):  # of what is no function, such as a partial one: it has no file
+        files.add(Path(inspect.getfile(called)).resolve())  # from which the other may import it
+    source = b"".join(path.read_bytes() for path in sorted(files))
+    return Weights(parsed, called, tuple(columns), xxh3_64_hexdigest(source))
 
 
 def _parse(text: str) -> Rule:

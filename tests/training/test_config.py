@@ -134,6 +134,11 @@ def test_datasets_are_called_by_their_names_without_hosts_and_secrets(
     assert config.names == config.as_data()["data"] == [name]
 
 
+def test_a_function_that_weighs_is_recorded_without_its_folder() -> None:
+    record = change(CONFIG, weigh="/home/me/mine.py:rare").as_data()
+    assert record["weigh"] == "mine.py:rare"
+
+
 def test_a_store_that_cannot_be_opened_is_named_without_secrets() -> None:
     with pytest.raises(UserError, match="cannot open s3://bucket/a b: ") as caught:
         open_store("s3://KEY:SECRET@bucket/a b?region=x")
