@@ -138,7 +138,7 @@ class TrainConfig:
         stand, what is evaluated, how often is saved, and the device.
         """
         found = {s.name: plain(s.value) for s in settings(self) if not s.free}
-        found["model"] = self.encoder.model
+        found |= self._by_name
         if self.evaluation.stop_on:
             found["evaluate_every"] = self.evaluation.evaluate_every
         return found

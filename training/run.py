@@ -1,5 +1,6 @@
 """What a training run works on, and how it is opened: new, or where it was."""
 
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from torch.distributed.fsdp import FSDPModule
 from torch.optim import Optimizer
 
 from pairsmith.schemas import Dataset, UserError
+from pairsmith.schemas.manifest import digest
 from pairsmith.schemas.store import RemoteDataset, shown
 from pairsmith.training.checkpoint import (
     Progress,
@@ -111,6 +113,8 @@ def open_run(config: TrainConfig, world: World) -> Run:
         "data": [d.manifest.digest for d in datasets],
         "weights": order.weights.digest,
     }
+    if opened:  # what the model's name stands for; one from the data follows from the data
+        identity["tokenizer"] = digest(json.loads(opened.subwords.tokenizer.to_str()))[:16]
     first = world.broadcast(identity)
     with world.together():
         if identity != first:

@@ -255,7 +255,9 @@ def _open_study(config: TrainConfig, tuning: TuneConfig, names: Sequence[str]) -
     from optuna.trial import TrialState
     from sqlalchemy.exc import SQLAlchemyError
 
-    kept = {k: v for k, v in config.resolved().fingerprint().items() if k not in names}
+    # The whole path of a model, since trials start from its weights and keep none.
+    fixed = config.resolved().fingerprint() | {"model": config.encoder.model}
+    kept = {name: value for name, value in fixed.items() if name not in names}
     identity = {
         "search": sorted(tuning.search),
         "maximise": tuning.maximise,

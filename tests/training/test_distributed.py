@@ -14,7 +14,12 @@ import pytest
 from safetensors.numpy import load_file
 
 from pairsmith.training.checkpoint import last_checkpoint
-from tests.training.pair_folders import paired_sentences, sentences, write_dataset
+from tests.training.pair_folders import (
+    paired_sentences,
+    sentences,
+    with_two_subwords_exchanged,
+    write_dataset,
+)
 from tests.training.ranks import LIMIT, finish, once, run, start
 
 STEPS = 16
@@ -337,6 +342,22 @@ def test_processes_with_other_data_are_refused_before_anything_is_written(
     assert "".join(rank.said for rank in ended).strip() == (
         "pairsmith train: rank 1 has not the data or settings of rank 0"
     )
+    assert not list(tmp_path.glob("model*"))
+
+
+def test_processes_with_another_tokenizer_of_the_same_name_are_refused(
+    tmp_path: Path, dataset: Path, tokenizer_file: Path
+) -> None:
+    texts = (tokenizer_file.read_text("utf-8"), with_two_subwords_exchanged(tokenizer_file))
+    argv = []
+    for rank, text in enumerate(texts):
+        file = tmp_path / str(rank) / "mine.json"
+        file.parent.mkdir()
+        file.write_text(text, "utf-8")
+        argv.append(arguments(dataset, f"static:{file}:8", tmp_path / "model"))
+    ended = finish(start(argv, tmp_path), tmp_path)
+    assert [rank.code for rank in ended] == [2, 2], ended
+    assert "rank 1 has not the data or settings of rank 0" in ended[1].said
     assert not list(tmp_path.glob("model*"))
 
 
