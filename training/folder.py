@@ -73,31 +73,49 @@ def _remove_if_empty(folders: Sequence[Path]) -> None:
             folder.rmdir()
 
 
+def is_begun(output: Path, identity: Mapping[str, Any]) -> bool:
+    """Tell whether OUTPUT.unfinished is a run of these settings and data that has a checkpoint.
+
+    Raises UserError when it belongs to another run that has one, or to something else.
+    """
+    folder = _unfinished(output)
+    file = folder / RUN
+    if file.is_file():
+        if not last_checkpoint(folder / CHECKPOINTS):
+            return False
+        try:
+            found = json.loads(file.read_text("utf-8"))
+        except ValueError as error:
+            raise UserError(f"{file} is damaged; delete {folder} to start over") from error
+        check_identity(found, identity, folder)
+        return True
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} is not an unfinished run; move it or choose another --output")
+    return False
+
+
 def open_folder(output: Path, identity: Mapping[str, Any]) -> Path:
     """Return the folder OUTPUT.unfinished: that of a run of the same settings and data, or new.
 
     Raises UserError when it belongs to another run that has a checkpoint, or to something else, or
     cannot be written to.
     """
-    folder = output.with_name(output.name + ".unfinished")
+    folder = _unfinished(output)
+    if is_begun(output, identity):
+        return folder
     file = folder / RUN
     try:
         if file.is_file():
-            if last_checkpoint(folder / CHECKPOINTS):
-                check_identity(json.loads(file.read_text("utf-8")), identity, folder)
-                return folder
             shutil.rmtree(folder)
-        elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise UserError(
-                f"{folder} is not an unfinished run; move it or choose another --output"
-            )
         folder.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(identity, indent=1) + "\n", "utf-8")
     except (FileExistsError, NotADirectoryError) as error:
         raise UserError(f"cannot make {folder}: {error.strerror} ({error.filename})") from error
-    except ValueError as error:
-        raise UserError(f"{file} is damaged; delete {folder} to start over") from error
     return folder
+
+
+def _unfinished(output: Path) -> Path:
+    return output.with_name(f"{output.name}.unfinished")
 
 
 def data_tokenizer(config: TrainConfig, groups: Sequence[RowGroup], folder: Path) -> Tokenizer:

@@ -167,12 +167,8 @@ def backward(run: Run, batch: Batch) -> Outcome:
 
 
 def score(run: Run, reports: Reports) -> None:
-    """Evaluate the encoder as it would be saved; keep the scores, and the best weights.
-
-    Raises UserError when the evaluation to watch is not among them.
-    """
+    """Evaluate the encoder as it would be saved; keep the scores, and the best weights."""
     watched, step = run.config.evaluation.stop_on, run.progress.step
-    scores: dict[str, float] = {}
     if run.config.evaluation:
         # All see the same numbers, so that all stop at the same step.
         with as_saved(run):
@@ -183,10 +179,6 @@ def score(run: Run, reports: Reports) -> None:
         reports.scores(step, scores)
         if run.watch:
             run.watch(step, scores)
-    if watched and watched not in scores:
-        have = ", ".join(scores) or "none; give --sts, --intent or --retrieval"
-        with run.world.together():
-            raise UserError(f"--stop-on {watched} is not among the evaluations, which are: {have}")
     if keeps_best(run) and best_step(run.progress.scores, watched) == step:
         with as_saved(run):
             weights = whole_weights(run.encoder, run.world)

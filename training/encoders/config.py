@@ -114,6 +114,11 @@ class EncoderConfig:
         return self.fresh is not None and not self.fresh.tokenizer
 
     @property
+    def new_dimension(self) -> int:
+        """Return the dimension of a new model's vectors; 0: the model is opened, and knows."""
+        return self.dense or (self.fresh.width if self.fresh else 0)
+
+    @property
     def is_static(self) -> bool:
         """Tell whether the model is a static embedding: a new one, or a folder here."""
         if self.fresh:
