@@ -16,7 +16,7 @@ import torch
 from pairsmith.schemas import UserError
 from pairsmith.training.collate import Batch, Identities, collate, columns
 from pairsmith.training.config import TrainConfig
-from pairsmith.training.distributed import World, open_device
+from pairsmith.training.distributed import World, check_alone, open_device
 from pairsmith.training.encoders.encoder import Encoder
 from pairsmith.training.encoders.opening import open_encoder
 from pairsmith.training.evaluation import EvaluationConfig
@@ -121,6 +121,7 @@ def plan(config: TrainConfig, ranks: int = 1, measure: int = 0) -> Plan:
     measure: steps to take for a trial, in a folder that is then removed; 0: none.
     Raises UserError for all that would keep the run from its first step.
     """
+    check_alone("--plan", "run it without torchrun, with --ranks for the processes to plan for")
     if ranks < 1:
         raise UserError(f"--ranks {ranks} is too small; give at least 1")
     if 0 < measure <= WARM_UP:

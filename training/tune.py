@@ -1,7 +1,6 @@
 """A search for good settings: runs of different ones, the hopeless stopped early (Optuna)."""
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -79,14 +78,15 @@ def tune(config: TrainConfig, tuning: TuneConfig) -> "Study":
     from optuna import TrialPruned
     from optuna.trial import TrialState
 
-    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
-        raise UserError("tune is one process: run it without torchrun, once for each --storage")
+    from pairsmith.training.distributed import check_alone  # torch takes a while to import
+
     choices = [parse_choice(text, config) for text in tuning.search]
     names = [choice.name for choice in choices]
     if repeated := {name for name in names if names.count(name) > 1}:
         raise UserError(f"--search names {min(repeated)} twice; give it once")
     if tuning.trials < 1:
         raise UserError(f"--trials {tuning.trials} is too small; give at least 1")
+    check_alone("tune", "run it without torchrun, once for each --storage")
     config.resolved().evaluation.check_files()
     with trials_folder(config.output) as folder:
         study = _open_study(config, tuning, names)

@@ -306,6 +306,7 @@ def test_what_one_process_cannot_read_ends_all_with_one_line(
         (["--stop-on", "sts/maid/spearman"], "--stop-on sts/maid/spearman is not among"),
         (["--temperature", "-1"], "temperature"),
         (["--device", "cuda:0"], "--device cuda:0 is one GPU"),
+        (["--plan", "--measure", "3"], "--plan is one process: run it without torchrun"),
     ],
 )
 def test_what_all_processes_refuse_is_told_by_one(
