@@ -8,11 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from pairsmith.schemas import UserError, require
+from pairsmith.schemas.dataset import sha256_file
 from pairsmith.training.bitext import bitext, bitext_measures
 from pairsmith.training.gold import (
     intents,
     judgements,
     labelled_pairs,
+    retrieval_files,
     similarities,
     translations,
 )
@@ -77,6 +79,15 @@ class Tasks:
             for path in getattr(self, kind)
             for measure in (bitext_measures(path) if kind == "bitext" else measures[kind])
         ]
+
+    def digests(self) -> dict[str, list[str]]:
+        """Return the sha256 of the files of each evaluation, by the name of file or folder."""
+        found: dict[str, list[str]] = {}
+        for kind in KINDS:
+            for path in getattr(self, kind):
+                files = retrieval_files(path) if kind == "retrieval" else [path]
+                found[f"{kind}/{_name(path)}"] = [sha256_file(file) for file in files]
+        return found
 
     def check_score(self, option: str, score: str) -> None:
         """Raise UserError when no score is called what an option names."""

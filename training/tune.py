@@ -1,6 +1,7 @@
 """A search for good settings: runs of different ones, the hopeless stopped early (Optuna)."""
 
 import json
+import math
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from pairsmith.schemas import UserError
 from pairsmith.training.config import TrainConfig
+from pairsmith.training.corpus import open_data
 from pairsmith.training.encoders.config import EncoderConfig
 from pairsmith.training.settings import Setting, change, settings
 from pairsmith.training.telemetry import say
@@ -62,10 +64,6 @@ class Choice:
         return trial.suggest_float(self.name, self.low, self.high, log=self.log)
 
 
-class UnknownScoreError(UserError):
-    """The score to maximise is none that the evaluations give."""
-
-
 def tune(config: TrainConfig, tuning: TuneConfig) -> "Study":
     """Run trials and return the study. Nothing is left at `config.output`.
 
@@ -88,6 +86,7 @@ def tune(config: TrainConfig, tuning: TuneConfig) -> "Study":
         raise UserError(f"--trials {tuning.trials} is too small; give at least 1")
     check_alone("tune", "run it without torchrun, once for each --storage")
     config.resolved().evaluation.check_files()
+    config.evaluation.check_score("--maximise", tuning.maximise)
     with trials_folder(config.output) as folder:
         study = _open_study(config, tuning, names)
         failures = 0
@@ -101,8 +100,6 @@ def tune(config: TrainConfig, tuning: TuneConfig) -> "Study":
             except TrialPruned:
                 study.tell(trial, state=TrialState.PRUNED)
                 told = "stopped early"
-            except UnknownScoreError:
-                raise
             except UserError as error:
                 trial.set_user_attr("error", str(error))
                 study.tell(trial, state=TrialState.FAIL)
@@ -218,7 +215,11 @@ def _first(wanted: tuple[Any, ...], kinds: Sequence[Any]) -> Any:
 
 
 def _run(config: TrainConfig, folder: Path, trial: "Trial", tuning: TuneConfig) -> float:
-    """Train a trial's model in a folder, forget both, and return its last score."""
+    """Train a trial's model in a folder, forget both, and return its last score.
+
+    Raises UserError for settings that cannot train here, or to a score that is a number.
+    """
+    import torch
     from optuna import TrialPruned
 
     from pairsmith.training.train import train  # which takes a while to import
@@ -227,10 +228,6 @@ def _run(config: TrainConfig, folder: Path, trial: "Trial", tuning: TuneConfig) 
 
     def watch(step: int, scores: Mapping[str, float]) -> None:
         nonlocal stages
-        if tuning.maximise not in scores:
-            raise UnknownScoreError(
-                f"--maximise {tuning.maximise}: the evaluations give {', '.join(scores) or 'none'}"
-            )
         if step:
             stages += 1
             trial.report(scores[tuning.maximise], stages)
@@ -240,9 +237,16 @@ def _run(config: TrainConfig, folder: Path, trial: "Trial", tuning: TuneConfig) 
     shutil.rmtree(folder, ignore_errors=True)
     try:
         scores = train(replace(config, output=folder / "model"), watch)
+    except torch.OutOfMemoryError as error:
+        raise UserError(
+            "the device has too little memory; search a smaller --batch-size, or give --chunk"
+        ) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return scores[max(scores)][tuning.maximise]
+    value = scores[max(scores)][tuning.maximise]
+    if math.isnan(value):  # which the study would not count as a trial
+        raise UserError(f"{tuning.maximise} is no number, as where all vectors are alike")
+    return value
 
 
 def _open_study(config: TrainConfig, tuning: TuneConfig, names: Sequence[str]) -> "Study":
@@ -263,6 +267,9 @@ def _open_study(config: TrainConfig, tuning: TuneConfig, names: Sequence[str]) -
         "maximise": tuning.maximise,
         "seed": tuning.search_seed,
         "settings": json.loads(json.dumps(kept, default=str)),
+        "data": [open_data(at, checksums=False).manifest.digest for at in config.data],
+        "evaluations": config.evaluation.digests(),
+        "split": config.evaluation.split,
     }
     try:
         study = optuna.create_study(
@@ -279,9 +286,9 @@ def _open_study(config: TrainConfig, tuning: TuneConfig, names: Sequence[str]) -
         ) from error
     before = study.user_attrs.get("identity", identity)
     for name, value in identity.items():
-        if before[name] != value:
+        if before.get(name) != value:
             raise UserError(
-                f"--storage {tuning.storage} holds a search with another {name}: {before[name]}; "
+                f"--storage {tuning.storage} holds a search with other {name}: {before.get(name)}; "
                 "give the same to go on with it, or name another file"
             )
     study.set_user_attr("identity", identity)

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -11,7 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
+import torch
 import tyro
 
 from pairsmith.commands.main import main
@@ -22,6 +25,7 @@ from pairsmith.training.evaluation import EvaluationConfig
 from pairsmith.training.settings import change
 from pairsmith.training.telemetry import TelemetryConfig
 from pairsmith.training.tune import TuneConfig, best_config, parse_choice, tune
+from tests.training.pair_folders import paired_sentences, write_dataset
 
 pytest.importorskip("optuna")
 SCORE = "sts/made/spearman"
@@ -80,10 +84,35 @@ def test_a_search_that_goes_on_is_an_undisturbed_one(tmp_path: Path, config: Tra
     assert values(again) == values(whole)
     other = tune(config, replace(TUNING, search_seed=18))
     assert tried(other) != tried(whole)
-    with pytest.raises(UserError, match="holds a search with another maximise: sts/made/spearman"):
-        tune(config, replace(kept, maximise="sts/made/pearson"))
-    with pytest.raises(UserError, match="holds a search with another settings"):
+    with pytest.raises(UserError, match="holds a search with other seed: 17; give the same"):
+        tune(config, replace(kept, search_seed=18))
+    with pytest.raises(UserError, match="holds a search with other settings"):
         tune(change(config, seed=18), kept)
+
+
+def test_a_search_does_not_go_on_over_other_data(
+    tmp_path: Path, config: TrainConfig, sts_file: Path
+) -> None:
+    scored = tmp_path / "here" / sts_file.name
+    scored.parent.mkdir()
+    shutil.copy(sts_file, scored)
+    data = write_dataset(tmp_path / "pairs", paired_sentences(300))
+    begun = change(config, data=(str(data),), sts=(scored,))
+    kept = replace(TUNING, storage=tmp_path / "search.db", trials=1)
+    tune(begun, kept)
+    with pytest.raises(UserError, match="holds a search with other split: dev"):
+        tune(change(begun, split="train"), kept)
+    shutil.rmtree(data)
+    write_dataset(data, paired_sentences(300, seed=9))
+    with pytest.raises(UserError, match="holds a search with other data"):
+        tune(begun, kept)
+    shutil.rmtree(data)
+    write_dataset(data, paired_sentences(300))
+    assert len(tune(begun, replace(kept, trials=2)).trials) == 2
+    rows = pq.read_table(sts_file)
+    pq.write_table(rows.sort_by("sentence2"), scored)
+    with pytest.raises(UserError, match="holds a search with other evaluations"):
+        tune(begun, kept)
 
 
 def test_a_killed_trial_is_tried_again(tmp_path: Path, config: TrainConfig) -> None:
@@ -179,6 +208,37 @@ def test_settings_that_cannot_train_fail_alone_unless_nothing_trains(config: Tra
         tune(config, replace(some, search=("vocabulary=50,60",)))
 
 
+def test_a_trial_that_memory_does_not_do_for_fails_alone(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pairsmith.training import train as training
+
+    def within_a_small_memory(config: TrainConfig, watch: Any) -> Any:
+        if config.stream.batch_size == 64:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return trained(config, watch)
+
+    trained = training.train
+    monkeypatch.setattr(training, "train", within_a_small_memory)
+    some = replace(TUNING, search=("batch_size=64,32", "seed=1..99"), trials=6, search_seed=2)
+    study = tune(config, some)
+    failed = [trial for trial in study.trials if trial.state.name == "FAIL"]
+    assert 0 < len(failed) < 6
+    assert {trial.params["batch_size"] for trial in failed} == {64}
+    assert all("too little memory" in trial.user_attrs["error"] for trial in failed)
+
+
+@pytest.mark.filterwarnings("ignore:An input array is constant")
+def test_scores_that_are_no_numbers_end_the_search_as_failures_do(
+    tmp_path: Path, config: TrainConfig
+) -> None:
+    unknown = tmp_path / "unknown.csv"  # to the tokenizer, so that all vectors are alike
+    unknown.write_text("sentence1,sentence2,score\n☂,☃,1\n☄,☾,2\n")
+    alike = change(config, evaluation=EvaluationConfig(sts=(unknown,)))
+    with pytest.raises(UserError, match="sts/unknown/spearman is no number"):
+        tune(alike, replace(TUNING, maximise="sts/unknown/spearman"))
+
+
 @pytest.mark.parametrize(
     ("search", "message"),
     [
@@ -210,7 +270,7 @@ def test_other_mistakes_are_one_line(tmp_path: Path, config: TrainConfig) -> Non
         tune(config, replace(TUNING, search=("temperature=1,2", "--temperature=1..2")))
     with pytest.raises(UserError, match="--trials 0 is too small"):
         tune(config, replace(TUNING, trials=0))
-    with pytest.raises(UserError, match="the evaluations give sts/made/spearman"):
+    with pytest.raises(UserError, match=r"--maximise sts/other/spearman .* are: sts/made/spearman"):
         tune(config, replace(TUNING, maximise="sts/other/spearman"))
     with pytest.raises(UserError, match="cannot be opened as an SQLite file"):
         tune(config, replace(TUNING, storage=tmp_path / "nowhere" / "search.db"))
