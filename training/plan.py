@@ -31,6 +31,7 @@ from pairsmith.training.run import open_checked
 from pairsmith.training.settings import change
 from pairsmith.training.shuffle import Quality
 from pairsmith.training.shuffle import measure as measure_shuffle
+from pairsmith.training.stopping import saying
 from pairsmith.training.telemetry import LOG, TelemetryConfig, duration
 from pairsmith.training.tokenizer import train_tokenizer
 from pairsmith.training.train import train
@@ -247,7 +248,8 @@ def _measured(config: TrainConfig, steps: int) -> Timing:
             evaluation=EvaluationConfig(),
             telemetry=TelemetryConfig(tensorboard=False, curves=False),
         )
-        train(trial)
+        with saying("stopped; nothing is left of the steps that were measured"):
+            train(trial)
         lines = [json.loads(line) for line in (output / LOG).read_text("utf-8").splitlines()]
     told = lines[WARM_UP:]
     seconds = sum(line["seconds"] for line in told)

@@ -9,10 +9,11 @@ from types import FrameType
 
 
 class Terminated(SystemExit):
-    """Leaves the process as SIGTERM asks, with exit code 143."""
+    """Leaves the process as SIGTERM asks, with exit code 143; the command tells its line, if any."""
 
-    def __init__(self) -> None:
+    def __init__(self, line: str = "") -> None:
         super().__init__(128 + signal.SIGTERM)
+        self.line = line
 
 
 @dataclass
@@ -51,3 +52,17 @@ def stop_signals(*, restore: bool) -> Iterator[Stop]:
         if restore:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+@contextmanager
+def saying(line: str) -> Iterator[None]:
+    """When a signal stops a run within, tell `line` in place of how to go on.
+
+    For runs whose folder is then removed.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt(line) from error
+    except Terminated as error:
+        raise Terminated(line) from error

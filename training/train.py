@@ -40,7 +40,7 @@ from pairsmith.training.reports import Reports
 from pairsmith.training.run import Run, Watch, as_saved, chunks_of, open_run, open_stream
 from pairsmith.training.schedule import best_step, drops, learning_rate, since_best
 from pairsmith.training.stopping import Stop, Terminated, stop_signals
-from pairsmith.training.telemetry import Step, say
+from pairsmith.training.telemetry import Step
 
 
 def train(config: TrainConfig, watch: Watch | None = None) -> dict[int, dict[str, float]]:
@@ -242,7 +242,7 @@ def current_rate(run: Run) -> float:
 
 
 def leave(run: Run, number: int) -> None:
-    """Raise what ends the process after signal `number`; rank 0 tells how to go on."""
+    """Raise what ends the process after signal `number`; that of rank 0 says how to go on."""
     name = signal.Signals(number).name
     line = (
         f"stopped by {name} after step {run.progress.step} of {run.steps}; the same command goes "
@@ -250,9 +250,7 @@ def leave(run: Run, number: int) -> None:
     )
     if number == signal.SIGINT and run.world.leads:
         raise KeyboardInterrupt(line)
-    if run.world.leads:
-        say(line)
-    raise Terminated
+    raise Terminated(line if run.world.leads else "")
 
 
 def not_finite(run: Run, batch: Batch, value: float, norm: float) -> BaseException:

@@ -14,6 +14,7 @@ from pairsmith.training.config import TrainConfig
 from pairsmith.training.corpus import open_data
 from pairsmith.training.encoders.config import EncoderConfig
 from pairsmith.training.settings import Setting, change, settings
+from pairsmith.training.stopping import saying
 from pairsmith.training.telemetry import say
 from pairsmith.training.trials import trials_folder
 
@@ -87,6 +88,11 @@ def tune(config: TrainConfig, tuning: TuneConfig) -> "Study":
     check_alone("tune", "run it without torchrun, once for each --storage")
     config.resolved().evaluation.check_files()
     config.evaluation.check_score("--maximise", tuning.maximise)
+    kept = (
+        "the same command goes on with the search, and tries it again"
+        if tuning.storage
+        else "without --storage the search begins anew"
+    )
     with trials_folder(config.output) as folder:
         study = _open_study(config, tuning, names)
         failures = 0
@@ -96,7 +102,8 @@ def tune(config: TrainConfig, tuning: TuneConfig) -> "Study":
             tried = {choice.name: choice.suggest(trial) for choice in choices}
             changed = _changed(config, tried)
             try:
-                value = _run(changed, folder, trial, tuning)
+                with saying(f"stopped in trial {done + 1} of {tuning.trials}; {kept}"):
+                    value = _run(changed, folder, trial, tuning)
             except TrialPruned:
                 study.tell(trial, state=TrialState.PRUNED)
                 told = "stopped early"

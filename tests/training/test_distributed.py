@@ -201,7 +201,8 @@ def test_a_run_goes_on_with_any_other_number_of_processes(
         done = int(checkpoint.name.partition("-")[2]) if checkpoint else 0
         if code == 143:
             (line,) = [line for line in ended[0].said.splitlines() if "stopped" in line]
-            assert line.startswith(f"stopped by SIGTERM after step {done} of {STEPS}; the same")
+            said = f"pairsmith train: stopped by SIGTERM after step {done} of {STEPS}; the same"
+            assert line.startswith(said)
             assert all(rank.said == "" for rank in ended[1:])
     assert done < STEPS
     (last,) = run(1, arguments(dataset, calm_bert, output), tmp_path)

@@ -1,6 +1,10 @@
 """What `--plan` says against what a run does."""
 
 import json
+import os
+import signal
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +151,26 @@ def test_nothing_is_written_and_time_is_told(
     assert "this machine" in shown["time"]
     assert "pairs/s" in shown["speed"]
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_measurement_that_is_stopped_leaves_nothing_to_go_on_with(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+
+    def interrupt() -> None:
+        while not any(log.read_text() for log in scratch.glob(f"*/model.unfinished/{LOG}")):
+            time.sleep(0.001)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt, match="stopped; nothing is left of the steps"):
+        plan(config, measure=100_000)
+    thread.join()
+    assert not list(scratch.iterdir())
 
 
 def test_a_run_whose_rate_waits_for_an_evaluation_is_measured(

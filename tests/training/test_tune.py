@@ -5,9 +5,12 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -140,6 +143,42 @@ def test_a_killed_trial_is_tried_again(tmp_path: Path, config: TrainConfig) -> N
     assert [t.params for t in ended_trials(again)][:6] == tried(whole)
     assert not list(tmp_path.glob("model.trials"))
     assert os.path.exists(storage)  # noqa: PTH110
+
+
+@pytest.mark.parametrize(
+    ("number", "more", "then"),
+    [
+        (signal.SIGINT, [], "without --storage the search begins anew"),
+        (signal.SIGTERM, ["--storage", "search.db"], "the same command goes on with the search"),
+    ],
+)
+def test_a_search_that_is_stopped_says_what_becomes_of_it(
+    tmp_path: Path,
+    config: TrainConfig,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+    more: list[str],
+    then: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    log = tmp_path / "model.trials" / "trial" / "model.unfinished" / "log.jsonl"
+
+    def stop() -> None:
+        while not (log.is_file() and log.read_text()):
+            time.sleep(0.001)
+        os.kill(os.getpid(), number)
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    said = [*arguments(change(config, steps=100_000)), "--maximise", SCORE, "--trials", "3", *more]
+    ends = pytest.raises(SystemExit, match="143") if number == signal.SIGTERM else nullcontext()
+    with ends:
+        assert main(["tune", *said, "--search", "seed=1..9"]) == 2
+    thread.join()
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith(f"pairsmith tune: stopped in trial 1 of 3; {then}")
+    assert not list(tmp_path.glob("model*"))
 
 
 def test_settings_without_effect_beside_others_do_not_fail_a_trial(config: TrainConfig) -> None:
