@@ -145,8 +145,14 @@ class TrainConfig:
 
     @property
     def names(self) -> list[str]:
-        """Return what the datasets are called: the last part of where each lies, and no secret."""
-        return [shown(place).rstrip("/").rpartition("/")[2] for place in self.data]
+        """Return what the datasets are called: the last part of where each lies, and no secret.
+
+        Numbered where two would share a name: each is a group of its own in what a run tells.
+        """
+        names = [shown(place).rstrip("/").rpartition("/")[2] for place in self.data]
+        if len(set(names)) == len(names):
+            return names
+        return [f"{number}-{name}" for number, name in enumerate(names, 1)]
 
     def as_data(self) -> dict[str, Any]:
         """Return all settings as JSON data, folders by their names only."""
