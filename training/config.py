@@ -5,7 +5,7 @@ said by marks in its type (`settings.py`); all else here is derived from them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,6 +25,7 @@ from pairsmith.training.settings import (
     Free,
     change,
     check,
+    flag,
     plain,
     settings,
 )
@@ -122,9 +123,13 @@ class TrainConfig:
             raise UserError("no dataset given; name at least one folder made by `pairsmith build`")
         if self.losses and (len(self.losses) != len(self.data) or self.stream.batches != "single"):
             raise UserError("losses: give one for each dataset, and batches of single datasets")
+        if self.losses and self.loss != LossConfig():
+            raise UserError("loss is for all datasets, losses for each; give one of them")
         for loss in self.losses:
             check(loss)
             loss.check()
+        for loss in self.losses or (self.loss,):
+            _refuse_idle(replace(config, loss=loss))
         if config.interpolate < 1 and config.encoder.lora:
             raise UserError("--interpolate and --lora: give a smaller --lora-alpha instead")
         if config.schedule.schedule == "plateau" and not config.evaluation.stop_on:
@@ -164,6 +169,48 @@ class TrainConfig:
     def _by_name(self) -> dict[str, str]:
         """Return the settings that may be or hold a path, of which only the name is told."""
         return {"model": self.encoder.model_name, "weigh": Path(self.stream.weigh).name}
+
+
+def idle_settings(config: TrainConfig) -> dict[str, str]:
+    """Return the settings that nothing looks at beside the others, and what each belongs to.
+
+    A run refuses them, lest someone thinks that they did something; a search leaves them alone.
+    """
+    encoder, loss, schedule = config.encoder, config.loss, config.schedule.schedule
+    heated = loss.loss not in ("cosine", "triplet") or loss.consistency > 0
+    table = (
+        (encoder.trains_tokenizer, "a tokenizer trained from the data", ["vocabulary"]),
+        (encoder.lora, "--lora", ["lora_alpha", "lora_dropout", "lora_targets", "lora_merge"]),
+        (heated, "a --loss that has one", ["temperature"]),
+        (
+            loss.learn_temperature,
+            "--learn-temperature",
+            ["lowest_temperature", "highest_temperature"],
+        ),
+        (loss.loss == "triplet", "--loss triplet", ["margin"]),
+        (loss.bidirectional, "--bidirectional", ["least_gap", "most_gap"]),
+        (schedule == "wsd", "--schedule wsd", ["decay"]),
+        (schedule == "plateau", "--schedule plateau", ["drop", "drop_patience"]),
+        (config.evaluation, "an evaluation, such as --sts", ["evaluate_every"]),
+        (config.evaluation.stop_on, "--stop-on", ["patience", "keep"]),
+    )
+    return {name: belongs for there, belongs, names in table if not there for name in names}
+
+
+def without_idle(config: TrainConfig) -> TrainConfig:
+    """Return `config` with the settings that nothing looks at as they are by default."""
+    idle, usual = idle_settings(config), settings(TrainConfig(config.data, config.output))
+    return change(config, **{s.name: s.value for s in usual if s.name in idle})
+
+
+def _refuse_idle(config: TrainConfig) -> None:
+    given, needed = settings(config), settings(without_idle(config))
+    for setting, usual in zip(given, needed, strict=True):
+        if setting.value != usual.value:
+            belongs = idle_settings(config)[setting.name]
+            raise UserError(
+                f"{flag(setting.name)} belongs to {belongs}; give that too, or leave it out"
+            )
 
 
 def make_config(data: Sequence[str | Path], output: Path, **values: Any) -> TrainConfig:

@@ -28,6 +28,7 @@ from pairsmith.training.packing import CALL_TOKENS, token_count
 from pairsmith.training.precision import resolve
 from pairsmith.training.row_groups import RowGroup
 from pairsmith.training.run import open_checked
+from pairsmith.training.schedule import ScheduleConfig
 from pairsmith.training.settings import change
 from pairsmith.training.shuffle import Quality
 from pairsmith.training.shuffle import measure as measure_shuffle
@@ -241,10 +242,11 @@ def _measured(config: TrainConfig, steps: int) -> Timing:
     with tempfile.TemporaryDirectory(prefix="pairsmith-plan-") as folder:
         output = Path(folder) / "model"
         trial = replace(
-            # Without evaluations, a plateau has nothing to wait for.
-            change(config, checksums=False, schedule="constant"),
+            change(config, checksums=False),
             output=output,
             steps=steps,
+            # Without evaluations, a plateau has nothing to wait for.
+            schedule=ScheduleConfig(schedule="constant"),
             evaluation=EvaluationConfig(),
             telemetry=TelemetryConfig(tensorboard=False, curves=False),
         )

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from pairsmith.schemas import UserError
-from pairsmith.training.config import TrainConfig
+from pairsmith.training.config import TrainConfig, without_idle
 from pairsmith.training.corpus import open_data
-from pairsmith.training.encoders.config import EncoderConfig
 from pairsmith.training.settings import Setting, change, settings
 from pairsmith.training.stopping import saying
 from pairsmith.training.telemetry import say
@@ -180,12 +179,7 @@ def _changed(config: TrainConfig, tried: Mapping[str, Any]) -> TrainConfig:
 
     A run refuses them; a search may hold lora=0 against lora=8 with lora_alpha=16,32.
     """
-    config = change(config, **tried)
-    encoder = config.encoder
-    idle = [] if encoder.trains_tokenizer else ["vocabulary"]
-    if not encoder.lora:
-        idle += ["lora_alpha", "lora_dropout", "lora_targets", "lora_merge"]
-    return change(config, **{name: getattr(EncoderConfig, name) for name in idle})
+    return without_idle(change(config, **tried))
 
 
 def _settings(config: TrainConfig) -> dict[str, Setting]:

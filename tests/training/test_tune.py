@@ -182,9 +182,13 @@ def test_a_search_that_is_stopped_says_what_becomes_of_it(
 
 
 def test_settings_without_effect_beside_others_do_not_fail_a_trial(config: TrainConfig) -> None:
-    search = ("vocabulary=500,600,700", "learning_rate=0.001,0.002")  # of a model with a tokenizer
-    tuning = replace(TUNING, search=search, trials=2)
-    assert [trial.state.name for trial in tune(config, tuning).trials] == ["COMPLETE"] * 2
+    # Of a model with a tokenizer, and mostly without the schedule or loss that looks at them.
+    search = ("vocabulary=500,600,700", "schedule=linear,wsd", "decay=0.3,0.4")
+    search += ("loss=triplet,infonce", "temperature=0.1,0.2", "margin=0.1,0.3")
+    tuning = replace(TUNING, search=search, trials=4)
+    study = tune(config, tuning)
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 4
+    assert best_config(config, study).resolved().encoder.vocabulary == config.encoder.vocabulary
 
 
 def test_a_search_over_processes_is_refused(

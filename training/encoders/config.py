@@ -151,16 +151,6 @@ class EncoderConfig:
                 raise UserError(f"{_flag(name)} {rate} is no rate; give 0 or more, and less than 1")
         if self.vocabulary < 100:
             raise UserError(f"--vocabulary {self.vocabulary} is too small; give at least 100")
-        if self.vocabulary != EncoderConfig.vocabulary and not self.trains_tokenizer:
-            raise UserError(
-                f"--vocabulary is for a tokenizer trained from the data; {self.model} has one"
-            )
-        if not self.lora:
-            for name in ("lora_alpha", "lora_dropout", "lora_targets", "lora_merge"):
-                if getattr(self, name) != getattr(EncoderConfig, name):
-                    raise UserError(
-                        f"{_flag(name)} belongs to --lora; give it too, or leave it out"
-                    )
         if self.lora and self.freeze != "nothing":
             raise UserError("--lora freezes the whole model by itself; leave --freeze out")
         if not 0 <= self.rarity < 1:
