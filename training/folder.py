@@ -1,8 +1,6 @@
 """The folder of an unfinished run, and the model folder that it becomes."""
 
-import fcntl
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -14,6 +12,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
 from pairsmith.schemas import Dataset, UserError
+from pairsmith.schemas.locks import lock_alone
 from pairsmith.schemas.store import RemoteDataset
 from pairsmith.training.boards import BOARDS
 from pairsmith.training.card import model_card
@@ -51,10 +50,7 @@ def held(output: Path) -> Iterator[None]:
         except (FileExistsError, NotADirectoryError) as error:
             raise UserError(f"cannot make {path}: {error.strerror} ({error.filename})") from error
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            ours = os.path.samestat(path.stat(), os.fstat(lock.fileno()))
-        except (BlockingIOError, FileNotFoundError):  # held, or let go of a moment ago
-            ours = False
+            ours = lock_alone(path, lock)
         except OSError as error:
             raise UserError(
                 f"cannot lock {path}: {error.strerror}; choose an --output on another file system"

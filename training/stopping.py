@@ -9,7 +9,7 @@ from types import FrameType
 
 
 class Terminated(SystemExit):
-    """Leaves the process as SIGTERM asks, with exit code 143; the command tells its line, if any."""
+    """Leaves the process as SIGTERM asks, with exit code 143; the command tells its `line`."""
 
     def __init__(self, line: str = "") -> None:
         super().__init__(128 + signal.SIGTERM)
