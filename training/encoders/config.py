@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from pairsmith.schemas import UserError
+from pairsmith.training.settings import flag
 
 Pooling = Literal["auto", "mean", "cls", "last", "max", "weighted"]
 Freeze = Literal["nothing", "embeddings", "model"] | int
@@ -142,13 +143,13 @@ class EncoderConfig:
         static = self.is_static
         for name in ("max_length", "dense", "projection", "lora", "lora_alpha"):
             if getattr(self, name) < 0:
-                raise UserError(f"{_flag(name)} {getattr(self, name)} is below 0; 0 is the default")
+                raise UserError(f"{flag(name)} {getattr(self, name)} is below 0; 0 is the default")
         if isinstance(self.freeze, int) and self.freeze < 0:
             raise UserError(f"--freeze {self.freeze} is no number of blocks; give 0 or more")
         for name in ("dropout", "lora_dropout"):
             rate = getattr(self, name)
             if rate is not None and not 0 <= rate < 1:
-                raise UserError(f"{_flag(name)} {rate} is no rate; give 0 or more, and less than 1")
+                raise UserError(f"{flag(name)} {rate} is no rate; give 0 or more, and less than 1")
         if self.vocabulary < 100:
             raise UserError(f"--vocabulary {self.vocabulary} is too small; give at least 100")
         if self.lora and self.freeze != "nothing":
@@ -166,7 +167,7 @@ class EncoderConfig:
     def _check_static(self) -> None:
         for name in ("lora", "gradient_checkpointing", "compile", "append_eos", "packed"):
             if getattr(self, name):
-                raise UserError(f"{_flag(name)} is for transformers; {self.model} is static")
+                raise UserError(f"{flag(name)} is for transformers; {self.model} is static")
         if self.pooling not in ("auto", "mean"):
             raise UserError(
                 f"--pooling {self.pooling} is for transformers; {self.model} is static: a mean"
@@ -175,7 +176,3 @@ class EncoderConfig:
             raise UserError(f"--attention is for transformers; {self.model} is static")
         if isinstance(self.freeze, int):
             raise UserError(f"--freeze {self.freeze} counts blocks, and {self.model} has none")
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
