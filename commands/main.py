@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pairsmith.commands.flags import asks_json
 from pairsmith.schemas import UserError
 from pairsmith.schemas.private import without_secrets
+from pairsmith.training.stopping import Terminated
 
 COMMANDS = {
     "plan": "foresee a build from a sample of its input",
@@ -68,6 +69,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt as error:
         line = str(error) or "interrupted; the same command starts again"
+    except Terminated as end:
+        if end.line:
+            print(f"pairsmith {name}: {end.line}", file=sys.stderr)
+        raise
     except Exception as error:  # noqa: BLE001 - a bug, told as Python would, but for secrets
         if isinstance(error, OSError) and error.errno in _MENDS:
             where = f" ({error.filename})" if error.filename else ""

@@ -24,15 +24,20 @@ def bitext(encode: Encode, path: Path) -> dict[str, float]:
     names, left, right = translations(path, SENTENCES, BITEXT_SEED)
     there, back = unit(encode(left)), unit(encode(right))
     plain = there @ back.T
-    hits = _both_ways(plain)
+    forth, home = _both_ways(plain)
     margin = plain / (0.5 * (_nearness(there, back)[:, None] + _nearness(back, there)))
-    forth, home = hits
-    return {
-        "accuracy": (forth + home) / 2,
-        f"{names[0]}-{names[1]}": forth,
-        f"{names[1]}-{names[0]}": home,
-        "margin": sum(_both_ways(margin)) / 2,
-    }
+    found = (forth + home) / 2, forth, home, sum(_both_ways(margin)) / 2
+    return dict(zip(_measures(names), found, strict=True))
+
+
+def bitext_measures(path: Path) -> tuple[str, ...]:
+    """Return the names of what `bitext` returns, in its order."""
+    return _measures(translations(path)[0])
+
+
+def _measures(languages: tuple[str, str]) -> tuple[str, ...]:
+    one, other = languages
+    return "accuracy", f"{one}-{other}", f"{other}-{one}", "margin"
 
 
 def _both_ways(scores: Vectors) -> tuple[float, float]:

@@ -26,6 +26,7 @@ from pairsmith.training.settings import (
     Free,
     change,
     check,
+    flag,
     plain,
     settings,
 )
@@ -123,9 +124,13 @@ class TrainConfig:
             raise UserError("no dataset given; name at least one folder made by `pairsmith build`")
         if self.losses and (len(self.losses) != len(self.data) or self.stream.batches != "single"):
             raise UserError("losses: give one for each dataset, and batches of single datasets")
+        if self.losses and self.loss != LossConfig():
+            raise UserError("loss is for all datasets, losses for each; give one of them")
         for loss in self.losses:
             check(loss)
             loss.check()
+        for loss in self.losses or (self.loss,):
+            _refuse_idle(replace(config, loss=loss))
         if config.interpolate < 1 and config.encoder.lora:
             raise UserError("--interpolate and --lora: give a smaller --lora-alpha instead")
         if config.schedule.schedule == "plateau" and not config.evaluation.stop_on:
@@ -139,21 +144,74 @@ class TrainConfig:
         stand, what is evaluated, how often is saved, and the device.
         """
         found = {s.name: plain(s.value) for s in settings(self) if not s.free}
-        found["model"] = self.encoder.model
+        found |= self._by_name
         if self.evaluation.stop_on:
             found["evaluate_every"] = self.evaluation.evaluate_every
         return found
 
     @property
     def names(self) -> list[str]:
-        """Return what the datasets are called: the last part of where each lies, and no secret."""
-        return [shown(place).rstrip("/").rpartition("/")[2] for place in self.data]
+        """Return what the datasets are called: the last part of where each lies, and no secret.
+
+        Numbered where two would share a name: each is a group of its own in what a run tells.
+        """
+        names = [shown(place).rstrip("/").rpartition("/")[2] for place in self.data]
+        if len(set(names)) == len(names):
+            return names
+        return [f"{number}-{name}" for number, name in enumerate(names, 1)]
 
     def as_data(self) -> dict[str, Any]:
         """Return all settings as JSON data, folders by their names only."""
         data = {setting.name: plain(setting.value) for setting in settings(self)}
         data["data"] = self.names
-        return data | {"model": self.encoder.model_name}
+        return data | self._by_name
+
+    @property
+    def _by_name(self) -> dict[str, str]:
+        """Return the settings that may be or hold a path, of which only the name is told."""
+        return {"model": self.encoder.model_name, "weigh": Path(self.stream.weigh).name}
+
+
+def idle_settings(config: TrainConfig) -> dict[str, str]:
+    """Return the settings that nothing looks at beside the others, and what each belongs to.
+
+    A run refuses them, lest someone thinks that they did something; a search leaves them alone.
+    """
+    encoder, loss, schedule = config.encoder, config.loss, config.schedule.schedule
+    heated = loss.loss not in ("cosine", "triplet") or loss.consistency > 0
+    table = (
+        (encoder.trains_tokenizer, "a tokenizer trained from the data", ["vocabulary"]),
+        (encoder.lora, "--lora", ["lora_alpha", "lora_dropout", "lora_targets", "lora_merge"]),
+        (heated, "a --loss that has one", ["temperature"]),
+        (
+            loss.learn_temperature,
+            "--learn-temperature",
+            ["lowest_temperature", "highest_temperature"],
+        ),
+        (loss.loss == "triplet", "--loss triplet", ["margin"]),
+        (loss.bidirectional, "--bidirectional", ["least_gap", "most_gap"]),
+        (schedule == "wsd", "--schedule wsd", ["decay"]),
+        (schedule == "plateau", "--schedule plateau", ["drop", "drop_patience"]),
+        (config.evaluation, "an evaluation, such as --sts", ["evaluate_every"]),
+        (config.evaluation.stop_on, "--stop-on", ["patience", "keep"]),
+    )
+    return {name: belongs for there, belongs, names in table if not there for name in names}
+
+
+def without_idle(config: TrainConfig) -> TrainConfig:
+    """Return `config` with the settings that nothing looks at as they are by default."""
+    idle, usual = idle_settings(config), settings(TrainConfig(config.data, config.output))
+    return change(config, **{s.name: s.value for s in usual if s.name in idle})
+
+
+def _refuse_idle(config: TrainConfig) -> None:
+    given, needed = settings(config), settings(without_idle(config))
+    for setting, usual in zip(given, needed, strict=True):
+        if setting.value != usual.value:
+            belongs = idle_settings(config)[setting.name]
+            raise UserError(
+                f"{flag(setting.name)} belongs to {belongs}; give that too, or leave it out"
+            )
 
 
 def make_config(

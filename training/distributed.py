@@ -115,6 +115,17 @@ class World:
 ALONE = World()
 
 
+def check_alone(what: str, instead: str) -> None:
+    """Raise UserError where torchrun has started several processes of `what`, on the first of them.
+
+    instead: says how it is to be started. SystemExit on the others, for which it speaks.
+    """
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        if int(os.environ.get("RANK", 0)):
+            raise SystemExit(2)
+        raise UserError(f"{what} is one process: {instead}")
+
+
 @contextmanager
 def open_world(config: TrainConfig) -> Iterator[World]:
     """Join the processes that torchrun started, if it did; then leave them.

@@ -8,21 +8,24 @@ import numpy as np
 import numpy.typing as npt
 
 from pairsmith.schemas import UserError, require
-from pairsmith.training.bitext import bitext
+from pairsmith.schemas.dataset import sha256_file
+from pairsmith.training.bitext import bitext, bitext_measures
 from pairsmith.training.gold import (
     intents,
     judgements,
     labelled_pairs,
+    retrieval_files,
     similarities,
     translations,
 )
-from pairsmith.training.retrieval import retrieval
+from pairsmith.training.retrieval import MEASURES, retrieval
 from pairsmith.training.settings import AtLeast, AtMost, Free
 from pairsmith.training.vectors import Encode, Vectors, unit
 
 SHOTS = 10
 DRAWS = 5
 INTENT_SEED = 7
+KINDS = ("sts", "pairs", "intent", "bitext", "retrieval")
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,12 @@ class Tasks:
     """Folders with *docs*, *queries*, *qrels* Parquet files. nDCG@10, recall, MRR."""
 
     def __bool__(self) -> bool:
-        return any((self.sts, self.pairs, self.intent, self.bitext, self.retrieval))
+        return any(getattr(self, kind) for kind in KINDS)
 
     def check_files(self) -> None:
         """Read every file, so that what is wrong shows before a long run; raises UserError."""
-        for paths in (self.sts, self.pairs, self.intent, self.bitext, self.retrieval):
-            names = [_name(path) for path in paths]
+        for kind in KINDS:
+            names = [_name(path) for path in getattr(self, kind)]
             if len(set(names)) < len(names):
                 raise UserError(
                     f"two evaluation files share a name, so would their scores: {names}"
@@ -63,6 +66,35 @@ class Tasks:
             translations(path)
         for path in self.retrieval:
             judgements(path)
+
+    def score_names(self) -> list[str]:
+        """Return what the scores that `evaluate` returns will be called."""
+        measures: dict[str, tuple[str, ...]] = {
+            **{"sts": ("spearman",), "pairs": ("ap", "auc"), "intent": ("accuracy",)},
+            "retrieval": tuple(MEASURES.values()),
+        }
+        return [
+            f"{kind}/{_name(path)}/{measure}"
+            for kind in KINDS
+            for path in getattr(self, kind)
+            for measure in (bitext_measures(path) if kind == "bitext" else measures[kind])
+        ]
+
+    def digests(self) -> dict[str, list[str]]:
+        """Return the sha256 of the files of each evaluation, by the name of file or folder."""
+        found: dict[str, list[str]] = {}
+        for kind in KINDS:
+            for path in getattr(self, kind):
+                files = retrieval_files(path) if kind == "retrieval" else [path]
+                found[f"{kind}/{_name(path)}"] = [sha256_file(file) for file in files]
+        return found
+
+    def check_score(self, option: str, score: str) -> None:
+        """Raise UserError when no score is called what an option names."""
+        names = self.score_names()
+        if score not in names:
+            have = ", ".join(names) or "none; give --sts, --intent or --retrieval"
+            raise UserError(f"{option} {score} is not among the evaluations, which are: {have}")
 
 
 @dataclass(frozen=True)
@@ -81,6 +113,12 @@ class EvaluationConfig(Tasks):
     """Look for the evaluation files' texts among the pairs before the first step."""
     allow_leaks: Annotated[float, AtLeast(0), AtMost(1), Free()] = 0.001
     """Highest share of a file's texts that may be among the pairs; above it, nothing is trained."""
+
+    def check_files(self) -> None:
+        """Read every file, and look for the score to watch; raises UserError."""
+        super().check_files()
+        if self.stop_on:
+            self.check_score("--stop-on", self.stop_on)
 
 
 def evaluate(encode: Encode, tasks: Tasks) -> dict[str, float]:

@@ -1,8 +1,6 @@
 """The folder of an unfinished run, and the model folder that it becomes."""
 
-import fcntl
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -14,6 +12,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
 from pairsmith.schemas import Dataset, UserError
+from pairsmith.schemas.locks import lock_alone
 from pairsmith.schemas.store import RemoteDataset
 from pairsmith.training.boards import BOARDS
 from pairsmith.training.card import model_card
@@ -51,10 +50,7 @@ def held(output: Path) -> Iterator[None]:
         except (FileExistsError, NotADirectoryError) as error:
             raise UserError(f"cannot make {path}: {error.strerror} ({error.filename})") from error
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            ours = os.path.samestat(path.stat(), os.fstat(lock.fileno()))
-        except (BlockingIOError, FileNotFoundError):  # held, or let go of a moment ago
-            ours = False
+            ours = lock_alone(path, lock)
         except OSError as error:
             raise UserError(
                 f"cannot lock {path}: {error.strerror}; choose an --output on another file system"
@@ -73,31 +69,49 @@ def _remove_if_empty(folders: Sequence[Path]) -> None:
             folder.rmdir()
 
 
+def is_begun(output: Path, identity: Mapping[str, Any]) -> bool:
+    """Tell whether OUTPUT.unfinished is a run of these settings and data that has a checkpoint.
+
+    Raises UserError when it belongs to another run that has one, or to something else.
+    """
+    folder = _unfinished(output)
+    file = folder / RUN
+    if file.is_file():
+        if not last_checkpoint(folder / CHECKPOINTS):
+            return False
+        try:
+            found = json.loads(file.read_text("utf-8"))
+        except ValueError as error:
+            raise UserError(f"{file} is damaged; delete {folder} to start over") from error
+        check_identity(found, identity, folder)
+        return True
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} is not an unfinished run; move it or choose another --output")
+    return False
+
+
 def open_folder(output: Path, identity: Mapping[str, Any]) -> Path:
     """Return the folder OUTPUT.unfinished: that of a run of the same settings and data, or new.
 
     Raises UserError when it belongs to another run that has a checkpoint, or to something else, or
     cannot be written to.
     """
-    folder = output.with_name(output.name + ".unfinished")
+    folder = _unfinished(output)
+    if is_begun(output, identity):
+        return folder
     file = folder / RUN
     try:
         if file.is_file():
-            if last_checkpoint(folder / CHECKPOINTS):
-                check_identity(json.loads(file.read_text("utf-8")), identity, folder)
-                return folder
             shutil.rmtree(folder)
-        elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise UserError(
-                f"{folder} is not an unfinished run; move it or choose another --output"
-            )
         folder.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(identity, indent=1) + "\n", "utf-8")
     except (FileExistsError, NotADirectoryError) as error:
         raise UserError(f"cannot make {folder}: {error.strerror} ({error.filename})") from error
-    except ValueError as error:
-        raise UserError(f"{file} is damaged; delete {folder} to start over") from error
     return folder
+
+
+def _unfinished(output: Path) -> Path:
+    return output.with_name(f"{output.name}.unfinished")
 
 
 def data_tokenizer(config: TrainConfig, groups: Sequence[RowGroup], folder: Path) -> Tokenizer:

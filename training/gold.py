@@ -122,6 +122,11 @@ def judgements(folder: Path) -> tuple[dict[str, str], dict[str, dict[str, int]]]
     return queries, qrels
 
 
+def retrieval_files(folder: Path) -> list[Path]:
+    """Return the files of documents, queries and judgements; raises UserError for one missing."""
+    return [_part(folder, word) for word in ("docs", "queries", "qrels")]
+
+
 def documents(folder: Path) -> Iterator[list[str]]:
     """Yield the documents' texts, each behind its title if it has one, 4,096 at a time."""
     with _open_documents(folder) as file:

@@ -16,22 +16,23 @@ import torch
 from pairsmith.schemas import UserError
 from pairsmith.training.collate import Batch, Identities, collate, columns
 from pairsmith.training.config import TrainConfig
-from pairsmith.training.corpus import check_targets, open_data, open_order, shard_files
-from pairsmith.training.distributed import open_device
+from pairsmith.training.distributed import World, check_alone, open_device
 from pairsmith.training.encoders.encoder import Encoder
 from pairsmith.training.encoders.opening import open_encoder
 from pairsmith.training.evaluation import EvaluationConfig
 from pairsmith.training.flops import token_counts
-from pairsmith.training.leaks import check_leaks
 from pairsmith.training.loader import Stream, stream
 from pairsmith.training.losses.tiles import strip_rows
 from pairsmith.training.order import Order
 from pairsmith.training.packing import CALL_TOKENS, token_count
 from pairsmith.training.precision import resolve
 from pairsmith.training.row_groups import RowGroup
+from pairsmith.training.run import open_checked
+from pairsmith.training.schedule import ScheduleConfig
 from pairsmith.training.settings import change
 from pairsmith.training.shuffle import Quality
 from pairsmith.training.shuffle import measure as measure_shuffle
+from pairsmith.training.stopping import saying
 from pairsmith.training.telemetry import LOG, TelemetryConfig, duration
 from pairsmith.training.tokenizer import train_tokenizer
 from pairsmith.training.train import train
@@ -122,6 +123,7 @@ def plan(config: TrainConfig, ranks: int = 1, measure: int = 0) -> Plan:
     measure: steps to take for a trial, in a folder that is then removed; 0: none.
     Raises UserError for all that would keep the run from its first step.
     """
+    check_alone("--plan", "run it without torchrun, with --ranks for the processes to plan for")
     if ranks < 1:
         raise UserError(f"--ranks {ranks} is too small; give at least 1")
     if 0 < measure <= WARM_UP:
@@ -130,23 +132,10 @@ def plan(config: TrainConfig, ranks: int = 1, measure: int = 0) -> Plan:
     if config.output.exists():
         raise UserError(f"{config.output} exists; choose another --output or remove it")
     device = open_device(config)
-    config.evaluation.check_files()
-    stream_config = config.stream
-    datasets = [open_data(name, checksums=stream_config.checksums) for name in config.data]
-    shards = [shard for dataset in datasets for shard in shard_files(dataset, stream_config)]
-    check_leaks(shards, config.evaluation)
-    order = open_order(datasets, stream_config, stream_config.batch_size, config.seed)
-    rows, batch_size = order.rows, stream_config.batch_size
-    if rows < 2:
-        raise UserError(f"{rows} pairs are too few to train on; build more")
-    check_targets(order, config.data, config.losses or (config.loss,))
-    steps = config.steps or config.epochs * order.batches
-    own = config.encoder.trains_tokenizer
-    encoder = (
-        _own_encoder(config, order.groups, device)
-        if own
-        else open_encoder(config.encoder, config.seed, device=device)
-    )
+    checked = open_checked(config, World(device=device))
+    order, steps = checked.order, checked.steps
+    rows, batch_size = order.rows, config.stream.batch_size
+    encoder = checked.encoder or _own_encoder(config, order.groups, device)
     runs = device.type == "cpu" and not (ranks > 1 and config.running.parallel == "fsdp")
     sample = _sample(order, config, encoder, CALL_TOKENS if runs else None)
     shares = [len(part) for part in np.array_split(np.arange(batch_size), ranks)]
@@ -158,7 +147,7 @@ def plan(config: TrainConfig, ranks: int = 1, measure: int = 0) -> Plan:
         rows_per_rank=(min(shares), max(shares)),
         sample=sample,
         shuffle=measure_shuffle(order),
-        own_tokenizer=own,
+        own_tokenizer=checked.encoder is None,
         cache_bytes=_cache_bytes(rows * sample.texts_per_row, sample.tokens_per_text, encoder),
         parameters=sum(p.numel() for p in encoder.parameters()),
         memory_bytes=memory(encoder, config, sample, max(shares)),
@@ -253,15 +242,17 @@ def _measured(config: TrainConfig, steps: int) -> Timing:
     with tempfile.TemporaryDirectory(prefix="pairsmith-plan-") as folder:
         output = Path(folder) / "model"
         trial = replace(
-            # Without evaluations, a plateau has nothing to wait for.
-            change(config, checksums=False, schedule="constant"),
+            change(config, checksums=False),
             output=output,
             steps=steps,
             tokens=config.tokens.reading,
+            # Without evaluations, a plateau has nothing to wait for.
+            schedule=ScheduleConfig(schedule="constant"),
             evaluation=EvaluationConfig(),
             telemetry=TelemetryConfig(tensorboard=False, curves=False),
         )
-        train(trial)
+        with saying("stopped; nothing is left of the steps that were measured"):
+            train(trial)
         lines = [json.loads(line) for line in (output / LOG).read_text("utf-8").splitlines()]
     told = lines[WARM_UP:]
     seconds = sum(line["seconds"] for line in told)

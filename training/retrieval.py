@@ -10,6 +10,11 @@ from pairsmith.schemas import require
 from pairsmith.training.gold import document_ids, documents, judgements
 from pairsmith.training.vectors import Encode, Vectors, unit
 
+MEASURES = {
+    **{"ndcg_cut_10": "ndcg@10", "recall_10": "recall@10"},
+    **{"recall_100": "recall@100", "recip_rank": "mrr"},
+}
+"""What trec_eval's measures are called here."""
 DEPTH = 1000
 QUERIES_AT_A_TIME = 512
 
@@ -34,11 +39,9 @@ def retrieval(encode: Encode, folder: Path) -> dict[str, float]:
         found = run[query] = {}
         for value, row in zip(values, rows, strict=True):
             found.setdefault(ids[row], value)  # the best score of a document that stands twice
-    measures = {"ndcg_cut_10": "ndcg@10", "recall_10": "recall@10"}
-    measures |= {"recall_100": "recall@100", "recip_rank": "mrr"}
     evaluator = trec.RelevanceEvaluator(qrels, {"ndcg_cut.10", "recall.10,100", "recip_rank"})
     results = evaluator.evaluate(run).values()
-    return {name: float(np.mean([r[key] for r in results])) for key, name in measures.items()}
+    return {name: float(np.mean([r[key] for r in results])) for key, name in MEASURES.items()}
 
 
 def search(queries: Vectors, chunks: Iterable[Vectors], depth: int) -> tuple[Vectors, Ids]:

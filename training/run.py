@@ -1,10 +1,10 @@
 """What a training run works on, and how it is opened: new, or where it was."""
 
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch.distributed.fsdp import FSDPModule
 from torch.optim import Optimizer
 
 from pairsmith.schemas import Dataset, UserError
+from pairsmith.schemas.manifest import digest
 from pairsmith.schemas.store import RemoteDataset, shown
 from pairsmith.training.checkpoint import (
     Progress,
@@ -38,6 +39,7 @@ from pairsmith.training.encoders.static import StaticEncoder
 from pairsmith.training.folder import (
     CHECKPOINTS,
     data_tokenizer,
+    is_begun,
     open_folder,
 )
 from pairsmith.training.kept_tokens import open_tokens_of, tokenised
@@ -88,15 +90,29 @@ class Run:
         return nn.ModuleDict({"encoder": self.encoder, "objectives": self.objectives})
 
 
-def open_run(config: TrainConfig, world: World) -> Run:
-    """Return the run, new or at its last checkpoint.
+@dataclass(frozen=True)
+class Checked:
+    """What a run starts from, found good."""
 
-    Nothing is written before all that can be wrong has been looked at. Raises UserError.
+    precision: Precision
+    """What the encoder computes in on this device."""
+    datasets: Sequence[Dataset | RemoteDataset]
+    order: Order
+    steps: int
+    identity: Mapping[str, Any]
+    """Settings and data digests that must be equal on resumption."""
+    encoder: Encoder | None
+    """As it starts; None: its tokenizer is yet to be trained from the data."""
+
+
+def open_checked(config: TrainConfig, world: World) -> Checked:
+    """Return what a run starts from, after a look at all that can be wrong; nothing is written.
+
+    config: resolved. Called by every process. Raises UserError.
     """
+    losses = config.losses or (config.loss,)
     with world.together():
         precision = resolve(config.running.precision, world.device)
-        if world.leads and config.output.exists():
-            raise UserError(f"{config.output} exists; choose another --output or remove it")
         config.evaluation.check_files()
         checksums = config.stream.checksums and world.local == 0  # once on each machine
         datasets = [open_data(name, checksums=checksums) for name in config.data]
@@ -104,40 +120,60 @@ def open_run(config: TrainConfig, world: World) -> Run:
         if order.rows < 2:
             names = ", ".join(map(shown, config.data))
             raise UserError(f"{names}: {order.rows} pairs are too few to train on; build more")
-        check_targets(order, config.data, config.losses or (config.loss,))
+        check_targets(order, config.data, losses)
         if world.leads:
             shards = [s for d in datasets for s in shard_files(d, config.stream)]
             check_leaks(shards, config.evaluation)
-            losses = config.losses or (config.loss,)
             for note in notes_on_negatives(order, config.stream.negatives, losses):
                 say(f"note: {note}")
-        from_data = config.encoder.trains_tokenizer
-        make = partial(open_encoder, config.encoder, config.seed, device=world.device)
-        opened = None if from_data else make()
-    steps = config.steps or config.epochs * order.batches
+        asked, encoder = config.encoder, None
+        if not asked.trains_tokenizer:
+            encoder = open_encoder(asked, config.seed, device=world.device)
+        for loss in losses:
+            loss.sizes(asked.projection or (encoder.dimension if encoder else asked.new_dimension))
     identity = {
         **config.fingerprint(),
         "data": [d.manifest.digest for d in datasets],
         "weights": order.weights.digest,
     }
+    if encoder:  # what the model's name stands for; one from the data follows from the data
+        identity["tokenizer"] = digest(json.loads(encoder.subwords.tokenizer.to_str()))[:16]
     first = world.broadcast(identity)
     with world.together():
         if identity != first:
             raise UserError(f"rank {world.rank} has not the data or settings of rank 0")
+        if world.leads:
+            is_begun(config.output, identity)  # which may be another run
+    steps = config.steps or config.epochs * order.batches
+    return Checked(precision, datasets, order, steps, identity, encoder)
+
+
+def open_run(config: TrainConfig, world: World) -> Run:
+    """Return the run, new or at its last checkpoint.
+
+    Nothing is written before all that can be wrong has been looked at. Raises UserError.
+    """
+    with world.together():
+        if world.leads and config.output.exists():
+            raise UserError(f"{config.output} exists; choose another --output or remove it")
+    checked = open_checked(config, world)
+    order, steps, identity = checked.order, checked.steps, checked.identity
     with world.together():
         folder, tokenizer, checkpoint = Path(), None, None
         if world.leads:
             folder = open_folder(config.output, identity)
-            tokenizer = data_tokenizer(config, order.groups, folder) if from_data else None
+            if checked.encoder is None:
+                tokenizer = data_tokenizer(config, order.groups, folder)
             checkpoint = last_checkpoint(folder / CHECKPOINTS)
     folder, checkpoint = world.broadcast((folder, checkpoint))
-    if from_data:
+    encoder = checked.encoder
+    if encoder is None:
         written = world.broadcast(tokenizer and tokenizer.to_str())
         tokenizer = Tokenizer.from_str(written)
-    encoder = opened or make(tokenizer)
+        encoder = open_encoder(config.encoder, config.seed, tokenizer, world.device)
     if not checkpoint:  # which has the factors, too
         weigh_by_rarity(encoder, order, config)
-    forward = spread(encoder, world, config.running.parallel, precision)
+    forward = spread(encoder, world, config.running.parallel, checked.precision)
     objectives = nn.ModuleList(map(Objective, config.losses or (config.loss,))).to(world.device)
     learner = nn.ModuleDict({"encoder": encoder, "objectives": objectives})
     start = [p.detach().clone() for p in encoder.parameters()] if config.interpolate < 1 else []
@@ -149,8 +185,8 @@ def open_run(config: TrainConfig, world: World) -> Run:
         if world.leads:
             say(f"going on after step {progress.step} of {steps}")
     return Run(
-        *(config, world, precision, steps, identity, datasets, order, folder, tokenizer),
-        *(encoder, forward, start, objectives, optimizer, progress),
+        *(config, world, checked.precision, steps, identity, checked.datasets, order, folder),
+        *(tokenizer, encoder, forward, start, objectives, optimizer, progress),
     )
 
 

@@ -9,6 +9,7 @@ the holder of a lock, which the system lets go of with the process, and then ren
 import fcntl
 import io
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from pairsmith.schemas import UserError
 from pairsmith.schemas.store import Store, persistently
 
 _LOCKS = 256
+_OURS = re.compile(r"(?P<key>[0-9a-f]{32}-(footer|\d{5,}(-[0-9a-f]{16})?))(?P<part>\.part)?")
+"""Names of the cache's files: `RemoteShard.key`, with `.part` while one is written."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class ShardCache:
             return found
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with _locked(self.folder / f"lock-{hash_number(key):03d}"):
+            with _locked(self._lock_of(key)):
                 if (found := _mapped(path)) is not None:  # fetched by another meanwhile
                     return found
                 data = fetch()
@@ -64,7 +67,8 @@ class ShardCache:
         with _locked(self.folder / "lock-room"):
             files = []
             for entry in os.scandir(self.folder):
-                if not entry.name.startswith("lock-"):
+                # Whatever else the folder holds is not ours to count, still less to remove.
+                if _OURS.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
                     try:
                         status = entry.stat()
                     except FileNotFoundError:  # renamed a moment ago
@@ -74,10 +78,24 @@ class ShardCache:
             for _, size, name in sorted(files):
                 if total <= self.most_bytes:
                     return
-                # What another process is writing is not yet its own to lose.
-                if name != newest and not name.endswith(".part"):
-                    (self.folder / name).unlink(missing_ok=True)
+                if name != newest and self._removed(name):
                     total -= size
+
+    def _removed(self, name: str) -> bool:
+        """Remove a file, and tell whether that could be: not of one that is being written."""
+        found = _OURS.fullmatch(name)
+        if found and found["part"]:
+            try:
+                with _locked(self._lock_of(found["key"]), wait=False):
+                    (self.folder / name).unlink(missing_ok=True)
+            except BlockingIOError:
+                return False
+            return True
+        (self.folder / name).unlink(missing_ok=True)
+        return True
+
+    def _lock_of(self, key: str) -> Path:
+        return self.folder / f"lock-{hash_number(key):03d}"
 
 
 @dataclass(frozen=True)
@@ -182,8 +200,11 @@ def _mapped(path: Path) -> pa.Buffer | None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock `path` against all other threads and processes."""
+def _locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold the lock `path` against all other threads and processes.
+
+    Raises BlockingIOError where it is held and not to be waited for.
+    """
     with path.open("ab") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+        fcntl.flock(stream, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield

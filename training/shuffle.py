@@ -50,6 +50,7 @@ def measure(order: Order, windows: int = 4) -> Quality:
     plans = [order.plan(0, int(number)) for number in numbers]
     plain = replace(order, look_ahead=False)
     rows = sum(len(plan.order) for plan in plans)
+    full = _full(order)
     met = together = 0
     for plan in plans:
         for batch in range(plan.batches):
@@ -58,7 +59,8 @@ def measure(order: Order, windows: int = 4) -> Quality:
             together += int(counts.sum() * (counts.sum() - 1))
     return Quality(
         displacement=float(np.mean(np.concatenate([_moved(order, plan) for plan in plans])) * 3),
-        company=met / together / _full(order) if together else 1.0,
+        # Where every row is alone in its row group, no order lets it meet another.
+        company=met / together / full if together and full else 1.0,
         conflicts=sum(int(plan.conflicts.sum()) for plan in plans) / rows,
         by_chance=sum(int(plain.plan(0, int(n)).conflicts.sum()) for n in numbers) / rows,
     )
@@ -79,4 +81,4 @@ def _full(order: Order) -> float:
     """Return how likely two rows of a full shuffle are of one row group."""
     parts = [s.kept / max(1, s.rows) * s.share / order.rows for s in order.sources]
     rows = np.concatenate(parts) * order.rows
-    return float((rows * (rows - 1)).sum() / (order.rows * (order.rows - 1)))
+    return float((rows * (rows - 1).clip(0)).sum() / (order.rows * (order.rows - 1)))

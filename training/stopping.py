@@ -9,10 +9,11 @@ from types import FrameType
 
 
 class Terminated(SystemExit):
-    """Leaves the process as SIGTERM asks, with exit code 143."""
+    """Leaves the process as SIGTERM asks, with exit code 143; the command tells its `line`."""
 
-    def __init__(self) -> None:
+    def __init__(self, line: str = "") -> None:
         super().__init__(128 + signal.SIGTERM)
+        self.line = line
 
 
 @dataclass
@@ -24,8 +25,10 @@ class Stop:
 
 @contextmanager
 def stop_signals(*, restore: bool) -> Iterator[Stop]:
-    """Note SIGTERM and SIGINT instead of dying; a second one of a kind acts at once.
+    """Note SIGTERM and SIGINT instead of dying; a second SIGINT acts at once.
 
+    A second SIGTERM does not: SLURM and systemd send it to torchrun and to its processes, to which
+    torchrun passes it on.
     restore: put the former handlers back afterwards. Signals are for the main thread; in another
     one nothing is noted.
     """
@@ -38,8 +41,8 @@ def stop_signals(*, restore: bool) -> Iterator[Stop]:
 
     def note(number: int, frame: FrameType | None) -> None:
         stop.signal = number
-        default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
-        signal.signal(number, default)
+        if number == signal.SIGINT:
+            signal.signal(number, signal.default_int_handler)
 
     for number in noted:
         signal.signal(number, note)
@@ -49,3 +52,17 @@ def stop_signals(*, restore: bool) -> Iterator[Stop]:
         if restore:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+@contextmanager
+def saying(line: str) -> Iterator[None]:
+    """When a signal stops a run within, tell `line` in place of how to go on.
+
+    For runs whose folder is then removed.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt(line) from error
+    except Terminated as error:
+        raise Terminated(line) from error

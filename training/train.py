@@ -40,7 +40,7 @@ from pairsmith.training.reports import Reports
 from pairsmith.training.run import Run, Watch, as_saved, chunks_of, open_run, open_stream
 from pairsmith.training.schedule import best_step, drops, learning_rate, since_best
 from pairsmith.training.stopping import Stop, Terminated, stop_signals
-from pairsmith.training.telemetry import Step, say
+from pairsmith.training.telemetry import Step
 
 
 def train(config: TrainConfig, watch: Watch | None = None) -> dict[int, dict[str, float]]:
@@ -167,12 +167,8 @@ def backward(run: Run, batch: Batch) -> Outcome:
 
 
 def score(run: Run, reports: Reports) -> None:
-    """Evaluate the encoder as it would be saved; keep the scores, and the best weights.
-
-    Raises UserError when the evaluation to watch is not among them.
-    """
+    """Evaluate the encoder as it would be saved; keep the scores, and the best weights."""
     watched, step = run.config.evaluation.stop_on, run.progress.step
-    scores: dict[str, float] = {}
     if run.config.evaluation:
         # All see the same numbers, so that all stop at the same step.
         with as_saved(run):
@@ -183,10 +179,6 @@ def score(run: Run, reports: Reports) -> None:
         reports.scores(step, scores)
         if run.watch:
             run.watch(step, scores)
-    if watched and watched not in scores:
-        have = ", ".join(scores) or "none; give --sts, --intent or --retrieval"
-        with run.world.together():
-            raise UserError(f"--stop-on {watched} is not among the evaluations, which are: {have}")
     if keeps_best(run) and best_step(run.progress.scores, watched) == step:
         with as_saved(run):
             weights = whole_weights(run.encoder, run.world)
@@ -250,7 +242,7 @@ def current_rate(run: Run) -> float:
 
 
 def leave(run: Run, number: int) -> None:
-    """Raise what ends the process after signal `number`; rank 0 tells how to go on."""
+    """Raise what ends the process after signal `number`; that of rank 0 says how to go on."""
     name = signal.Signals(number).name
     line = (
         f"stopped by {name} after step {run.progress.step} of {run.steps}; the same command goes "
@@ -258,9 +250,7 @@ def leave(run: Run, number: int) -> None:
     )
     if number == signal.SIGINT and run.world.leads:
         raise KeyboardInterrupt(line)
-    if run.world.leads:
-        say(line)
-    raise Terminated
+    raise Terminated(line if run.world.leads else "")
 
 
 def not_finite(run: Run, batch: Batch, value: float, norm: float) -> BaseException:

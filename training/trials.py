@@ -1,13 +1,12 @@
 """The folder in which the trials of a search train, beside the output; gone when it ends."""
 
-import fcntl
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from pairsmith.schemas import UserError
+from pairsmith.schemas.locks import lock_alone
 
 _MARK = "SEARCH"
 
@@ -31,12 +30,7 @@ def trials_folder(output: Path) -> Iterator[Path]:
             f"cannot write to {folder}: {error.strerror}; choose another --output"
         ) from error
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            held = os.path.samestat(mark.stat(), os.fstat(lock.fileno()))
-        except (BlockingIOError, FileNotFoundError):
-            held = False  # at work, or just ended
-        if not held:
+        if not lock_alone(mark, lock):
             raise UserError(
                 f"another search is at work in {folder}; wait for it, or choose another --output"
             )

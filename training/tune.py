@@ -1,7 +1,7 @@
 """A search for good settings: runs of different ones, the hopeless stopped early (Optuna)."""
 
 import json
-import os
+import math
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from pairsmith.schemas import UserError
 from pairsmith.schemas.store import check_local
-from pairsmith.training.config import TrainConfig
-from pairsmith.training.encoders.config import EncoderConfig
+from pairsmith.training.config import TrainConfig, without_idle
+from pairsmith.training.corpus import open_data
 from pairsmith.training.settings import Setting, change, settings
+from pairsmith.training.stopping import saying
 from pairsmith.training.telemetry import say
 from pairsmith.training.trials import trials_folder
 
@@ -64,10 +65,6 @@ class Choice:
         return trial.suggest_float(self.name, self.low, self.high, log=self.log)
 
 
-class UnknownScoreError(UserError):
-    """The score to maximise is none that the evaluations give."""
-
-
 def tune(config: TrainConfig, tuning: TuneConfig) -> "Study":
     """Run trials and return the study. Nothing is left at `config.output`.
 
@@ -80,8 +77,8 @@ def tune(config: TrainConfig, tuning: TuneConfig) -> "Study":
     from optuna import TrialPruned
     from optuna.trial import TrialState
 
-    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
-        raise UserError("tune is one process: run it without torchrun, once for each --storage")
+    from pairsmith.training.distributed import check_alone  # torch takes a while to import
+
     choices = [parse_choice(text, config) for text in tuning.search]
     names = [choice.name for choice in choices]
     if repeated := {name for name in names if names.count(name) > 1}:
@@ -90,7 +87,14 @@ def tune(config: TrainConfig, tuning: TuneConfig) -> "Study":
         raise UserError(f"--trials {tuning.trials} is too small; give at least 1")
     if tuning.storage:
         check_local(tuning.storage, "--storage")
+    check_alone("tune", "run it without torchrun, once for each --storage")
     config.resolved().evaluation.check_files()
+    config.evaluation.check_score("--maximise", tuning.maximise)
+    kept = (
+        "the same command goes on with the search, and tries it again"
+        if tuning.storage
+        else "without --storage the search begins anew"
+    )
     with trials_folder(config.output) as folder:
         study = _open_study(config, tuning, names)
         failures = 0
@@ -100,12 +104,11 @@ def tune(config: TrainConfig, tuning: TuneConfig) -> "Study":
             tried = {choice.name: choice.suggest(trial) for choice in choices}
             changed = _changed(config, tried)
             try:
-                value = _run(changed, folder, trial, tuning)
+                with saying(f"stopped in trial {done + 1} of {tuning.trials}; {kept}"):
+                    value = _run(changed, folder, trial, tuning)
             except TrialPruned:
                 study.tell(trial, state=TrialState.PRUNED)
                 told = "stopped early"
-            except UnknownScoreError:
-                raise
             except UserError as error:
                 trial.set_user_attr("error", str(error))
                 study.tell(trial, state=TrialState.FAIL)
@@ -179,12 +182,7 @@ def _changed(config: TrainConfig, tried: Mapping[str, Any]) -> TrainConfig:
 
     A run refuses them; a search may hold lora=0 against lora=8 with lora_alpha=16,32.
     """
-    config = change(config, **tried)
-    encoder = config.encoder
-    idle = [] if encoder.trains_tokenizer else ["vocabulary"]
-    if not encoder.lora:
-        idle += ["lora_alpha", "lora_dropout", "lora_targets", "lora_merge"]
-    return change(config, **{name: getattr(EncoderConfig, name) for name in idle})
+    return without_idle(change(config, **tried))
 
 
 def _settings(config: TrainConfig) -> dict[str, Setting]:
@@ -221,7 +219,11 @@ def _first(wanted: tuple[Any, ...], kinds: Sequence[Any]) -> Any:
 
 
 def _run(config: TrainConfig, folder: Path, trial: "Trial", tuning: TuneConfig) -> float:
-    """Train a trial's model in a folder, forget both, and return its last score."""
+    """Train a trial's model in a folder, forget both, and return its last score.
+
+    Raises UserError for settings that cannot train here, or to a score that is a number.
+    """
+    import torch
     from optuna import TrialPruned
 
     from pairsmith.training.train import train  # which takes a while to import
@@ -230,10 +232,6 @@ def _run(config: TrainConfig, folder: Path, trial: "Trial", tuning: TuneConfig) 
 
     def watch(step: int, scores: Mapping[str, float]) -> None:
         nonlocal stages
-        if tuning.maximise not in scores:
-            raise UnknownScoreError(
-                f"--maximise {tuning.maximise}: the evaluations give {', '.join(scores) or 'none'}"
-            )
         if step:
             stages += 1
             trial.report(scores[tuning.maximise], stages)
@@ -243,9 +241,16 @@ def _run(config: TrainConfig, folder: Path, trial: "Trial", tuning: TuneConfig) 
     shutil.rmtree(folder, ignore_errors=True)
     try:
         scores = train(replace(config, output=folder / "model"), watch)
+    except torch.OutOfMemoryError as error:
+        raise UserError(
+            "the device has too little memory; search a smaller --batch-size, or give --chunk"
+        ) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return scores[max(scores)][tuning.maximise]
+    value = scores[max(scores)][tuning.maximise]
+    if math.isnan(value):  # which the study would not count as a trial
+        raise UserError(f"{tuning.maximise} is no number, as where all vectors are alike")
+    return value
 
 
 def _open_study(config: TrainConfig, tuning: TuneConfig, names: Sequence[str]) -> "Study":
@@ -258,12 +263,17 @@ def _open_study(config: TrainConfig, tuning: TuneConfig, names: Sequence[str]) -
     from optuna.trial import TrialState
     from sqlalchemy.exc import SQLAlchemyError
 
-    kept = {k: v for k, v in config.resolved().fingerprint().items() if k not in names}
+    # The whole path of a model, since trials start from its weights and keep none.
+    fixed = config.resolved().fingerprint() | {"model": config.encoder.model}
+    kept = {name: value for name, value in fixed.items() if name not in names}
     identity = {
         "search": sorted(tuning.search),
         "maximise": tuning.maximise,
         "seed": tuning.search_seed,
         "settings": json.loads(json.dumps(kept, default=str)),
+        "data": [open_data(at, checksums=False).manifest.digest for at in config.data],
+        "evaluations": config.evaluation.digests(),
+        "split": config.evaluation.split,
     }
     try:
         study = optuna.create_study(
@@ -280,9 +290,9 @@ def _open_study(config: TrainConfig, tuning: TuneConfig, names: Sequence[str]) -
         ) from error
     before = study.user_attrs.get("identity", identity)
     for name, value in identity.items():
-        if before[name] != value:
+        if before.get(name) != value:
             raise UserError(
-                f"--storage {tuning.storage} holds a search with another {name}: {before[name]}; "
+                f"--storage {tuning.storage} holds a search with other {name}: {before.get(name)}; "
                 "give the same to go on with it, or name another file"
             )
     study.set_user_attr("identity", identity)

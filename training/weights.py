@@ -5,7 +5,9 @@ Shards are not rewritten; a row whose weight becomes 0 is left out of the stream
 
 import inspect
 import re
+import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,8 +120,12 @@ def open_weights(rules: Sequence[str] = (), function: str = "") -> Weights:
     if unknown := sorted({*wanted} - {*PAIRS.names}):
         raise UserError(f"--weigh {function} asks for the column {unknown[0]!r}, which pairs lack")
     columns |= dict.fromkeys(wanted)
-    path = Path(inspect.getfile(called))
-    return Weights(parsed, called, tuple(columns), xxh3_64_hexdigest(path.read_bytes()))
+    place = function.rpartition(":")[0]
+    files = {Path(place if place.endswith(".py") else sys.modules[place].__file__ or "").resolve()}
+    with suppress(TypeError):  # of what is no function, such as a partial one: it has no file
+        files.add(Path(inspect.getfile(called)).resolve())  # from which the other may import it
+    source = b"".join(path.read_bytes() for path in sorted(files))
+    return Weights(parsed, called, tuple(columns), xxh3_64_hexdigest(source))
 
 
 def _parse(text: str) -> Rule:

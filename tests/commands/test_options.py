@@ -57,7 +57,7 @@ TRAIN = "train none --output out"
         (f"{TRAIN} --model some/bert --lora-targets query", "--lora-targets belongs to --lora"),
         (f"{TRAIN} --model some/bert --lora-dropout 0.1", "--lora-dropout belongs to --lora"),
         (f"{TRAIN} --model some/bert --no-lora-merge", "--lora-merge belongs to --lora"),
-        (f"{TRAIN} --model some/bert --vocabulary 500", "--vocabulary is for a tokenizer trained"),
+        (f"{TRAIN} --model some/bert --vocabulary 500", "--vocabulary belongs to a tokenizer"),
         (f"{TRAIN} --batch-size=32 --batch-size=64", "--batch-size is given twice"),
         (f"{TRAIN} --batch-size 32 --batch_size 64", "--batch_size is given twice"),
         (f"{BUILD} --shards=3 --shards=4", "--shards is given twice"),

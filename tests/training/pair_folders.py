@@ -1,5 +1,6 @@
 """Small valid dataset folders for tests, made of the rows that a test names."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,15 @@ def pairs(rows: Sequence[Row]) -> pa.Table:
     empty = [None] * len(rows)
     arrays = [pa.array(columns.get(f.name, empty), f.type) for f in PAIRS]
     return pa.Table.from_arrays(arrays, schema=PAIRS)
+
+
+def with_two_subwords_exchanged(tokenizer: Path) -> str:
+    """Return a tokenizer.json with the ids of two of its subwords exchanged."""
+    data = json.loads(tokenizer.read_text("utf-8"))
+    vocabulary = data["model"]["vocab"]
+    *_, one, other = vocabulary
+    vocabulary[one], vocabulary[other] = vocabulary[other], vocabulary[one]
+    return json.dumps(data)
 
 
 _SUBJECTS = ("the cat", "a dog", "my aunt", "the committee", "every sailor", "the old king")

@@ -145,6 +145,11 @@ def test_datasets_are_called_by_their_names_without_hosts_and_secrets(
     assert config.names == config.as_data()["data"] == [name]
 
 
+def test_a_function_that_weighs_is_recorded_without_its_folder() -> None:
+    record = change(CONFIG, weigh="/home/me/mine.py:rare").as_data()
+    assert record["weigh"] == "mine.py:rare"
+
+
 def test_a_store_that_cannot_be_opened_is_named_without_secrets() -> None:
     with pytest.raises(UserError, match="cannot open s3://bucket/a b: ") as caught:
         open_store("s3://KEY:SECRET@bucket/a b?region=x")
@@ -173,12 +178,43 @@ def test_settings_are_changed_by_name_in_any_group() -> None:
         ({"schedule": "linera"}, "--schedule 'linera' is none of cosine, linear"),
         ({"freeze": "2"}, "--freeze '2' is none of nothing, embeddings, model, int"),
         ({"precision": "fp8"}, "--precision 'fp8' is none of auto"),
+        ({"patience": 2}, "--patience belongs to --stop-on; give that too, or leave it out"),
+        ({"keep": "last"}, "--keep belongs to --stop-on"),
+        ({"evaluate_every": 5}, "--evaluate-every belongs to an evaluation, such as --sts"),
+        ({"decay": 0.3}, "--decay belongs to --schedule wsd"),
+        ({"drop": 0.3}, "--drop belongs to --schedule plateau"),
+        ({"drop_patience": 3}, "--drop-patience belongs to --schedule plateau"),
+        ({"margin": 0.3}, "--margin belongs to --loss triplet"),
+        ({"loss": "cosine", "temperature": 0.1}, "--temperature belongs to a --loss that has one"),
+        ({"loss": "triplet", "temperature": 0.1}, "--temperature belongs to a --loss that has"),
+        ({"highest_temperature": 0.5}, "--highest-temperature belongs to --learn-temperature"),
+        ({"least_gap": 0.2}, "--least-gap belongs to --bidirectional"),
+        ({"losses": (LossConfig(margin=0.3),), "batches": "single"}, "--margin belongs to"),
+        (
+            {"losses": (LossConfig(),), "batches": "single", "temperature": 0.1},
+            "loss is for all datasets, losses for each; give one of them",
+        ),
         ({"losses": (LossConfig(loss="x"),), "batches": "single"}, "--loss 'x' is none"),  # type: ignore[arg-type]
     ],
 )
 def test_settings_that_do_not_fit_are_refused(changed: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         change(CONFIG, **changed).resolved()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"schedule": "wsd", "decay": 0.3},
+        {"loss": "triplet", "margin": 0.3},
+        {"loss": "triplet", "consistency": 0.1, "temperature": 0.1},
+        {"loss": "cosent", "temperature": 0.1},
+        {"stop_on": "sts/made/spearman", "keep": "last", "schedule": "plateau", "drop": 0.3},
+        {"losses": (LossConfig(loss="triplet", margin=0.3),), "batches": "single"},
+    ],
+)
+def test_settings_that_have_an_effect_are_taken(changed: dict[str, Any]) -> None:
+    change(CONFIG, **changed).resolved()
 
 
 def test_every_group_is_frozen_and_has_a_docstring() -> None:

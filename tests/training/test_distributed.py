@@ -14,7 +14,12 @@ import pytest
 from safetensors.numpy import load_file
 
 from pairsmith.training.checkpoint import last_checkpoint
-from tests.training.pair_folders import paired_sentences, sentences, write_dataset
+from tests.training.pair_folders import (
+    paired_sentences,
+    sentences,
+    with_two_subwords_exchanged,
+    write_dataset,
+)
 from tests.training.ranks import LIMIT, finish, once, run, start
 
 STEPS = 16
@@ -196,7 +201,8 @@ def test_a_run_goes_on_with_any_other_number_of_processes(
         done = int(checkpoint.name.partition("-")[2]) if checkpoint else 0
         if code == 143:
             (line,) = [line for line in ended[0].said.splitlines() if "stopped" in line]
-            assert line.startswith(f"stopped by SIGTERM after step {done} of {STEPS}; the same")
+            said = f"pairsmith train: stopped by SIGTERM after step {done} of {STEPS}; the same"
+            assert line.startswith(said)
             assert all(rank.said == "" for rank in ended[1:])
     assert done < STEPS
     (last,) = run(1, arguments(dataset, calm_bert, output), tmp_path)
@@ -301,6 +307,7 @@ def test_what_one_process_cannot_read_ends_all_with_one_line(
         (["--stop-on", "sts/maid/spearman"], "--stop-on sts/maid/spearman is not among"),
         (["--temperature", "-1"], "temperature"),
         (["--device", "cuda:0"], "--device cuda:0 is one GPU"),
+        (["--plan", "--measure", "3"], "--plan is one process: run it without torchrun"),
     ],
 )
 def test_what_all_processes_refuse_is_told_by_one(
@@ -337,6 +344,22 @@ def test_processes_with_other_data_are_refused_before_anything_is_written(
     assert "".join(rank.said for rank in ended).strip() == (
         "pairsmith train: rank 1 has not the data or settings of rank 0"
     )
+    assert not list(tmp_path.glob("model*"))
+
+
+def test_processes_with_another_tokenizer_of_the_same_name_are_refused(
+    tmp_path: Path, dataset: Path, tokenizer_file: Path
+) -> None:
+    texts = (tokenizer_file.read_text("utf-8"), with_two_subwords_exchanged(tokenizer_file))
+    argv = []
+    for rank, text in enumerate(texts):
+        file = tmp_path / str(rank) / "mine.json"
+        file.parent.mkdir()
+        file.write_text(text, "utf-8")
+        argv.append(arguments(dataset, f"static:{file}:8", tmp_path / "model"))
+    ended = finish(start(argv, tmp_path), tmp_path)
+    assert [rank.code for rank in ended] == [2, 2], ended
+    assert "rank 1 has not the data or settings of rank 0" in ended[1].said
     assert not list(tmp_path.glob("model*"))
 
 

@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +162,16 @@ def test_scores_have_the_names_of_their_files(tmp_path: Path) -> None:
     tasks.check_files()
     names = {f"retrieval/cisi/{m}" for m in ("ndcg@10", "recall@10", "recall@100", "mrr")}
     assert set(evaluate(angles, tasks)) == {"sts/mine/spearman", *names}
+    same = [{"sentence1": "0", "sentence2": str(d), "label": int(d < 15)} for d in (10, 20)]
+    asked = [{"text": str(d), "label": "low" if d < 50 else "high"} for d in (10, 20, 80, 90)]
+    said = [{"de": str(d), "en": str(d + 1)} for d in (10, 50, 90)]
+    every = replace(
+        tasks,
+        pairs=(parquet(tmp_path / "same.parquet", same),),
+        intent=(parquet(tmp_path / "asked.parquet", asked),),
+        bitext=(parquet(tmp_path / "said.parquet", said),),
+    )
+    assert every.score_names() == list(evaluate(angles, every))
 
 
 def test_average_precision_and_auc_by_hand(tmp_path: Path) -> None:

@@ -236,6 +236,31 @@ def test_a_function_weighs_whole_rows_or_the_columns_it_names(kinds: Path, tmp_p
             order_of([kinds], weigh=f"{file}:{name}")
 
 
+def test_what_can_be_called_weighs_as_a_function_does_and_is_known_by_its_file(
+    kinds: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "callables.py"
+    source = (
+        "from functools import partial\n"
+        "import numpy as np\n"
+        "class Constant:\n"
+        "    columns = ('lang',)\n"
+        "    def __call__(self, pairs):\n"
+        "        return np.full(len(pairs), 3.0)\n"
+        "constant = Constant()\n"
+        "def power(exponent, pairs):\n"
+        "    return np.full(len(pairs), 2.0**exponent)\n"
+        "squared = partial(power, 2)\n"
+    )
+    file.write_text(source)
+    for name, factor in (("constant", 3.0), ("squared", 4.0)):
+        expected = {i: 0.5 * factor for i in range(90) if i % 10 != 9}
+        assert weights(kinds, weigh=f"{file}:{name}") == expected
+    before = order_of([kinds], weigh=f"{file}:squared").weights.digest
+    file.write_text(source.replace("power, 2", "power, 3"))
+    assert order_of([kinds], weigh=f"{file}:squared").weights.digest != before
+
+
 def test_a_function_that_changes_its_mind_is_found_out(kinds: Path, tmp_path: Path) -> None:
     file = tmp_path / "moody.py"
     file.write_text(

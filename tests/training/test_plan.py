@@ -1,7 +1,12 @@
 """What `--plan` says against what a run does."""
 
 import json
+import os
+import signal
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -149,6 +154,26 @@ def test_nothing_is_written_and_time_is_told(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_a_measurement_that_is_stopped_leaves_nothing_to_go_on_with(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+
+    def interrupt() -> None:
+        while not any(log.read_text() for log in scratch.glob(f"*/model.unfinished/{LOG}")):
+            time.sleep(0.001)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt, match="stopped; nothing is left of the steps"):
+        plan(config, measure=100_000)
+    thread.join()
+    assert not list(scratch.iterdir())
+
+
 def test_a_run_whose_rate_waits_for_an_evaluation_is_measured(
     config: TrainConfig, tmp_path: Path
 ) -> None:
@@ -159,14 +184,26 @@ def test_a_run_whose_rate_waits_for_an_evaluation_is_measured(
 
 
 def test_what_keeps_a_run_from_starting_keeps_the_plan(
-    config: TrainConfig, capsys: pytest.CaptureFixture[str]
+    config: TrainConfig, sts_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for changed, message in (
+    new = {"model": "static::16", "vocabulary": 150}
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"batch_size": 1}, "--batch-size 1 is too small"),
         ({"data": (config.output,)}, "no dataset at"),
-    ):
+        ({"matryoshka": (8, 17)}, "--matryoshka 17 is above the 16 dimensions"),
+        ({"matryoshka": (8, 17), **new}, "--matryoshka 17 is above the 16 dimensions"),
+        ({"matryoshka": (5,), "dense": 4, **new}, "--matryoshka 5 is above the 4 dimensions"),
+        (
+            {"sts": (sts_file,), "stop_on": "sts/maid/spearman", **new},
+            "--stop-on sts/maid/spearman is not among the evaluations, which are: sts/made/sp",
+        ),
+    ]
+    for changed, message in cases:
         with pytest.raises(UserError, match=message):
-            plan(change(config, **changed))  # type: ignore[arg-type]
+            plan(change(config, **changed))
+        with pytest.raises(UserError, match=message):
+            train(change(config, **changed))
+        assert not list(config.output.parent.iterdir())
     with pytest.raises(UserError, match="--measure 2 is too small"):
         plan(config, measure=2)
     with pytest.raises(UserError, match="--ranks 0 is too small"):
@@ -174,6 +211,24 @@ def test_what_keeps_a_run_from_starting_keeps_the_plan(
     arguments = ["train", str(config.data[0]), "--output", str(config.output), "--ranks", "2"]
     assert main(arguments) == 2
     assert "belong to --plan" in capsys.readouterr().err
+
+
+def test_an_unfinished_run_of_other_settings_keeps_the_plan(
+    config: TrainConfig, sts_file: Path
+) -> None:
+    class StoppedError(Exception):
+        pass
+
+    def stop(step: int, scores: object) -> None:
+        if step == 6:
+            raise StoppedError
+
+    begun = change(config, sts=(sts_file,), evaluate_every=6, checkpoint_every=5)
+    with pytest.raises(StoppedError):
+        train(begun, stop)
+    assert plan(begun).steps == 20
+    with pytest.raises(UserError, match=r"model\.unfinished belongs to .* batch_size 64, not 32"):
+        plan(change(begun, batch_size=32))
 
 
 def test_the_sample_is_bounded(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:

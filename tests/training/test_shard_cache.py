@@ -1,5 +1,6 @@
 """The cache of shards: bounded, shared by processes, whole whatever is killed."""
 
+import fcntl
 import multiprocessing
 import os
 import signal
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from pairsmith.schemas import UserError
-from pairsmith.training.shard_cache import ShardCache
+from pairsmith.training.shard_cache import ShardCache, hash_number
 
 KEY = "{:032x}-00000"
 
@@ -41,6 +42,38 @@ def test_the_cache_stays_within_its_size_and_drops_what_was_used_longest_ago(
     get(1)
     assert fetched == [0, 1, 2, 3, 1]
     assert held.to_pybytes() == b"9" * 1000
+
+
+def test_only_the_caches_own_files_are_counted_and_removed(tmp_path: Path) -> None:
+    mine = [tmp_path / name for name in ("thesis.parquet", "notes.part", f"{KEY.format(8)}.txt")]
+    for path in mine:
+        path.write_bytes(bytes(5000))
+        os.utime(path, (1, 1))  # used longer ago than anything else
+    (tmp_path / KEY.format(7)).mkdir()
+    cache = ShardCache(tmp_path, 3000)
+    for number in range(5):
+        cache.get(KEY.format(number), lambda: pa.py_buffer(bytes(1000)))
+        time.sleep(0.002)
+    assert all(path.stat().st_size == 5000 for path in mine)
+    assert (tmp_path / KEY.format(7)).is_dir()
+    assert [number for number in range(5) if (tmp_path / KEY.format(number)).exists()] == [2, 3, 4]
+
+
+def test_what_a_killed_process_was_writing_makes_room(tmp_path: Path) -> None:
+    cache = ShardCache(tmp_path, 3000)
+    other = f"{8:08x}{0:024x}-00000"  # of another lock than all of KEY
+    killed, written = (tmp_path / f"{key}.part" for key in (KEY.format(7), other))
+    for path in (killed, written):
+        path.write_bytes(bytes(1000))
+        os.utime(path, (1, 1))
+    with (tmp_path / f"lock-{hash_number(other):03d}").open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        for number in range(3):
+            cache.get(KEY.format(number), lambda: pa.py_buffer(bytes(1000)))
+            time.sleep(0.002)
+        assert not killed.exists()
+        assert written.exists()  # by who holds its lock
+    assert [number for number in range(3) if (tmp_path / KEY.format(number)).exists()] == [1, 2]
 
 
 def fetch_slowly(folder: Path, told: Any, seconds: float) -> None:

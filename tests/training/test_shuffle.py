@@ -39,3 +39,9 @@ def test_what_the_look_ahead_is_worth_is_told(folder: Path) -> None:
     assert quality.by_chance == pytest.approx(3 * 49 / 999 / 2, rel=0.3)
     assert quality.conflicts == 0
     assert "0.00% of rows meet their own document" in str(quality)
+
+
+@pytest.mark.parametrize("mix", [1, 0.5])
+def test_rows_that_are_alone_in_their_row_groups_meet_none(tmp_path: Path, mix: float) -> None:
+    folder = write_dataset(tmp_path / "data", numbered(0, 40), shards=2, row_group_rows=1)
+    assert measure(order_of([folder], 5, window=4, mix=(mix,))).company == 1

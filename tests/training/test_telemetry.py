@@ -100,6 +100,21 @@ def test_groups_tell_how_evenly_the_anchors_lie(tmp_path: Path, config: TrainCon
         assert all("uniformity" in row for row in told), column
 
 
+def test_datasets_in_folders_of_one_name_are_told_apart(
+    tmp_path: Path, config: TrainConfig
+) -> None:
+    rows = paired_sentences(200)
+    sizes = {"old": 120, "new": 80}
+    data = [write_dataset(tmp_path / at / "pairs", rows[:size]) for at, size in sizes.items()]
+    both = change(config, data=tuple(map(str, data)), batch_size=200, steps=1)
+    train(change(both, groups_every=1, curves=False))
+    (line,) = map(json.loads, (config.output / LOG).read_text().splitlines())
+    told = {name: row["rows"] for name, row in line["groups"]["source"].items()}
+    assert told == {"1-pairs": 120, "2-pairs": 80}
+    record = json.loads((config.output / "training.json").read_text())
+    assert record["config"]["data"] == ["1-pairs", "2-pairs"]
+
+
 def test_tensorboard_shows_groups_and_speed(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

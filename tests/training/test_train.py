@@ -19,7 +19,11 @@ from pairsmith.training.config import TrainConfig
 from pairsmith.training.settings import change
 from pairsmith.training.telemetry import LOG
 from pairsmith.training.train import train
-from tests.training.pair_folders import paired_sentences, write_dataset
+from tests.training.pair_folders import (
+    paired_sentences,
+    with_two_subwords_exchanged,
+    write_dataset,
+)
 
 
 def log(folder: Path) -> list[dict[str, Any]]:
@@ -195,6 +199,22 @@ def test_a_run_goes_on_only_with_its_own_settings_and_data(
         train(change(often, data=(other,)))
     assert log(tmp_path / "model.unfinished")[4]["step"] == 5
     train(change(often, checkpoint_every=7))
+    assert [line["step"] for line in log(config.output)] == list(range(1, 301))
+
+
+def test_a_run_goes_on_only_with_its_own_tokenizer_wherever_it_lies(
+    tmp_path: Path, config: TrainConfig, tokenizer_file: Path
+) -> None:
+    before, after = tmp_path / "before" / "mine.json", tmp_path / "after" / "mine.json"
+    for path in (before, after):
+        path.parent.mkdir()
+        shutil.copy(tokenizer_file, path)
+    often = change(config, model=f"static:{before}:16", checkpoint_every=1, steps=300)
+    interrupt_after(5, often)
+    before.write_text(with_two_subwords_exchanged(before))
+    with pytest.raises(UserError, match=r"belongs to a run with tokenizer [0-9a-f]{16}, not"):
+        train(often)
+    train(change(often, model=f"static:{after}:16"))
     assert [line["step"] for line in log(config.output)] == list(range(1, 301))
 
 

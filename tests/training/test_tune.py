@@ -4,14 +4,20 @@ import fcntl
 import json
 import os
 import shlex
+import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
+import torch
 import tyro
 
 from pairsmith.commands.main import main
@@ -22,6 +28,7 @@ from pairsmith.training.evaluation import EvaluationConfig
 from pairsmith.training.settings import change
 from pairsmith.training.telemetry import TelemetryConfig
 from pairsmith.training.tune import TuneConfig, best_config, parse_choice, tune
+from tests.training.pair_folders import paired_sentences, write_dataset
 
 pytest.importorskip("optuna")
 SCORE = "sts/made/spearman"
@@ -80,10 +87,35 @@ def test_a_search_that_goes_on_is_an_undisturbed_one(tmp_path: Path, config: Tra
     assert values(again) == values(whole)
     other = tune(config, replace(TUNING, search_seed=18))
     assert tried(other) != tried(whole)
-    with pytest.raises(UserError, match="holds a search with another maximise: sts/made/spearman"):
-        tune(config, replace(kept, maximise="sts/made/pearson"))
-    with pytest.raises(UserError, match="holds a search with another settings"):
+    with pytest.raises(UserError, match="holds a search with other seed: 17; give the same"):
+        tune(config, replace(kept, search_seed=18))
+    with pytest.raises(UserError, match="holds a search with other settings"):
         tune(change(config, seed=18), kept)
+
+
+def test_a_search_does_not_go_on_over_other_data(
+    tmp_path: Path, config: TrainConfig, sts_file: Path
+) -> None:
+    scored = tmp_path / "here" / sts_file.name
+    scored.parent.mkdir()
+    shutil.copy(sts_file, scored)
+    data = write_dataset(tmp_path / "pairs", paired_sentences(300))
+    begun = change(config, data=(str(data),), sts=(scored,))
+    kept = replace(TUNING, storage=tmp_path / "search.db", trials=1)
+    tune(begun, kept)
+    with pytest.raises(UserError, match="holds a search with other split: dev"):
+        tune(change(begun, split="train"), kept)
+    shutil.rmtree(data)
+    write_dataset(data, paired_sentences(300, seed=9))
+    with pytest.raises(UserError, match="holds a search with other data"):
+        tune(begun, kept)
+    shutil.rmtree(data)
+    write_dataset(data, paired_sentences(300))
+    assert len(tune(begun, replace(kept, trials=2)).trials) == 2
+    rows = pq.read_table(sts_file)
+    pq.write_table(rows.sort_by("sentence2"), scored)
+    with pytest.raises(UserError, match="holds a search with other evaluations"):
+        tune(begun, kept)
 
 
 def test_a_killed_trial_is_tried_again(tmp_path: Path, config: TrainConfig) -> None:
@@ -113,10 +145,50 @@ def test_a_killed_trial_is_tried_again(tmp_path: Path, config: TrainConfig) -> N
     assert os.path.exists(storage)  # noqa: PTH110
 
 
+@pytest.mark.parametrize(
+    ("number", "more", "then"),
+    [
+        (signal.SIGINT, [], "without --storage the search begins anew"),
+        (signal.SIGTERM, ["--storage", "search.db"], "the same command goes on with the search"),
+    ],
+)
+def test_a_search_that_is_stopped_says_what_becomes_of_it(
+    tmp_path: Path,
+    config: TrainConfig,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+    more: list[str],
+    then: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    log = tmp_path / "model.trials" / "trial" / "model.unfinished" / "log.jsonl"
+
+    def stop() -> None:
+        while not (log.is_file() and log.read_text()):
+            time.sleep(0.001)
+        os.kill(os.getpid(), number)
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    said = [*arguments(change(config, steps=100_000)), "--maximise", SCORE, "--trials", "3", *more]
+    ends = pytest.raises(SystemExit, match="143") if number == signal.SIGTERM else nullcontext()
+    with ends:
+        assert main(["tune", *said, "--search", "seed=1..9"]) == 2
+    thread.join()
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith(f"pairsmith tune: stopped in trial 1 of 3; {then}")
+    assert not list(tmp_path.glob("model*"))
+
+
 def test_settings_without_effect_beside_others_do_not_fail_a_trial(config: TrainConfig) -> None:
-    search = ("vocabulary=500,600,700", "learning_rate=0.001,0.002")  # of a model with a tokenizer
-    tuning = replace(TUNING, search=search, trials=2)
-    assert [trial.state.name for trial in tune(config, tuning).trials] == ["COMPLETE"] * 2
+    # Of a model with a tokenizer, and mostly without the schedule or loss that looks at them.
+    search = ("vocabulary=500,600,700", "schedule=linear,wsd", "decay=0.3,0.4")
+    search += ("loss=triplet,infonce", "temperature=0.1,0.2", "margin=0.1,0.3")
+    tuning = replace(TUNING, search=search, trials=4)
+    study = tune(config, tuning)
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 4
+    assert best_config(config, study).resolved().encoder.vocabulary == config.encoder.vocabulary
 
 
 def test_a_search_over_processes_is_refused(
@@ -179,6 +251,37 @@ def test_settings_that_cannot_train_fail_alone_unless_nothing_trains(config: Tra
         tune(config, replace(some, search=("vocabulary=50,60",)))
 
 
+def test_a_trial_that_memory_does_not_do_for_fails_alone(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pairsmith.training import train as training
+
+    def within_a_small_memory(config: TrainConfig, watch: Any) -> Any:
+        if config.stream.batch_size == 64:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return trained(config, watch)
+
+    trained = training.train
+    monkeypatch.setattr(training, "train", within_a_small_memory)
+    some = replace(TUNING, search=("batch_size=64,32", "seed=1..99"), trials=6, search_seed=2)
+    study = tune(config, some)
+    failed = [trial for trial in study.trials if trial.state.name == "FAIL"]
+    assert 0 < len(failed) < 6
+    assert {trial.params["batch_size"] for trial in failed} == {64}
+    assert all("too little memory" in trial.user_attrs["error"] for trial in failed)
+
+
+@pytest.mark.filterwarnings("ignore:An input array is constant")
+def test_scores_that_are_no_numbers_end_the_search_as_failures_do(
+    tmp_path: Path, config: TrainConfig
+) -> None:
+    unknown = tmp_path / "unknown.csv"  # to the tokenizer, so that all vectors are alike
+    unknown.write_text("sentence1,sentence2,score\n☂,☃,1\n☄,☾,2\n")
+    alike = change(config, evaluation=EvaluationConfig(sts=(unknown,)))
+    with pytest.raises(UserError, match="sts/unknown/spearman is no number"):
+        tune(alike, replace(TUNING, maximise="sts/unknown/spearman"))
+
+
 @pytest.mark.parametrize(
     ("search", "message"),
     [
@@ -210,7 +313,7 @@ def test_other_mistakes_are_one_line(tmp_path: Path, config: TrainConfig) -> Non
         tune(config, replace(TUNING, search=("temperature=1,2", "--temperature=1..2")))
     with pytest.raises(UserError, match="--trials 0 is too small"):
         tune(config, replace(TUNING, trials=0))
-    with pytest.raises(UserError, match="the evaluations give sts/made/spearman"):
+    with pytest.raises(UserError, match=r"--maximise sts/other/spearman .* are: sts/made/spearman"):
         tune(config, replace(TUNING, maximise="sts/other/spearman"))
     with pytest.raises(UserError, match="cannot be opened as an SQLite file"):
         tune(config, replace(TUNING, storage=tmp_path / "nowhere" / "search.db"))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from pairsmith.schemas import UserError
+from pairsmith.training.settings import flag
 
 Pooling = Literal["auto", "mean", "cls", "last", "max", "weighted"]
 Freeze = Literal["nothing", "embeddings", "model"] | int
@@ -114,6 +115,11 @@ class EncoderConfig:
         return self.fresh is not None and not self.fresh.tokenizer
 
     @property
+    def new_dimension(self) -> int:
+        """Return the dimension of a new model's vectors; 0: the model is opened, and knows."""
+        return self.dense or (self.fresh.width if self.fresh else 0)
+
+    @property
     def is_static(self) -> bool:
         """Tell whether the model is a static embedding: a new one, or a folder here."""
         if self.fresh:
@@ -137,25 +143,15 @@ class EncoderConfig:
         static = self.is_static
         for name in ("max_length", "dense", "projection", "lora", "lora_alpha"):
             if getattr(self, name) < 0:
-                raise UserError(f"{_flag(name)} {getattr(self, name)} is below 0; 0 is the default")
+                raise UserError(f"{flag(name)} {getattr(self, name)} is below 0; 0 is the default")
         if isinstance(self.freeze, int) and self.freeze < 0:
             raise UserError(f"--freeze {self.freeze} is no number of blocks; give 0 or more")
         for name in ("dropout", "lora_dropout"):
             rate = getattr(self, name)
             if rate is not None and not 0 <= rate < 1:
-                raise UserError(f"{_flag(name)} {rate} is no rate; give 0 or more, and less than 1")
+                raise UserError(f"{flag(name)} {rate} is no rate; give 0 or more, and less than 1")
         if self.vocabulary < 100:
             raise UserError(f"--vocabulary {self.vocabulary} is too small; give at least 100")
-        if self.vocabulary != EncoderConfig.vocabulary and not self.trains_tokenizer:
-            raise UserError(
-                f"--vocabulary is for a tokenizer trained from the data; {self.model} has one"
-            )
-        if not self.lora:
-            for name in ("lora_alpha", "lora_dropout", "lora_targets", "lora_merge"):
-                if getattr(self, name) != getattr(EncoderConfig, name):
-                    raise UserError(
-                        f"{_flag(name)} belongs to --lora; give it too, or leave it out"
-                    )
         if self.lora and self.freeze != "nothing":
             raise UserError("--lora freezes the whole model by itself; leave --freeze out")
         if not 0 <= self.rarity < 1:
@@ -171,7 +167,7 @@ class EncoderConfig:
     def _check_static(self) -> None:
         for name in ("lora", "gradient_checkpointing", "compile", "append_eos", "packed"):
             if getattr(self, name):
-                raise UserError(f"{_flag(name)} is for transformers; {self.model} is static")
+                raise UserError(f"{flag(name)} is for transformers; {self.model} is static")
         if self.pooling not in ("auto", "mean"):
             raise UserError(
                 f"--pooling {self.pooling} is for transformers; {self.model} is static: a mean"
@@ -180,7 +176,3 @@ class EncoderConfig:
             raise UserError(f"--attention is for transformers; {self.model} is static")
         if isinstance(self.freeze, int):
             raise UserError(f"--freeze {self.freeze} counts blocks, and {self.model} has none")
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pairsmith.schemas import UserError
+from pairsmith.training.settings import flag
 
 Loss = Literal["infonce", "ntxent", "symmetric", "supcon", "triplet", "cosine", "cosent"]
 
@@ -60,7 +61,7 @@ class LossConfig:
         for name in ("temperature", "lowest_temperature"):
             value = getattr(self, name)
             if not (0 < value < math.inf):
-                raise UserError(f"{_flag(name)} {value} must be above 0")
+                raise UserError(f"{flag(name)} {value} must be above 0")
         if self.learn_temperature and not (
             self.lowest_temperature <= self.temperature <= self.highest_temperature
         ):
@@ -71,7 +72,7 @@ class LossConfig:
         for name in ("negative_weight", "hardness", "margin", "bidirectional", "consistency"):
             value = getattr(self, name)
             if not (0 <= value < math.inf):
-                raise UserError(f"{_flag(name)} {value} must be 0 or above")
+                raise UserError(f"{flag(name)} {value} must be 0 or above")
         if not self.least_gap <= self.most_gap:
             raise UserError(
                 f"--least-gap {self.least_gap} is above --most-gap {self.most_gap}; exchange them"
@@ -120,10 +121,6 @@ class LossConfig:
             raise UserError("--matryoshka-weights are all 0; give one above")
         ordered = tuple(sorted(weights))
         return ordered, tuple(weights[size] / total for size in ordered)
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
 
 
 def _spaced(values: Iterable[float]) -> str:
