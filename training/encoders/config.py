@@ -158,6 +158,11 @@ class EncoderConfig:
                     )
         if self.lora and self.freeze != "nothing":
             raise UserError("--lora freezes the whole model by itself; leave --freeze out")
+        if self.fresh and self.lora and not self.lora_merge:
+            raise UserError(
+                f"--no-lora-merge: {self.model} is new, and an adapter is nothing without the "
+                "weights that it was trained on; leave it out"
+            )
         if not 0 <= self.rarity < 1:
             raise UserError(f"--rarity {self.rarity} is no share; give 0 or more, such as 0.001")
         if (self.rarity or self.letters) and not (static and self.fresh):

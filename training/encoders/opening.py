@@ -105,6 +105,13 @@ def _open_static(saved: SentenceFolder, config: EncoderConfig) -> Encoder:
 def _open_transformer(saved: SentenceFolder | None, config: EncoderConfig) -> Encoder:
     from transformers import AutoTokenizer
 
+    apart = config.lora and not config.lora_merge
+    if apart and ((saved and saved.path) or adapter_base(config.model)):
+        # The adapter would name what is in the root, or the first of a chain of adapters.
+        raise UserError(
+            f"--no-lora-merge: {config.model} is no whole model in the root of a folder or hub "
+            "model, so that an adapter could not name it; leave it out"
+        )
     where: dict[str, Any] = {"trust_remote_code": False}
     if saved and saved.path:
         where["subfolder"] = saved.path
