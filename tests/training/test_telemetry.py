@@ -231,7 +231,8 @@ def test_the_card_has_a_table_for_kinds(config: TrainConfig, dataset: Path) -> N
     from pairsmith.schemas import open_dataset
     from pairsmith.training.card import model_card
 
-    card = model_card(config, [open_dataset(dataset)], 16, {"steps": 6}, {}, groups(3), curves=True)
+    data, encoder = [open_dataset(dataset)], open_encoder(config.encoder)
+    card = model_card(config, data, encoder, {"steps": 6}, {}, groups(3), curves=True)
     (row,) = [line for line in card.splitlines() if line.startswith("| `crop` |")]
     head = card[: card.index(row)].splitlines()[-2 - list(groups(3)["kind"]).index("crop")]
     assert head.startswith("|  | pairs | loss | positive first |")
