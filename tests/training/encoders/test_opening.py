@@ -13,9 +13,11 @@ from sentence_transformers.sentence_transformer import modules
 from torch import nn
 
 from pairsmith.schemas import UserError
+from pairsmith.training.config import make_config
 from pairsmith.training.encoders.config import EncoderConfig
 from pairsmith.training.encoders.transformer import TransformerEncoder
 from pairsmith.training.saved import open_saved
+from pairsmith.training.settings import change
 from tests.training.encoders.conftest import TEXTS
 from tests.training.encoders.opened import (
     assert_opens_with_equal_vectors,
@@ -82,6 +84,24 @@ def test_a_static_folder_made_by_sentence_transformers_is_opened_as_it_is(
     given = theirs.encode(TEXTS, show_progress_bar=False, normalize_embeddings=True)
     np.testing.assert_allclose(expected, given, atol=1e-5)
     assert_opens_with_equal_vectors(mine, tmp_path / "mine")
+
+
+def test_a_static_model_of_the_hub_is_trained_as_one(
+    tmp_path: Path, tokenizer_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    # The layout of the hub's cache: refs name a revision, whose files lie in its snapshot.
+    repository = tmp_path / "models--someone--static-words"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("c0ffee")
+    encoder(f"static:{tokenizer_file}:16").save(repository / "snapshots" / "c0ffee")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    config = make_config(("pairs",), Path("out"), model="someone/static-words")
+    assert config.resolved().stream.batch_size == 1024
+    assert config.resolved().optimizer.learning_rate == 0.003
+    with pytest.raises(UserError, match="--lora is for transformers; someone/static-words is"):
+        change(config, lora=2).resolved()
 
 
 def test_texts_are_lower_cased_where_the_folder_says_so(saved: Path, gpt2: Path) -> None:
