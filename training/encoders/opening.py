@@ -98,7 +98,7 @@ def _open_static(saved: SentenceFolder, config: EncoderConfig) -> Encoder:
     encoder = StaticEncoder(
         tokenizer, read_static(saved), config.max_length or cut, config.dropout or 0.0
     )
-    _put_behind(encoder, saved)
+    _take_over(encoder, saved)
     return encoder
 
 
@@ -139,8 +139,7 @@ def _open_transformer(saved: SentenceFolder | None, config: EncoderConfig) -> En
     longest = _longest(model, pieces, config, (saved.max_length if saved else 0) or MAX_LENGTH)
     encoder = TransformerEncoder(model, pieces, pooling, longest)
     if saved:
-        _put_behind(encoder, saved)
-        encoder.prompts = saved.prompts
+        _take_over(encoder, saved)
     return encoder
 
 
@@ -229,7 +228,9 @@ def _lower_case(tokenizer: Tokenizer) -> None:
     tokenizer.normalizer = normalizers.Sequence([part for part in parts if part is not None])
 
 
-def _put_behind(encoder: Encoder, saved: SentenceFolder) -> None:
+def _take_over(encoder: Encoder, saved: SentenceFolder) -> None:
+    """Give the encoder what a folder has beside its first module and pooling."""
+    encoder.prompts = saved.prompts
     for layer in read_dense(saved):
         encoder.dense.append(layer)
         encoder.dimension = layer.linear.out_features

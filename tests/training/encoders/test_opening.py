@@ -115,7 +115,10 @@ def test_texts_are_lower_cased_where_the_folder_says_so(saved: Path, gpt2: Path)
     assert_opens_with_equal_vectors(mine, saved.with_name("again"))
 
 
-def test_prompts_by_name_are_kept(saved: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("family", ["static", "bert"])
+def test_prompts_by_name_are_kept(tmp_path: Path, families: dict[str, str], family: str) -> None:
+    saved = tmp_path / "folder"
+    encoder(families[family]).save(saved)
     edit(saved / "config_sentence_transformers.json", prompts={"query": "q: "})
     encoder(saved).save(tmp_path / "again")
     theirs = SentenceTransformer(str(tmp_path / "again"), device="cpu")
