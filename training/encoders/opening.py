@@ -200,14 +200,17 @@ def _pack(encoder: TransformerEncoder, config: EncoderConfig) -> None:
 
 
 def _longest(model: Any, pieces: Any, config: EncoderConfig, usual: int) -> int:
-    """Return how many tokens are read of a text: as asked, else as usual, if the model can."""
-    most = min(_positions(model), pieces.model_max_length)
+    """Return how many tokens are read of a text: as asked, else as usual, if the model can.
+
+    What the tokenizer says is what the folder was trained with, no limit of the model's.
+    """
+    most = _positions(model)
     if config.max_length > most:
         raise UserError(
             f"--max-length {config.max_length} is more than {config.model} has positions for; give "
             f"at most {most}"
         )
-    return config.max_length or min(usual, most)
+    return config.max_length or min(usual, most, pieces.model_max_length)
 
 
 def _positions(model: Any) -> int:

@@ -152,6 +152,16 @@ def test_an_encoder_that_was_taken_out_of_a_t5_is_opened(
     assert_opens_with_equal_vectors(mine, tmp_path / "saved")
 
 
+def test_a_model_trained_on_short_texts_may_read_longer_ones(tmp_path: Path, bert: Path) -> None:
+    encoder(bert, max_length=8).save(tmp_path / "short")
+    assert max(map(len, encoder(tmp_path / "short").subwords(TEXTS).rows())) == 8
+    longer = encoder(tmp_path / "short", max_length=32)
+    assert longer.subwords(TEXTS).lists() == encoder(bert).subwords(TEXTS).lists()
+    assert_opens_with_equal_vectors(longer, tmp_path / "longer")
+    with pytest.raises(UserError, match=r"--max-length 65 is more than .* give at most 64"):
+        encoder(tmp_path / "short", max_length=65)
+
+
 def test_settings_given_come_before_those_of_the_folder(saved: Path) -> None:
     mine = encoder(saved, pooling="cls", max_length=5)
     assert isinstance(mine, TransformerEncoder)
