@@ -28,7 +28,8 @@ class Outcome:
     """Each row's loss, not weighted; its --bidirectional and --consistency included. --loss cosent
     compares rows with each other: each has the batch's."""
     correct: Tensor
-    """1 where the positive is more similar than every negative, else 0."""
+    """1 where the positive is more similar than every negative, else 0; nan where the loss looks at
+    none."""
     positive_similarity: Tensor
     """Cosine of anchor and positive."""
     hardest_similarity: Tensor
@@ -136,16 +137,15 @@ class Objective(nn.Module):
             loss = loss + config.consistency * extra.loss
             losses = losses + config.consistency * extra.losses
         similar = rows.positive_cosines.detach()[-1]
-        hardest = (
-            similar.new_full(similar.shape, math.nan) if term.hardest is None else term.hardest
-        )
-        correct = similar > hardest.nan_to_num(nan=math.inf, neginf=-math.inf)
+        nothing = similar.new_full(similar.shape, math.nan)
+        hardest = nothing if term.hardest is None else term.hardest
+        correct = torch.where(hardest.isnan(), nothing, (similar > hardest).to(similar.dtype))
         masked = torch.zeros_like(similar) if term.masked is None else term.masked
         shown = (
             losses,
             correct,
             similar,
-            hardest.nan_to_num(neginf=math.nan, posinf=math.nan),
+            hardest.masked_fill(hardest.isinf(), math.nan),
             masked,
             # A copy: a part would keep all vectors in memory until the next step has its own.
             rows.anchors[:VECTORS].detach().clone(),

@@ -8,6 +8,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pairsmith.schemas import UserError
+from pairsmith.training.breakdown import measures, row_means
 from pairsmith.training.losses.config import LossConfig
 from pairsmith.training.losses.objective import Objective
 from pairsmith.training.losses.plain import Pairs, false_negatives
@@ -142,6 +143,16 @@ def test_texts_of_the_row_s_label_are_no_hard_negatives_in_telemetry() -> None:
     outcome, _, _ = fast(LossConfig(loss="supcon"), pairs)
     assert outcome.hardest_similarity.isnan().all()
     assert outcome.correct.all()
+
+
+@pytest.mark.parametrize("loss", ["cosine", "cosent"])
+def test_a_loss_that_looks_at_no_negatives_tells_nothing_of_them(loss: Any) -> None:
+    outcome, _, _ = fast(LossConfig(loss=loss), made())
+    assert outcome.correct.isnan().all()
+    assert outcome.hardest_similarity.isnan().all()
+    told = row_means(measures(outcome))
+    assert told["accuracy"] is told["gap"] is None
+    assert told["alignment"] is not None
 
 
 def test_a_learned_temperature_stays_in_its_limits_and_can_come_back() -> None:
