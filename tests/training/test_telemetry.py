@@ -117,6 +117,22 @@ def test_tensorboard_shows_groups_and_speed(tmp_path: Path) -> None:
     assert shown["train/mfu"] == 0.25
 
 
+def test_a_learned_temperature_is_told_step_by_step_on_boards_too(config: TrainConfig) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    plain = TelemetryConfig(curves=False)
+    train(change(config, learn_temperature=True, telemetry=plain))
+    lines = (config.output / LOG).read_text().splitlines()
+    told = [json.loads(line)["temperature"] for line in lines]
+    assert told[0] == pytest.approx(0.05)
+    assert len(set(told)) == len(told) == 6
+    assert all(0.01 <= value <= 1 for value in told)
+    events = EventAccumulator(str(config.output / "logs"))
+    events.Reload()
+    shown = [event.value for event in events.Scalars("train/temperature")]
+    assert shown == pytest.approx(told)
+
+
 def test_wandb_offline_keeps_the_run_in_the_model(
     config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

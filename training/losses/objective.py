@@ -24,6 +24,8 @@ class Outcome:
     loss: Tensor
     """Scalar. Averaged over ranks, as DDP does, its gradient is the global batch's, and its value
     the global batch's loss."""
+    temperature: Tensor | None
+    """What divided the similarities, where it is learned: (1,)."""
     losses: Tensor
     """Each row's loss, not weighted; its --bidirectional and --consistency included. --loss cosent
     compares rows with each other: each has the batch's."""
@@ -52,15 +54,6 @@ class Objective(nn.Module):
         if config.learn_temperature:
             # One number in a vector, as FSDP wants it; it is not to be decayed.
             self.log_scale = nn.Parameter(torch.tensor([-math.log(config.temperature)]))
-
-    @property
-    def temperature(self) -> float:
-        """Return what divides the similarities now."""
-        return (
-            math.exp(-self.log_scale.item())
-            if self.log_scale is not None
-            else self.config.temperature
-        )
 
     def forward(
         self,
@@ -150,7 +143,8 @@ class Objective(nn.Module):
             # A copy: a part would keep all vectors in memory until the next step has its own.
             rows.anchors[:VECTORS].detach().clone(),
         )
-        return Outcome(loss, *(value.detach().float() for value in shown))
+        temperature = None if self.log_scale is None else scale.detach().float().reciprocal()
+        return Outcome(loss, temperature, *(value.detach().float() for value in shown))
 
 
 def _ready(vectors: Tensor) -> Tensor:
