@@ -1,5 +1,6 @@
 """The README.md of a trained model: what it is, what from, how good, how to use it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,6 +8,8 @@ from pairsmith.schemas import Dataset
 from pairsmith.schemas.store import RemoteDataset
 from pairsmith.training.config import TrainConfig
 from pairsmith.training.curves import CURVES
+from pairsmith.training.encoders.encoder import Encoder
+from pairsmith.training.encoders.static import StaticEncoder
 from pairsmith.training.settings import flag
 from pairsmith.training.telemetry import Groups
 
@@ -40,7 +43,7 @@ print(model.similarity(vectors, vectors))
 def model_card(
     config: TrainConfig,
     datasets: Sequence[Dataset | RemoteDataset],
-    dimension: int,
+    encoder: Encoder,
     training: Mapping[str, Any],
     scores: Mapping[int, Mapping[str, float]],
     groups: Groups | None = None,
@@ -48,16 +51,17 @@ def model_card(
 ) -> str:
     """Return the card as Markdown with the front matter that model hubs read.
 
+    scores: by step, up to that of the saved weights; the first and the last are shown.
     groups: means of the last steps, by grouping and group. curves: whether there is a picture.
     """
-    kind = "static subword embedding" if config.encoder.is_static else "transformer"
+    kind = "static subword embedding" if isinstance(encoder, StaticEncoder) else "transformer"
     name = config.output.name
     parts = [
         "---\nlibrary_name: sentence-transformers\npipeline_tag: sentence-similarity\n"
         "tags:\n- sentence-transformers\n- sentence-similarity\n- feature-extraction\n---",
         f"# {name}",
         f"A text encoder trained on contrastive pairs with pairsmith: {kind}, "
-        f"vectors of {dimension} numbers at unit length.",
+        f"vectors of {encoder.dimension} numbers at unit length.",
         _USE.format(name=name),
     ]
     if scores:
@@ -76,12 +80,12 @@ def model_card(
 
 
 def _scores(scores: Mapping[int, Mapping[str, float]]) -> str:
-    first, last = min(scores), max(scores)
+    steps = sorted({min(scores), max(scores)})
     rows = [
-        (name, f"{scores[first].get(name, float('nan')):.4f}", f"{value:.4f}")
-        for name, value in scores[last].items()
+        (name, *(f"{scores[step].get(name, math.nan):.4f}" for step in steps))
+        for name in scores[steps[-1]]
     ]
-    return _table(("score", f"step {first}", f"step {last}"), rows)
+    return _table(("score", *(f"step {step}" for step in steps)), rows)
 
 
 def _groups(groups: Mapping[str, Mapping[str, float]]) -> str:

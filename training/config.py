@@ -133,6 +133,12 @@ class TrainConfig:
             _refuse_idle(replace(config, loss=loss))
         if config.interpolate < 1 and config.encoder.lora:
             raise UserError("--interpolate and --lora: give a smaller --lora-alpha instead")
+        sized = any(loss.matryoshka for loss in self.losses or (self.loss,))
+        if sized and config.encoder.projection:
+            raise UserError(
+                "--projection and --matryoshka: the loss sees the numbers of the head, which is "
+                "not saved; give --dense in place of --projection, or leave one out"
+            )
         if config.schedule.schedule == "plateau" and not config.evaluation.stop_on:
             raise UserError("--schedule plateau watches an evaluation; name it, as --stop-on NAME")
         return config

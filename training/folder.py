@@ -196,7 +196,9 @@ def publish(
     if curves:
         draw_curves(folder / LOG, scores, model / CURVES)
     groups = last_groups(folder / LOG)
-    card = model_card(config, datasets, encoder.dimension, training, scores, groups, curves)
+    # The last scores on the card are those of the weights, be they of an earlier step.
+    until = {step: found for step, found in scores.items() if step <= weights_of}
+    card = model_card(config, datasets, encoder, training, until, groups, curves)
     (model / "README.md").write_text(card, "utf-8")
     for board in BOARDS:
         if (folder / board).is_dir():

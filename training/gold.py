@@ -187,11 +187,14 @@ def read_table(path: Path, columns: Sequence[str], optional: Sequence[str] = ())
 def _parse(path: Path) -> pa.Table:
     if path.suffix == ".parquet":
         return pq.read_table(path)
-    if path.suffix in (".csv", ".tsv"):
-        options = pa.csv.ParseOptions(
-            delimiter="," if path.suffix == ".csv" else "\t", newlines_in_values=True
-        )
-        return pa.csv.read_csv(path, parse_options=options)
+    if path.suffix == ".csv":
+        quoted = pa.csv.ParseOptions(newlines_in_values=True)
+        return pa.csv.read_csv(path, parse_options=quoted)
+    if path.suffix == ".tsv":
+        # Files of this kind quote nothing: a text may begin with a mark that is never closed, and
+        # the rows up to the next one would be part of it.
+        plain = pa.csv.ParseOptions(delimiter="\t", quote_char=False)
+        return pa.csv.read_csv(path, parse_options=plain)
     if path.suffix in (".jsonl", ".json"):
         return pa.json.read_json(path)
     raise UserError(f"{path} is of no known kind; give .parquet, .csv, .tsv or .jsonl")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from pairsmith.schemas import require
 from pairsmith.training.gold import document_ids, documents, judgements
@@ -50,21 +51,16 @@ def search(queries: Vectors, chunks: Iterable[Vectors], depth: int) -> tuple[Vec
     queries: (Q, D). chunks: the searched vectors, (n, D) each; places count through them all.
     Both results have shape (Q, min(depth, number of vectors)).
     """
-    scores = np.empty((len(queries), 0), np.float32)
-    places = np.empty((len(queries), 0), np.int64)
+    parts = torch.from_numpy(queries).split(QUERIES_AT_A_TIME)
+    best = [(part.new_empty(len(part), 0), torch.empty(len(part), 0).long()) for part in parts]
     before = 0
-    for chunk in chunks:
-        kept = min(depth, scores.shape[1] + len(chunk))
-        next_scores = np.empty((len(queries), kept), np.float32)
-        next_places = np.empty((len(queries), kept), np.int64)
-        for start in range(0, len(queries), QUERIES_AT_A_TIME):
-            rows = slice(start, start + QUERIES_AT_A_TIME)
-            found = np.concatenate([scores[rows], queries[rows] @ chunk.T], axis=1)
-            here = np.broadcast_to(before + np.arange(len(chunk)), (len(found), len(chunk)))
-            where = np.concatenate([places[rows], here], axis=1)
-            best = np.argpartition(-found, kept - 1, axis=1)[:, :kept]
-            next_scores[rows] = np.take_along_axis(found, best, 1)
-            next_places[rows] = np.take_along_axis(where, best, 1)
-        scores, places, before = next_scores, next_places, before + len(chunk)
-    order = np.lexsort((places, -scores), axis=1)
-    return np.take_along_axis(scores, order, 1), np.take_along_axis(places, order, 1)
+    for chunk in map(torch.from_numpy, chunks):
+        here = torch.arange(before, before + len(chunk))
+        for number, (part, (scores, places)) in enumerate(zip(parts, best, strict=True)):
+            found = torch.cat([scores, part @ chunk.T], dim=1)
+            where = torch.cat([places, here.expand(len(part), -1)], dim=1)
+            highest, index = found.topk(min(depth, found.shape[1]))
+            best[number] = highest, where.gather(1, index)
+        before += len(chunk)
+    together = [torch.cat(found).numpy() for found in zip(*best, strict=True)]
+    return together[0], together[1]

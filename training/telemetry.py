@@ -30,7 +30,7 @@ SECONDS_PER_LINE = 10.0
 
 _SHOWN = (
     *("loss", "accuracy", "gap", "alignment", "uniformity", "masked"),
-    *("gradient_norm", "learning_rate", "mfu"),
+    *("gradient_norm", "learning_rate", "temperature", "mfu"),
 )
 
 
@@ -82,6 +82,8 @@ class Step:
     """Log of the mean Gaussian potential of the anchors, when groups are told."""
     masked: float | None = None
     """Share of candidates that were masked as false negatives."""
+    temperature: float | None = None
+    """What divided the similarities, where it is learned."""
     groups: Groups | None = None
     """Means since the last time, by grouping and group: see `breakdown.Breakdown`."""
 

@@ -126,6 +126,7 @@ def loop(run: Run, batches: Iterator[Batch], reports: Reports, stop: Stop) -> No
             wait=waited,
             tokens=int(world.sum(lengths.sum())[0]),
             mfu=reports.mfu(run.encoder, lengths, seconds),
+            temperature=None if outcome.temperature is None else outcome.temperature.item(),
             groups=groups,
             **told,
         )

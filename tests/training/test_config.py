@@ -171,6 +171,11 @@ def test_settings_are_changed_by_name_in_any_group() -> None:
     [
         ({"schedule": "plateau"}, "--schedule plateau watches an evaluation"),
         ({"schedule": "wsd", "warmup": 0.5, "decay": 0.6}, "more than all steps"),
+        ({"projection": 8, "matryoshka": (4,)}, "--projection and --matryoshka"),
+        (
+            {"projection": 8, "losses": (LossConfig(matryoshka=(4,)),), "batches": "single"},
+            "--projection and --matryoshka",
+        ),
         ({"window": 0}, "--window 0 is too small; give at least 1"),
         ({"drop": 0.0}, r"--drop 0\.0 must be above 0"),
         ({"patience": -1}, "--patience -1 is too small"),

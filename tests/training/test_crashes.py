@@ -181,11 +181,24 @@ def test_weights_of_the_best_evaluation_are_the_result(
     assert sts(saved, sts_file) == pytest.approx(scores[best], abs=1e-6)
     record = json.loads((config.output / "training.json").read_text())
     assert record["training"]["weights of step"] == best
+    (head, row) = _scores_on_card(config.output, name)
+    assert head == ["score", *(f"step {step}" for step in sorted({0, best}))]
+    assert row[-1] == f"{scores[best]:.4f}"
 
     other = change(watched, output=tmp_path / "last", keep="last")
     assert train(other)[last][name] == scores[last]
     saved = encode_with(open_saved(str(other.output), "cpu"), 32)
     assert sts(saved, sts_file) == pytest.approx(scores[last], abs=1e-6)
+    (head, row) = _scores_on_card(other.output, name)
+    assert head == ["score", "step 0", f"step {last}"]
+    assert row == [name, f"{scores[0]:.4f}", f"{scores[last]:.4f}"]
+
+
+def _scores_on_card(model: Path, name: str) -> tuple[list[str], list[str]]:
+    """Return the cells of the head of the card's scores, and those of the score `name`."""
+    lines = (model / "README.md").read_text().splitlines()
+    table = [line.strip("| ").split(" | ") for line in lines[lines.index("## Scores") + 2 :]]
+    return table[0], next(row for row in table if row[0] == name)
 
 
 def test_an_evaluation_that_is_not_made_cannot_be_watched(

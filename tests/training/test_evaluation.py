@@ -15,6 +15,7 @@ import pytest
 from pairsmith.schemas import UserError
 from pairsmith.training.bitext import bitext
 from pairsmith.training.evaluation import Tasks, evaluate, intent, pair_classification, sts
+from pairsmith.training.gold import intents
 from pairsmith.training.retrieval import retrieval, search
 from pairsmith.training.vectors import Vectors
 
@@ -68,6 +69,16 @@ def test_text_files_are_read_as_well(tmp_path: Path, suffix: str) -> None:
         lines = [line.format(*row) for row in rows[1:]]
     file.write_text("\n".join(lines) + "\n")
     assert sts(angles, file) == pytest.approx(1)
+
+
+def test_a_quote_in_a_tsv_file_is_a_character_like_any_other(tmp_path: Path) -> None:
+    file = tmp_path / "intents.tsv"
+    texts = ['"Yes, he said', 'and "no"', '"a" "b"', '12" wide']
+    file.write_text("\n".join(["text\tlabel", *(f"{text}\tone" for text in texts), "x\ttwo"]))
+    assert intents(file)[0] == [*texts, "x"]
+    file.write_text('text\tlabel\na\tone\nb\tone\n"two\tparts"\ttwo\n')
+    with pytest.raises(UserError, match=r"cannot be read: .*Expected 2 columns, got 3"):
+        intents(file)
 
 
 def test_intents_by_hand(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ from pairsmith.training.packing import (
     TokenCount,
     bagged,
     by_length,
+    in_chunks,
     in_micro_batches,
     micro_batches,
     packed,
@@ -101,21 +102,17 @@ def same(model: PreTrainedModel, one: Tensor, other: Tensor) -> None:
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5 * largest)
 
 
-@pytest.mark.parametrize("left", [False, True])
 @pytest.mark.parametrize("call_tokens", [0.0, 20.0, 1e9])
-def test_micro_batches_give_the_vectors_and_gradients_of_the_batch(
-    left: bool, call_tokens: float
-) -> None:
+def test_micro_batches_give_the_vectors_and_gradients_of_the_batch(call_tokens: float) -> None:
     torch.manual_seed(1)
     model = bert().eval()
     calls = []
 
     def forward(features: Features) -> Tensor:
         calls.append(features["input_ids"].shape)
-        positions = (features["attention_mask"].cumsum(1) - 1).clamp(min=0)
-        return mean(model, {**features, "position_ids": positions})
+        return mean(model, features)
 
-    features = padded(random_texts(23), 0, left=left, token_types=True)
+    features = padded(random_texts(23))
     expected = forward(features)
     calls.clear()
     same(model, in_micro_batches(forward, features, call_tokens), expected)
@@ -124,6 +121,19 @@ def test_micro_batches_give_the_vectors_and_gradients_of_the_batch(
     assert token_count(features, call_tokens) == TokenCount(
         computed, int(features["attention_mask"].sum())
     )
+
+
+def test_a_text_without_tokens_leaves_the_others_of_its_batch_whole() -> None:
+    features = padded(TokenIds(np.arange(1, 8), np.array([2, 0, 5])))
+
+    def sums(some: Features) -> Tensor:
+        assert some["input_ids"].shape[1] > 0
+        return (some["input_ids"] * some["attention_mask"]).sum(1)
+
+    assert in_micro_batches(sums, features, 0.0).tolist() == [3, 0, 25]
+    assert token_count(features, 0.0) == TokenCount(8, 7)
+    chunks = in_chunks(features, 3, 3)
+    assert torch.cat([sums(chunk) for chunk in chunks]).tolist() == [3, 0, 25]
 
 
 @settings(max_examples=100, deadline=None)
@@ -172,17 +182,13 @@ def test_padded_rows_are_those_of_transformers(bert: Path) -> None:
 
     tokenizer = AutoTokenizer.from_pretrained(bert)
     texts = ["the cat", "", "a dog sees two apples in spring", "the"]
-    for side in ("left", "right"):
-        tokenizer.padding_side = side
-        expected = dict(tokenizer(texts, padding=True, return_tensors="pt"))
-        lists = tokenizer(texts)["input_ids"]
-        ids = TokenIds(np.concatenate(lists).astype(np.int64), np.array(list(map(len, lists))))
-        types = "token_type_ids" in expected
-        found = padded(ids, tokenizer.pad_token_id, left=side == "left", token_types=types)
-        assert found.keys() == expected.keys()
-        for name, value in expected.items():
-            assert torch.equal(found[name], value)
-            assert found[name].dtype == value.dtype
+    expected = tokenizer(texts, padding=True, return_tensors="pt")
+    lists = tokenizer(texts)["input_ids"]
+    ids = TokenIds(np.concatenate(lists).astype(np.int64), np.array(list(map(len, lists))))
+    found = padded(ids, tokenizer.pad_token_id)
+    for name in ("input_ids", "attention_mask"):
+        assert torch.equal(found[name], expected[name])
+        assert found[name].dtype == expected[name].dtype
 
 
 def test_packed_rows_are_those_of_transformers() -> None:

@@ -132,6 +132,22 @@ def test_tensorboard_shows_groups_and_speed(tmp_path: Path) -> None:
     assert shown["train/mfu"] == 0.25
 
 
+def test_a_learned_temperature_is_told_step_by_step_on_boards_too(config: TrainConfig) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    plain = TelemetryConfig(curves=False)
+    train(change(config, learn_temperature=True, telemetry=plain))
+    lines = (config.output / LOG).read_text().splitlines()
+    told = [json.loads(line)["temperature"] for line in lines]
+    assert told[0] == pytest.approx(0.05)
+    assert len(set(told)) == len(told) == 6
+    assert all(0.01 <= value <= 1 for value in told)
+    events = EventAccumulator(str(config.output / "logs"))
+    events.Reload()
+    shown = [event.value for event in events.Scalars("train/temperature")]
+    assert shown == pytest.approx(told)
+
+
 def test_wandb_offline_keeps_the_run_in_the_model(
     config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -246,7 +262,8 @@ def test_the_card_has_a_table_for_kinds(config: TrainConfig, dataset: Path) -> N
     from pairsmith.schemas import open_dataset
     from pairsmith.training.card import model_card
 
-    card = model_card(config, [open_dataset(dataset)], 16, {"steps": 6}, {}, groups(3), curves=True)
+    data, encoder = [open_dataset(dataset)], open_encoder(config.encoder)
+    card = model_card(config, data, encoder, {"steps": 6}, {}, groups(3), curves=True)
     (row,) = [line for line in card.splitlines() if line.startswith("| `crop` |")]
     head = card[: card.index(row)].splitlines()[-2 - list(groups(3)["kind"]).index("crop")]
     assert head.startswith("|  | pairs | loss | positive first |")

@@ -1,6 +1,5 @@
 """Every setting of an encoder; the command line's flags are made from this class."""
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,14 +120,16 @@ class EncoderConfig:
 
     @property
     def is_static(self) -> bool:
-        """Tell whether the model is a static embedding: a new one, or a folder here."""
+        """Tell whether the model is a static embedding: a new one, a folder's or a hub model's.
+
+        Raises UserError when there is no such model, or the hub cannot be asked.
+        """
         if self.fresh:
             return self.fresh.family == "static"
-        modules = Path(self.model) / "modules.json"
-        if not modules.is_file():
-            return False
-        listed = json.loads(modules.read_text("utf-8"))
-        return bool(listed) and str(listed[0].get("type")).endswith(".StaticEmbedding")
+        # Which imports this module.
+        from pairsmith.training.encoders.sentence_folder import first_module
+
+        return first_module(self.model) == "StaticEmbedding"
 
     @property
     def model_name(self) -> str:
@@ -140,7 +141,6 @@ class EncoderConfig:
 
     def check(self) -> None:
         """Raise UserError for a value that cannot work, whatever the model."""
-        static = self.is_static
         for name in ("max_length", "dense", "projection", "lora", "lora_alpha"):
             if getattr(self, name) < 0:
                 raise UserError(f"{flag(name)} {getattr(self, name)} is below 0; 0 is the default")
@@ -154,14 +154,19 @@ class EncoderConfig:
             raise UserError(f"--vocabulary {self.vocabulary} is too small; give at least 100")
         if self.lora and self.freeze != "nothing":
             raise UserError("--lora freezes the whole model by itself; leave --freeze out")
+        if self.fresh and self.lora and not self.lora_merge:
+            raise UserError(
+                f"--no-lora-merge: {self.model} is new, and an adapter is nothing without the "
+                "weights that it was trained on; leave it out"
+            )
         if not 0 <= self.rarity < 1:
             raise UserError(f"--rarity {self.rarity} is no share; give 0 or more, such as 0.001")
-        if (self.rarity or self.letters) and not (static and self.fresh):
+        if (self.rarity or self.letters) and not (self.fresh and self.is_static):
             name = "rarity" if self.rarity else "letters"
             raise UserError(f"--{name} is for new static encoders, not {self.model}")
         if self.packed and not self.packs:
             raise UserError("--packed attends in its own way; leave --attention and --compile out")
-        if static:
+        if self.is_static:
             self._check_static()
 
     def _check_static(self) -> None:

@@ -98,13 +98,20 @@ def _open_static(saved: SentenceFolder, config: EncoderConfig) -> Encoder:
     encoder = StaticEncoder(
         tokenizer, read_static(saved), config.max_length or cut, config.dropout or 0.0
     )
-    _put_behind(encoder, saved)
+    _take_over(encoder, saved)
     return encoder
 
 
 def _open_transformer(saved: SentenceFolder | None, config: EncoderConfig) -> Encoder:
     from transformers import AutoTokenizer
 
+    apart = config.lora and not config.lora_merge
+    if apart and ((saved and saved.path) or adapter_base(config.model)):
+        # The adapter would name what is in the root, or the first of a chain of adapters.
+        raise UserError(
+            f"--no-lora-merge: {config.model} is no whole model in the root of a folder or hub "
+            "model, so that an adapter could not name it; leave it out"
+        )
     where: dict[str, Any] = {"trust_remote_code": False}
     if saved and saved.path:
         where["subfolder"] = saved.path
@@ -132,8 +139,7 @@ def _open_transformer(saved: SentenceFolder | None, config: EncoderConfig) -> En
     longest = _longest(model, pieces, config, (saved.max_length if saved else 0) or MAX_LENGTH)
     encoder = TransformerEncoder(model, pieces, pooling, longest)
     if saved:
-        _put_behind(encoder, saved)
-        encoder.prompts = saved.prompts
+        _take_over(encoder, saved)
     return encoder
 
 
@@ -194,14 +200,17 @@ def _pack(encoder: TransformerEncoder, config: EncoderConfig) -> None:
 
 
 def _longest(model: Any, pieces: Any, config: EncoderConfig, usual: int) -> int:
-    """Return how many tokens are read of a text: as asked, else as usual, if the model can."""
-    most = min(_positions(model), pieces.model_max_length)
+    """Return how many tokens are read of a text: as asked, else as usual, if the model can.
+
+    What the tokenizer says is what the folder was trained with, no limit of the model's.
+    """
+    most = _positions(model)
     if config.max_length > most:
         raise UserError(
             f"--max-length {config.max_length} is more than {config.model} has positions for; give "
             f"at most {most}"
         )
-    return config.max_length or min(usual, most)
+    return config.max_length or min(usual, most, pieces.model_max_length)
 
 
 def _positions(model: Any) -> int:
@@ -222,7 +231,9 @@ def _lower_case(tokenizer: Tokenizer) -> None:
     tokenizer.normalizer = normalizers.Sequence([part for part in parts if part is not None])
 
 
-def _put_behind(encoder: Encoder, saved: SentenceFolder) -> None:
+def _take_over(encoder: Encoder, saved: SentenceFolder) -> None:
+    """Give the encoder what a folder has beside its first module and pooling."""
+    encoder.prompts = saved.prompts
     for layer in read_dense(saved):
         encoder.dense.append(layer)
         encoder.dimension = layer.linear.out_features

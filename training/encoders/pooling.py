@@ -10,8 +10,7 @@ def pool(states: Tensor, mask: Tensor, how: Pooling) -> Tensor:
     """Return one vector a text, shape (n, D); 0 for a text without tokens.
 
     states: token vectors, shape (n, T, D); mask: 1 where there is a token, shape (n, T), padding on
-    either side. `weighted` weighs the first token 1, the second 2 and so on (SGPT, arXiv
-    2202.08904).
+    the right. `weighted` weighs the first token 1, the second 2 and so on (SGPT, arXiv 2202.08904).
     """
     present = mask.to(states.dtype)
     if how == "mean":
@@ -22,15 +21,12 @@ def pool(states: Tensor, mask: Tensor, how: Pooling) -> Tensor:
     if how == "max":
         highest = states.masked_fill(present[..., None] == 0, -torch.inf).amax(1)
         return torch.where(present.sum(1, keepdim=True) > 0, highest, 0.0)
-    if how in ("cls", "last"):
-        places = torch.arange(mask.shape[1], device=mask.device, dtype=torch.int32)
-        here = mask.to(torch.int32)
-        if how == "last":
-            index = (here * places).amax(1)
-        else:
-            index = (here * (mask.shape[1] - places)).argmax(1)
-        chosen = states[torch.arange(len(states), device=mask.device), index.long()]
-        return chosen * present.amax(1, keepdim=True)
+    if how == "cls":
+        return states[:, 0] * present[:, :1]
+    if how == "last":
+        index = (mask.sum(1) - 1).clamp(min=0).long()
+        chosen = states[torch.arange(len(states), device=mask.device), index]
+        return chosen * present[:, :1]
     raise AssertionError(how)
 
 

@@ -7,6 +7,7 @@ version 6 knows.
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def read_sentence_folder(name: str) -> SentenceFolder | None:
     modules = _read(name, "modules.json")
     if modules is None:
         return None
-    kinds = [(str(m["type"]).rpartition(".")[2], str(m["path"])) for m in modules]
+    kinds = [(_kind(module), str(module["path"])) for module in modules]
     (first, path), *rest = kinds
     if first not in ("Transformer", "StaticEmbedding"):
         raise _cannot(name, f"begins with a module {first}")
@@ -93,6 +94,15 @@ def read_sentence_folder(name: str) -> SentenceFolder | None:
         dense=tuple(path for _, path in rest),
         prompts=settings.get("prompts") or {},
     )
+
+
+def first_module(name: str) -> str:
+    """Return what the folder or hub model `name` begins with: StaticEmbedding, Transformer or such.
+
+    Empty: it is none of sentence-transformers.
+    """
+    modules = _read(name, "modules.json")
+    return _kind(modules[0]) if modules else ""
 
 
 def read_dense(folder: SentenceFolder) -> list[Dense]:
@@ -148,6 +158,11 @@ def find_file(name: str, path: str) -> Path | None:
     """
     if Path(name).is_dir():
         return found if (found := Path(name) / path).is_file() else None
+    return _of_hub(name, path)
+
+
+@cache  # several settings follow from what a model is, and each question goes over the network
+def _of_hub(name: str, path: str) -> Path | None:
     from transformers.utils.hub import cached_file
 
     try:
@@ -214,6 +229,11 @@ def plain_tokenizer(folder: Path) -> None:
     if config.get("tokenizer_class") == "TokenizersBackend":
         config["tokenizer_class"] = "PreTrainedTokenizerFast"
     _write(file, {**config, "model_input_names": ["input_ids", "attention_mask"]})
+
+
+def _kind(module: dict[str, Any]) -> str:
+    """Return the class that modules.json names, without where it stands: that has changed."""
+    return str(module["type"]).rpartition(".")[2]
 
 
 def _pooling(name: str, config: dict[str, Any]) -> Pooling:

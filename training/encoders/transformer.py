@@ -70,7 +70,7 @@ class TransformerEncoder(Encoder):
     def pooled(self, features: Features) -> Tensor:
         """Return the pooled last layer, float32; a text without tokens becomes 0.
 
-        features: `input_ids` and `attention_mask`, shape (n, T), padded on either side; or those of
+        features: `input_ids` and `attention_mask`, shape (n, T), padded on the right; or those of
         `packed`, which need attention that keeps the texts apart.
         """
         if BOUNDS in features:

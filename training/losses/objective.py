@@ -24,11 +24,14 @@ class Outcome:
     loss: Tensor
     """Scalar. Averaged over ranks, as DDP does, its gradient is the global batch's, and its value
     the global batch's loss."""
+    temperature: Tensor | None
+    """What divided the similarities, where it is learned: (1,)."""
     losses: Tensor
     """Each row's loss, not weighted; its --bidirectional and --consistency included. --loss cosent
     compares rows with each other: each has the batch's."""
     correct: Tensor
-    """1 where the positive is more similar than every negative, else 0."""
+    """1 where the positive is more similar than every negative, else 0; nan where the loss looks at
+    none."""
     positive_similarity: Tensor
     """Cosine of anchor and positive."""
     hardest_similarity: Tensor
@@ -51,15 +54,6 @@ class Objective(nn.Module):
         if config.learn_temperature:
             # One number in a vector, as FSDP wants it; it is not to be decayed.
             self.log_scale = nn.Parameter(torch.tensor([-math.log(config.temperature)]))
-
-    @property
-    def temperature(self) -> float:
-        """Return what divides the similarities now."""
-        return (
-            math.exp(-self.log_scale.item())
-            if self.log_scale is not None
-            else self.config.temperature
-        )
 
     def forward(
         self,
@@ -136,21 +130,21 @@ class Objective(nn.Module):
             loss = loss + config.consistency * extra.loss
             losses = losses + config.consistency * extra.losses
         similar = rows.positive_cosines.detach()[-1]
-        hardest = (
-            similar.new_full(similar.shape, math.nan) if term.hardest is None else term.hardest
-        )
-        correct = similar > hardest.nan_to_num(nan=math.inf, neginf=-math.inf)
+        nothing = similar.new_full(similar.shape, math.nan)
+        hardest = nothing if term.hardest is None else term.hardest
+        correct = torch.where(hardest.isnan(), nothing, (similar > hardest).to(similar.dtype))
         masked = torch.zeros_like(similar) if term.masked is None else term.masked
         shown = (
             losses,
             correct,
             similar,
-            hardest.nan_to_num(neginf=math.nan, posinf=math.nan),
+            hardest.masked_fill(hardest.isinf(), math.nan),
             masked,
             # A copy: a part would keep all vectors in memory until the next step has its own.
             rows.anchors[:VECTORS].detach().clone(),
         )
-        return Outcome(loss, *(value.detach().float() for value in shown))
+        temperature = None if self.log_scale is None else scale.detach().float().reciprocal()
+        return Outcome(loss, temperature, *(value.detach().float() for value in shown))
 
 
 def _ready(vectors: Tensor) -> Tensor:

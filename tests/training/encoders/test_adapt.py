@@ -1,5 +1,6 @@
 """What is trained of an encoder, what is dropped when it is saved, and what dropout does."""
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -176,6 +177,28 @@ def test_lora_may_be_kept_apart(tmp_path: Path, bert: Path) -> None:
     assert saved < (bert / "model.safetensors").stat().st_size / 2
     again = encoder(tmp_path / "saved")
     np.testing.assert_allclose(again.encode(TEXTS), model.encode(TEXTS), atol=1e-5)
+
+
+def test_an_adapter_is_refused_where_it_could_not_name_what_it_belongs_to(
+    tmp_path: Path, bert: Path
+) -> None:
+    """It would be put on other weights, or on none, when it is opened."""
+    pytest.importorskip("peft", reason="needs the extra lora")
+    encoder(bert, lora=2, lora_merge=False).save(tmp_path / "adapter")
+    encoder(bert).save(tmp_path / "deep")
+    inner = tmp_path / "deep" / "0_Transformer"
+    inner.mkdir()
+    for file in [path for path in inner.parent.glob("*") if path.is_file()]:
+        if file.name not in ("modules.json", "config_sentence_transformers.json"):
+            file.rename(inner / file.name)
+    listed = json.loads((tmp_path / "deep" / "modules.json").read_text())
+    listed[0]["path"] = inner.name
+    (tmp_path / "deep" / "modules.json").write_text(json.dumps(listed))
+    for model in (tmp_path / "adapter", tmp_path / "deep", "bert::1x32"):
+        with pytest.raises(UserError, match=f"^--no-lora-merge: {model} is "):
+            encoder(model, lora=2, lora_merge=False)
+    for model in (tmp_path / "adapter", tmp_path / "deep"):
+        assert_opens_with_equal_vectors(encoder(model, lora=2), tmp_path / f"{model.name}-merged")
 
 
 @pytest.mark.parametrize("family", TRANSFORMERS)

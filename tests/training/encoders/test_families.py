@@ -100,23 +100,6 @@ def test_a_vector_does_not_depend_on_what_stands_beside_the_text(
     np.testing.assert_allclose(together[-4:], alone, atol=1e-5)
 
 
-@pytest.mark.parametrize("pooling", POOLINGS)
-def test_padding_on_the_left_gives_the_vectors_of_padding_on_the_right(
-    llama: Path, pooling: str
-) -> None:
-    model = encoder(llama, pooling=pooling, packed=False).eval()
-    right = model.tokenise(TEXTS)
-    lengths = right["attention_mask"].sum(1)
-    left = {
-        name: torch.stack([value.roll(-int(n)) for value, n in zip(tensor, lengths, strict=True)])
-        for name, tensor in right.items()
-    }
-    assert left["attention_mask"][-1].diff().min() >= 0
-    # Rotary positions are relative, so only the padding's side differs.
-    with torch.inference_mode():
-        assert torch.allclose(model(left), model(right), atol=1e-5)
-
-
 @pytest.mark.parametrize("family", FAMILIES)
 def test_texts_are_tokenised_as_the_library_does_it(families: dict[str, str], family: str) -> None:
     for max_length in (0, 5):

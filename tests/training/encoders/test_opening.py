@@ -13,9 +13,11 @@ from sentence_transformers.sentence_transformer import modules
 from torch import nn
 
 from pairsmith.schemas import UserError
+from pairsmith.training.config import make_config
 from pairsmith.training.encoders.config import EncoderConfig
 from pairsmith.training.encoders.transformer import TransformerEncoder
 from pairsmith.training.saved import open_saved
+from pairsmith.training.settings import change
 from tests.training.encoders.conftest import TEXTS
 from tests.training.encoders.opened import (
     assert_opens_with_equal_vectors,
@@ -84,6 +86,24 @@ def test_a_static_folder_made_by_sentence_transformers_is_opened_as_it_is(
     assert_opens_with_equal_vectors(mine, tmp_path / "mine")
 
 
+def test_a_static_model_of_the_hub_is_trained_as_one(
+    tmp_path: Path, tokenizer_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    # The layout of the hub's cache: refs name a revision, whose files lie in its snapshot.
+    repository = tmp_path / "models--someone--static-words"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("c0ffee")
+    encoder(f"static:{tokenizer_file}:16").save(repository / "snapshots" / "c0ffee")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    config = make_config(("pairs",), Path("out"), model="someone/static-words")
+    assert config.resolved().stream.batch_size == 1024
+    assert config.resolved().optimizer.learning_rate == 0.003
+    with pytest.raises(UserError, match="--lora is for transformers; someone/static-words is"):
+        change(config, lora=2).resolved()
+
+
 def test_texts_are_lower_cased_where_the_folder_says_so(saved: Path, gpt2: Path) -> None:
     folder = saved.with_name("gpt2")
     encoder(gpt2).save(folder)
@@ -95,7 +115,10 @@ def test_texts_are_lower_cased_where_the_folder_says_so(saved: Path, gpt2: Path)
     assert_opens_with_equal_vectors(mine, saved.with_name("again"))
 
 
-def test_prompts_by_name_are_kept(saved: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("family", ["static", "bert"])
+def test_prompts_by_name_are_kept(tmp_path: Path, families: dict[str, str], family: str) -> None:
+    saved = tmp_path / "folder"
+    encoder(families[family]).save(saved)
     edit(saved / "config_sentence_transformers.json", prompts={"query": "q: "})
     encoder(saved).save(tmp_path / "again")
     theirs = SentenceTransformer(str(tmp_path / "again"), device="cpu")
@@ -127,6 +150,16 @@ def test_an_encoder_that_was_taken_out_of_a_t5_is_opened(
     mine = encoder(tmp_path / "model")
     assert type(mine.model) is type(model)
     assert_opens_with_equal_vectors(mine, tmp_path / "saved")
+
+
+def test_a_model_trained_on_short_texts_may_read_longer_ones(tmp_path: Path, bert: Path) -> None:
+    encoder(bert, max_length=8).save(tmp_path / "short")
+    assert max(map(len, encoder(tmp_path / "short").subwords(TEXTS).rows())) == 8
+    longer = encoder(tmp_path / "short", max_length=32)
+    assert longer.subwords(TEXTS).lists() == encoder(bert).subwords(TEXTS).lists()
+    assert_opens_with_equal_vectors(longer, tmp_path / "longer")
+    with pytest.raises(UserError, match=r"--max-length 65 is more than .* give at most 64"):
+        encoder(tmp_path / "short", max_length=65)
 
 
 def test_settings_given_come_before_those_of_the_folder(saved: Path) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pairsmith.schemas import UserError
+from pairsmith.training.breakdown import measures, row_means
 from pairsmith.training.losses.config import LossConfig
 from pairsmith.training.losses.objective import Objective
 from pairsmith.training.losses.plain import Pairs, false_negatives
@@ -131,8 +132,7 @@ def test_telemetry_is_that_of_the_similarities(loss: Any) -> None:
     torch.testing.assert_close(outcome.hardest_similarity, others)
     assert outcome.correct.tolist() == (own > others).float().tolist()
     torch.testing.assert_close(outcome.masked, masked.sum(1) / (masked.shape[1] - 1))
-    for value in vars(outcome).values():
-        assert value.dtype == torch.float32
+    assert all(v.dtype == torch.float32 for v in vars(outcome).values() if v is not None)
     weighted = (outcome.losses * pairs.weight).sum() / pairs.weight.sum()
     torch.testing.assert_close(outcome.loss.detach(), weighted)
 
@@ -144,15 +144,26 @@ def test_texts_of_the_row_s_label_are_no_hard_negatives_in_telemetry() -> None:
     assert outcome.correct.all()
 
 
+@pytest.mark.parametrize("loss", ["cosine", "cosent"])
+def test_a_loss_that_looks_at_no_negatives_tells_nothing_of_them(loss: Any) -> None:
+    outcome, _, _ = fast(LossConfig(loss=loss), made())
+    assert outcome.correct.isnan().all()
+    assert outcome.hardest_similarity.isnan().all()
+    told = row_means(measures(outcome))
+    assert told["accuracy"] is told["gap"] is None
+    assert told["alignment"] is not None
+
+
 def test_a_learned_temperature_stays_in_its_limits_and_can_come_back() -> None:
     config = LossConfig(learn_temperature=True, lowest_temperature=0.04)
     objective, pairs = Objective(config), made()
     assert objective.log_scale is not None
-    assert objective.temperature == pytest.approx(0.05)
+    outcome = objective(*vectors(pairs), pairs.identities, pairs.weight)
+    assert outcome.temperature.item() == pytest.approx(0.05)
     with torch.no_grad():
         objective.log_scale.fill_(9.0)
     outcome = objective(*vectors(pairs), pairs.identities, pairs.weight)
-    assert objective.temperature == pytest.approx(0.04)
+    assert outcome.temperature.item() == pytest.approx(0.04)
     outcome.loss.backward()
     assert objective.log_scale.grad is not None
     assert objective.log_scale.grad.abs() > 0
