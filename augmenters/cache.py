@@ -174,8 +174,9 @@ class Tally(NamedTuple):
 
 def tally(augmenters: Iterable[Augmenter]) -> Tally:
     """Return what the caches of these augmenters have given and taken in this process."""
-    cached = {leaf for a in augmenters for leaf in leaves(a) if isinstance(leaf, Cached)}
-    return sum((leaf.index.tally for leaf in cached), Tally(0, 0))
+    # Several may share a cache, and settings of an augmenter need not be hashable.
+    indexes = {leaf.index for a in augmenters for leaf in leaves(a) if isinstance(leaf, Cached)}
+    return sum((index.tally for index in indexes), Tally(0, 0))
 
 
 class _Run(NamedTuple):
