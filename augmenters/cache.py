@@ -102,7 +102,7 @@ class Cached(Delegating):
             if len(done):
                 views = pa.table(dict(zip(_VIEW, error.views, strict=True)))
                 index.add(_rows(ids[asked[first]][done], views.take(pa.array(done))))
-            raise
+            raise UserError(str(error)) from error  # its rows are not those of this cache's caller
         index.count(Tally(len(ids) - len(asked), len(asked)))
         tables = [index.read(exact[exact >= 0]), index.read(other[other >= 0]), made]
         ends = np.cumsum([0, *map(len, tables)])

@@ -13,8 +13,9 @@ import pyarrow.compute as pc
 
 from pairsmith.augmenters.augmenter import Augmenter, Costly, Explains, Fits, Keys, Views, views_of
 from pairsmith.augmenters.delegating import Delegating
+from pairsmith.augmenters.unfinished import UnfinishedUserError
 from pairsmith.augmenters.words import WordChoice
-from pairsmith.schemas import subkeys
+from pairsmith.schemas import UserError, subkeys
 
 _CHOICE = 0x0C401CE
 """Which subkey decides; steps draw from subkeys 0, 1, …"""
@@ -100,7 +101,8 @@ class Sequence(Composition):
         """Return the texts after every step in turn."""
         views = _start(texts)
         for number, step in enumerate(self.steps):
-            views = follow(views, step.name, views_of(step, views.texts, subkeys(keys, number)))
+            made = _views_of_part(step, views.texts, subkeys(keys, number))
+            views = follow(views, step.name, made)
         return views
 
 
@@ -265,6 +267,17 @@ def _start(texts: pa.StringArray) -> Views:
     return Views(texts.cast(pa.string()), nothing, nothing)
 
 
+def _views_of_part(step: Augmenter, texts: pa.StringArray, keys: Keys) -> Views:
+    """Return the views of a part. Raises UserError where it stops half-way.
+
+    What it has done until then are views of other rows, or without the steps around it.
+    """
+    try:
+        return views_of(step, texts, keys)
+    except UnfinishedUserError as error:
+        raise UserError(str(error)) from error
+
+
 def _by_choice(
     steps: tuple[Augmenter, ...], chosen: np.ndarray, texts: pa.StringArray, keys: Keys
 ) -> Views:
@@ -276,7 +289,8 @@ def _by_choice(
         views = _start(some)
         if len(at) and number < len(steps):
             step = steps[number]
-            views = follow(views, step.name, views_of(step, some, subkeys(keys[at], number)))
+            made = _views_of_part(step, some, subkeys(keys[at], number))
+            views = follow(views, step.name, made)
         rows.append(at)
         parts.append(views)
     back = np.empty(len(texts), np.int64)
