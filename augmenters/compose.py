@@ -2,7 +2,8 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import ClassVar
@@ -100,9 +101,9 @@ class Sequence(Composition):
     def views(self, texts: pa.StringArray, keys: Keys) -> Views:
         """Return the texts after every step in turn."""
         views = _start(texts)
-        for number, step in enumerate(self.steps):
+        for number, (step, label) in enumerate(zip(self.steps, labels(self.steps), strict=True)):
             made = _views_of_part(step, views.texts, subkeys(keys, number))
-            views = follow(views, step.name, made)
+            views = follow(views, label, made)
         return views
 
 
@@ -238,6 +239,16 @@ def fitted(augmenter: Augmenter, texts: pa.StringArray) -> Augmenter:
 def costly(augmenter: Augmenter) -> bool:
     """Return whether an augmenter, or a part of it, asks a model or a service."""
     return any(isinstance(leaf, Costly) for leaf in leaves(augmenter))
+
+
+def labels(steps: Iterable[Augmenter]) -> list[str]:
+    """Return under what the details of each step stand: its name; the second of a name `name:2`."""
+    seen: Counter[str] = Counter()
+    told = []
+    for step in steps:
+        seen[step.name] += 1
+        told.append(step.name if seen[step.name] == 1 else f"{step.name}:{seen[step.name]}")
+    return told
 
 
 def follow(before: Views, name: str, after: Views) -> Views:

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from pairsmith.augmenters import Augmenter, Views, views_of
 from pairsmith.augmenters.augmenter import Keys
 from pairsmith.augmenters.changes import Changes, changes_of
-from pairsmith.augmenters.compose import follow
+from pairsmith.augmenters.compose import follow, labels
 from pairsmith.schemas import UserError, subkeys
 from pairsmith.schemas.private import described
 
@@ -44,7 +44,7 @@ def augment(
     """
     nothing = pa.nulls(len(texts), pa.string())
     views, broken, changes = Views(texts, nothing, nothing), list[Broken](), dict[str, Changes]()
-    for number, step in enumerate(steps):
+    for number, (step, label) in enumerate(zip(steps, labels(steps), strict=True)):
         foreign = _foreign(step, langs)
         if foreign is not None:
             reason = pc.if_else(foreign, f"not in {' or '.join(step.languages)}", None)
@@ -53,7 +53,7 @@ def augment(
             views = Views(given, told, views.details)
         made, errors = _apply(step, views.texts, subkeys(keys, number), 0)
         changes[f"{number + 1}:{step.name}"] = changes_of(views.texts, made.texts)
-        views = follow(views, step.name, made)
+        views = follow(views, label, made)
         broken.extend(errors)
     return Augmented(views, broken, changes)
 

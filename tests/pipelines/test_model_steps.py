@@ -143,6 +143,13 @@ def test_reasons_stand_in_the_dropped_rows_and_details_in_the_pairs(
         assert told["of"] >= 1
 
 
+def test_details_of_two_steps_with_one_name_stand_both_there(tmp_path: Path, model: Model) -> None:
+    recipe = Recipe((Pair("twice", View(), View(model, model.with_setting(2))),))
+    told = [json.loads(text) for text in run(tmp_path, "out", recipe).read()["details"].to_pylist()]
+    assert told
+    assert all(row["positive"].keys() == {"model", "model:2"} for row in told)
+
+
 def test_recipes_whose_steps_say_nothing_have_no_column_for_it(tmp_path: Path) -> None:
     plain = Recipe((Pair("dropout", View(), View(WordDropout(0.3))),))
     assert "details" not in run(tmp_path, "out", plain).read().column_names
