@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from pairsmith.augmenters.augmenter import Augmenter, Costly, Explains, Fits, Keys, Views, views_of
 from pairsmith.augmenters.delegating import Delegating
+from pairsmith.augmenters.languages import primary
 from pairsmith.augmenters.unfinished import UnfinishedUserError
 from pairsmith.augmenters.words import WordChoice
 from pairsmith.schemas import UserError, subkeys
@@ -53,11 +54,11 @@ class Composition(ABC):
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Return the languages that every part is made for; empty when all are for any.
+        """Return the primary codes that every part is made for; empty when all are for any.
 
         A part does not see in which language a text is: what one is not made for, none is given.
         """
-        parts = [set(step.languages) for step in self.steps if step.languages]
+        parts = [set(map(primary, step.languages)) for step in self.steps if step.languages]
         return tuple(sorted(set.intersection(*parts))) if parts else ()
 
     @property

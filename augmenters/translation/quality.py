@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pairsmith.augmenters.languages import primary
 from pairsmith.schemas import require
 from pairsmith.schemas.keys import normalise
 
@@ -88,10 +89,10 @@ def foreign(texts: Sequence[str], language: str, others: tuple[str, ...] = ()) -
     mistaken for, beside twelve languages that many write. Texts too short to tell are let through,
     and so are all if py3langid does not know the language.
     """
-    wanted = language.split("-")[0].lower()
+    wanted = primary(language)
     judged = [row for row, text in enumerate(texts) if _letters(text) >= JUDGED_BYTES]
     wrong = np.zeros(len(texts), np.bool_)
-    among = tuple(sorted({wanted, *(code.split("-")[0].lower() for code in others)}))
+    among = tuple(sorted({wanted, *map(primary, others)}))
     identifier = _identifier(among)
     if wanted not in identifier.labels:
         return wrong

@@ -193,6 +193,12 @@ def test_what_a_composition_declares_follows_from_its_parts():
     assert (both.name, Sometimes(UPPER).name) == ("telling|upper", "upper?")
 
 
+def test_of_a_language_only_the_primary_code_counts():
+    given = ("zh-Hans", "fr"), ("ZH", "pt-BR")
+    parts = [from_function(upper, languages=codes) for codes in given]
+    assert Sequence(*parts).languages == OneOf(*parts).languages == ("zh",)
+
+
 @pytest.mark.parametrize("composition", [OneOf, Sequence])
 def test_parts_that_no_language_suits_together_are_refused(composition):
     says = "no text suits all of: keyboard_typos for en, pinyin_typos. for zh; write a pair kind"

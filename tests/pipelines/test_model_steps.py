@@ -214,6 +214,11 @@ class English(Model):
     languages = ("en",)
 
 
+class British(Model):
+    languages = ("en-GB", "cy")
+
+
+@pytest.mark.parametrize("kind", [English, British])
 @pytest.mark.parametrize(
     "around",
     [
@@ -224,17 +229,18 @@ class English(Model):
     ids=["alone", "one of", "sequence"],
 )
 def test_a_step_makes_no_view_of_a_text_that_is_known_to_be_in_another_language(
-    tmp_path: Path, model: Model, around: Callable[[Augmenter], Augmenter]
+    tmp_path: Path, model: Model, around: Callable[[Augmenter], Augmenter], kind: type[Model]
 ) -> None:
     rows = [
         {"doc_id": str(n), "text": f"Text number {n}.", "lang": lang}
         for n, lang in enumerate(["en", "en-GB", "EN", "zh", "zh-Hant", None, "fr"])
     ]
-    recipe = Recipe((Pair("modelled", View(), View(around(English(model.calls)))),), gates=())
+    step = around(kind(model.calls))
+    recipe = Recipe((Pair("modelled", View(), View(step)),), gates=())
     files = [str(write_jsonl(tmp_path / "in.jsonl", rows))]
     dataset = build(recipe, "test", files, tmp_path / "out")
     assert set(dataset.read()["source_id"].to_pylist()) == {"0", "1", "2", "5"}
     refused = {row["source_id"]: row["reason"] for row in rejected(dataset, "dropped")}
-    reason = "modelled: no positive view: not in en"
+    reason = f"modelled: no positive view: not in {' or '.join(step.languages)}"
     assert refused == dict.fromkeys(("3", "4", "6"), reason)
     assert 0 < len(model.calls.logged()) <= 4
