@@ -41,7 +41,7 @@ SCHEMA = pa.schema(
     ]
 )
 ROWS_PER_FILE = 1024
-"""So many texts are lost at most when a run is killed."""
+"""So many texts are lost at most, by each worker of a run, when it is killed."""
 _OPEN_FILES = 16
 _VIEW = ["view", "reason", "details"]
 _KNOWING = threading.Lock()

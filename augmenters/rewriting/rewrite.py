@@ -64,7 +64,8 @@ class Rewrite:
     language: Language = "text"
     """Of the prompt: that of the text, or always the same."""
     concurrency: int = 8
-    """Requests on their way at once, in each worker process."""
+    """Requests on their way at once: of this step on each machine of a build, whose workers share
+    them; elsewhere in this process."""
     timeout: float = 60.0
     """Seconds to wait for an answer."""
     retries: int = 5
