@@ -218,10 +218,10 @@ class _Index:
     def find(self, ids: Ids) -> npt.NDArray[np.int64]:
         """Return where a row of each of these ids, or prefixes of ids, stands; -1 for nowhere."""
         found = np.full(len(ids), -1, np.int64)
+        whole = ids.astype("S24")  # a prefix stands before all ids that begin with it
         for run in self.runs:
-            known = run.ids.astype(ids.dtype)
-            at = np.minimum(np.searchsorted(known, ids), len(known) - 1)
-            found = np.where(known[at] == ids, run.rows[at], found)
+            at = np.minimum(np.searchsorted(run.ids, whole), len(run.ids) - 1)
+            found = np.where(run.ids[at].astype(ids.dtype) == ids, run.rows[at], found)
         return found
 
     def read(self, rows: npt.NDArray[np.int64]) -> pa.Table:
