@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pairsmith.augmenters.translation.batches import fitted_in
+from pairsmith.augmenters.memory import fitted_in
 from pairsmith.augmenters.translation.quiet import quiet
 from pairsmith.schemas import UserError, require
 
