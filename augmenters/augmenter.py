@@ -28,7 +28,10 @@ class Augmenter(Protocol):
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Return the languages it is made for, as BCP 47 codes; empty for any."""
+        """Return the languages it is made for; empty for any.
+
+        As BCP 47 codes, of which the primary one counts: what is for `zh-Hans` gets `zh-Hant`, too.
+        """
 
     @property
     def keeps_meaning(self) -> bool:

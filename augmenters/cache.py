@@ -41,7 +41,7 @@ SCHEMA = pa.schema(
     ]
 )
 ROWS_PER_FILE = 1024
-"""So many texts are lost at most when a run is killed."""
+"""So many texts are lost at most, by each worker of a run, when it is killed."""
 _OPEN_FILES = 16
 _VIEW = ["view", "reason", "details"]
 _KNOWING = threading.Lock()
@@ -102,7 +102,7 @@ class Cached(Delegating):
             if len(done):
                 views = pa.table(dict(zip(_VIEW, error.views, strict=True)))
                 index.add(_rows(ids[asked[first]][done], views.take(pa.array(done))))
-            raise
+            raise UserError(str(error)) from error  # its rows are not those of this cache's caller
         index.count(Tally(len(ids) - len(asked), len(asked)))
         tables = [index.read(exact[exact >= 0]), index.read(other[other >= 0]), made]
         ends = np.cumsum([0, *map(len, tables)])
@@ -174,8 +174,9 @@ class Tally(NamedTuple):
 
 def tally(augmenters: Iterable[Augmenter]) -> Tally:
     """Return what the caches of these augmenters have given and taken in this process."""
-    cached = {leaf for a in augmenters for leaf in leaves(a) if isinstance(leaf, Cached)}
-    return sum((leaf.index.tally for leaf in cached), Tally(0, 0))
+    # Several may share a cache, and settings of an augmenter need not be hashable.
+    indexes = {leaf.index for a in augmenters for leaf in leaves(a) if isinstance(leaf, Cached)}
+    return sum((index.tally for index in indexes), Tally(0, 0))
 
 
 class _Run(NamedTuple):
@@ -217,10 +218,10 @@ class _Index:
     def find(self, ids: Ids) -> npt.NDArray[np.int64]:
         """Return where a row of each of these ids, or prefixes of ids, stands; -1 for nowhere."""
         found = np.full(len(ids), -1, np.int64)
+        whole = ids.astype("S24")  # a prefix stands before all ids that begin with it
         for run in self.runs:
-            known = run.ids.astype(ids.dtype)
-            at = np.minimum(np.searchsorted(known, ids), len(known) - 1)
-            found = np.where(known[at] == ids, run.rows[at], found)
+            at = np.minimum(np.searchsorted(run.ids, whole), len(run.ids) - 1)
+            found = np.where(run.ids[at].astype(ids.dtype) == ids, run.rows[at], found)
         return found
 
     def read(self, rows: npt.NDArray[np.int64]) -> pa.Table:

@@ -2,7 +2,8 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import ClassVar
@@ -13,8 +14,10 @@ import pyarrow.compute as pc
 
 from pairsmith.augmenters.augmenter import Augmenter, Costly, Explains, Fits, Keys, Views, views_of
 from pairsmith.augmenters.delegating import Delegating
+from pairsmith.augmenters.languages import primary
+from pairsmith.augmenters.unfinished import UnfinishedUserError
 from pairsmith.augmenters.words import WordChoice
-from pairsmith.schemas import subkeys
+from pairsmith.schemas import UserError, subkeys
 
 _CHOICE = 0x0C401CE
 """Which subkey decides; steps draw from subkeys 0, 1, …"""
@@ -51,11 +54,11 @@ class Composition(ABC):
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Return the languages that every part is made for; empty when all are for any.
+        """Return the primary codes that every part is made for; empty when all are for any.
 
         A part does not see in which language a text is: what one is not made for, none is given.
         """
-        parts = [set(step.languages) for step in self.steps if step.languages]
+        parts = [set(map(primary, step.languages)) for step in self.steps if step.languages]
         return tuple(sorted(set.intersection(*parts))) if parts else ()
 
     @property
@@ -99,8 +102,9 @@ class Sequence(Composition):
     def views(self, texts: pa.StringArray, keys: Keys) -> Views:
         """Return the texts after every step in turn."""
         views = _start(texts)
-        for number, step in enumerate(self.steps):
-            views = follow(views, step.name, views_of(step, views.texts, subkeys(keys, number)))
+        for number, (step, label) in enumerate(zip(self.steps, labels(self.steps), strict=True)):
+            made = _views_of_part(step, views.texts, subkeys(keys, number))
+            views = follow(views, label, made)
         return views
 
 
@@ -238,6 +242,16 @@ def costly(augmenter: Augmenter) -> bool:
     return any(isinstance(leaf, Costly) for leaf in leaves(augmenter))
 
 
+def labels(steps: Iterable[Augmenter]) -> list[str]:
+    """Return under what the details of each step stand: its name; the second of a name `name:2`."""
+    seen: Counter[str] = Counter()
+    told = []
+    for step in steps:
+        seen[step.name] += 1
+        told.append(step.name if seen[step.name] == 1 else f"{step.name}:{seen[step.name]}")
+    return told
+
+
 def follow(before: Views, name: str, after: Views) -> Views:
     """Return the views of a step, its details under its name behind those of the steps before."""
     reasons = pc.coalesce(after.reasons, before.reasons)
@@ -265,6 +279,17 @@ def _start(texts: pa.StringArray) -> Views:
     return Views(texts.cast(pa.string()), nothing, nothing)
 
 
+def _views_of_part(step: Augmenter, texts: pa.StringArray, keys: Keys) -> Views:
+    """Return the views of a part. Raises UserError where it stops half-way.
+
+    What it has done until then are views of other rows, or without the steps around it.
+    """
+    try:
+        return views_of(step, texts, keys)
+    except UnfinishedUserError as error:
+        raise UserError(str(error)) from error
+
+
 def _by_choice(
     steps: tuple[Augmenter, ...], chosen: np.ndarray, texts: pa.StringArray, keys: Keys
 ) -> Views:
@@ -276,7 +301,8 @@ def _by_choice(
         views = _start(some)
         if len(at) and number < len(steps):
             step = steps[number]
-            views = follow(views, step.name, views_of(step, some, subkeys(keys[at], number)))
+            made = _views_of_part(step, some, subkeys(keys[at], number))
+            views = follow(views, step.name, made)
         rows.append(at)
         parts.append(views)
     back = np.empty(len(texts), np.int64)

@@ -27,6 +27,7 @@ from pairsmith.augmenters.nlpaug_objects import (
     make,
     needs_numpy,
     needs_torch,
+    tfidf_sha256,
     trouble,
 )
 from pairsmith.augmenters.spacing import compare
@@ -103,6 +104,8 @@ class NlpAug:
         told = {name: described(value, name) for name, value in arguments.items()}
         if isinstance(self.augmenter, str) and asks_wordnet(self.kind, arguments):
             told["model_path"] = source_digest(arguments.get("model_path") or "")
+        if isinstance(self.augmenter, str) and self.kind == "TfIdfAug":
+            told["model_path"] = tfidf_sha256(arguments.get("model_path", "."))
         return {
             "augmenter": described(self.augmenter),
             "arguments": told,

@@ -5,7 +5,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from pairsmith.schemas import UserError, require
+from pairsmith.augmenters.hub import asking_hub
+from pairsmith.schemas import UserError
 
 _NAMED_BY = {
     "ContextualWordEmbsAug": ("model_path",),
@@ -57,19 +58,9 @@ def check_models(found: Any, kind: str, arguments: dict[str, Any]) -> None:
 
 
 def _ask_hub(kind: str, argument: str, name: str) -> None:
-    hub = require("huggingface_hub", extra="masks")
-    # The hub's own error is also one of its HTTP client's, which is another in every version.
-    client_errors = hub.errors.HfHubHTTPError.__bases__
-    try:
+    with asking_hub(f"nlpaug's {kind} needs the model {name!r}", "masks", argument) as hub:
         if not isinstance(hub.try_to_load_from_cache(name, "config.json"), str):
             hub.get_hf_file_metadata(hub.hf_hub_url(name, "config.json"))
-    except (OSError, ValueError, *client_errors) as error:
-        why = " ".join(str(error).split("\n")[0].split()).rstrip(".")
-        raise UserError(
-            f"nlpaug's {kind} needs the model {name!r}: there is no such folder here, and the "
-            f"Hugging Face hub gave none ({why}); download it where there is a network and name "
-            f"its folder as {argument}"
-        ) from error
 
 
 def _transformers() -> str:

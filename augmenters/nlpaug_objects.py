@@ -33,6 +33,10 @@ _SHARED_MODELS = ("SpellingAug", "TfIdfAug")
 """Classes that take the first model which the process read, whatever file they are given."""
 _BY_LAST_NAME = LANGUAGE_MODELS - {"BackTranslationAug"}
 """Classes that take the first model which the process read from a folder of the same last name."""
+_OF_HERE = {"TfIdfAug", "WordEmbsAug"}
+"""Classes whose `model_path` is the working folder unless it is given."""
+_TFIDF = ("tfidfaug_w2idf.txt", "tfidfaug_w2tfidf.txt")
+"""What TfIdfAug reads of a folder."""
 _WORDNET = ("SynonymAug", "AntonymAug")
 _MARKS = ".,:;?!%"
 _BEFORE_MARKS = re.compile(r"\s([.,:;?!%]+[ '\"`])")
@@ -223,11 +227,29 @@ def described(value: Any, name: str = "") -> Any:
         return f"{value.__module__}:{value.__qualname__}"
     data: dict[str, Any] = {"type": f"{kind.__module__}:{kind.__qualname__}"}
     if any(base.__module__.startswith("nlpaug.") for base in kind.__mro__):
-        held = {key: described(item, key) for key, item in sorted(vars(value).items())}
+        own = dict(vars(value))
+        # What an object of these read stands in its model, and the folder is full of other things.
+        if own.get("model_path") == "." and _OF_HERE & {base.__name__ for base in kind.__mro__}:
+            del own["model_path"]
+        held = {key: described(item, key) for key, item in sorted(own.items())}
         if isinstance(value, list):
             held["steps"] = [described(step) for step in value]
         data |= {"holds": _digest(held)} if ".model." in kind.__module__ else held
     return data
+
+
+def tfidf_sha256(folder: str) -> str:
+    """Return the sha256 of what TfIdfAug reads of a folder.
+
+    Raises UserError when it is not there.
+    """
+    files = [Path(folder, name) for name in _TFIDF]
+    if lacking := [file.name for file in files if not file.is_file()]:
+        raise UserError(
+            f"nlpaug's TfIdfAug finds no {lacking[0]} in {folder}; name the folder of a model of "
+            "nlpaug's TfIdf as model_path"
+        )
+    return _digest({file.name: _content(file) for file in files})
 
 
 def trouble(kind: str, error: Exception) -> str:

@@ -5,6 +5,7 @@ that a record's pieces would depend on what other threads draw meanwhile. Here t
 distributions are drawn by the record's key, in compiled code that runs without the GIL.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, NamedTuple
@@ -24,6 +25,11 @@ from pairsmith.augmenters.subword_model import (
     pieces_of,
 )
 from pairsmith.schemas import UserError, require
+
+_ZERO_WIDTH_JOINER = "\u200d"
+"""Makes one emoji, or one letter of some scripts, of what stands around it."""
+_FLAG = re.compile("[\U0001f1e6-\U0001f1ff]{2}")
+"""Two regional indicators."""
 
 
 class Sampled(NamedTuple):
@@ -122,6 +128,8 @@ class SubwordSampling:
                 continue
             before, after = classes[ord(text[place - 1])], classes[ord(text[place])]
             if SPACE in (before, after) or after == EXTENDER:
+                continue
+            if text[place - 1] == _ZERO_WIDTH_JOINER or _FLAG.match(text, place - 1):
                 continue
             parts += [text[done:place], self.joiner]
             done = place

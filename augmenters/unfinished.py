@@ -13,7 +13,8 @@ class UnfinishedUserError(UserError):
     def __init__(self, message: str, done: npt.NDArray[np.bool_], views: Views) -> None:
         """Take one line for the user, and the views of all rows, of which only `done` are made.
 
-        done: bool, shape (rows of the batch,).
+        done: bool, shape (rows of the batch,). What asks another augmenter about other rows, or
+        goes on from its views, must raise a UserError of its own instead.
         """
         super().__init__(message)
         self.done = done

@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 from pairsmith.augmenters import Augmenter, Views, views_of
 from pairsmith.augmenters.augmenter import Keys
 from pairsmith.augmenters.changes import Changes, changes_of
-from pairsmith.augmenters.compose import follow
+from pairsmith.augmenters.compose import follow, labels
+from pairsmith.augmenters.languages import primary
 from pairsmith.schemas import UserError, subkeys
 from pairsmith.schemas.private import described
 
@@ -44,7 +45,7 @@ def augment(
     """
     nothing = pa.nulls(len(texts), pa.string())
     views, broken, changes = Views(texts, nothing, nothing), list[Broken](), dict[str, Changes]()
-    for number, step in enumerate(steps):
+    for number, (step, label) in enumerate(zip(steps, labels(steps), strict=True)):
         foreign = _foreign(step, langs)
         if foreign is not None:
             reason = pc.if_else(foreign, f"not in {' or '.join(step.languages)}", None)
@@ -53,7 +54,7 @@ def augment(
             views = Views(given, told, views.details)
         made, errors = _apply(step, views.texts, subkeys(keys, number), 0)
         changes[f"{number + 1}:{step.name}"] = changes_of(views.texts, made.texts)
-        views = follow(views, step.name, made)
+        views = follow(views, label, made)
         broken.extend(errors)
     return Augmented(views, broken, changes)
 
@@ -62,9 +63,10 @@ def _foreign(step: Augmenter, langs: pa.StringArray | None) -> pa.BooleanArray |
     """Return which texts are known to be in a language that the step is not made for."""
     if langs is None or not step.languages or langs.null_count == len(langs):
         return None
-    primary = pc.utf8_lower(pc.list_element(pc.split_pattern(langs, "-", max_splits=1), 0))
-    known = pa.array([*step.languages, None], pa.string())
-    return pc.invert(pc.is_in(primary, known))
+    made_for = set(map(primary, step.languages))
+    codes = langs.dictionary_encode()
+    foreign = [primary(code) not in made_for for code in codes.dictionary.to_pylist()]
+    return pa.array(foreign, pa.bool_()).take(codes.indices).fill_null(False)
 
 
 def _apply(

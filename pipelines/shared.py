@@ -1,6 +1,5 @@
 """One copy of a model's weights a machine: worker processes ask the one that holds it."""
 
-import functools
 import os
 import stat
 import tempfile
@@ -24,6 +23,8 @@ from pairsmith.schemas import UserError
 from pairsmith.schemas.manifest import digest
 
 _LOST = (ConnectionError, EOFError)
+_HOSTS: dict[str, Any] = {}
+"""What this process knows to hold an augmenter, by tag: settings need not be hashable."""
 
 
 class Host:
@@ -62,7 +63,7 @@ class Shared(Delegating):
         try:
             views = _host(self).views(texts, keys)
         except _LOST:
-            _host.cache_clear()
+            _HOSTS.clear()
             views = _host(self).views(texts, keys)
         return Views(*views)
 
@@ -84,21 +85,23 @@ def shared(recipe: Recipe) -> Iterator[Recipe]:
     try:
         yield recipe.changed(lambda step: map_leaves(step, share))
     finally:
-        _host.cache_clear()
+        _HOSTS.clear()
         for path in _place().glob(f"{build}-*"):
             path.unlink(missing_ok=True)
 
 
-@functools.cache
 def _host(shared: Shared) -> Any:
     augmenter = shared.augmenter
     tag = f"{shared.build}-{digest(as_data(augmenter))[:16]}"
+    if tag in _HOSTS:
+        return _HOSTS[tag]
     folder = str(_folder())
     # Whoever knows the key may have the process that holds the model run anything; Beam's own is
     # the same everywhere, and the port is open to every user of the machine.
     multi_process_shared.AUTH_KEY = shared.build.encode()
     held = multi_process_shared.MultiProcessShared(lambda: Host(augmenter), tag, path=folder)
-    return held.acquire()
+    _HOSTS[tag] = held.acquire()
+    return _HOSTS[tag]
 
 
 def _place() -> Path:

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from pairsmith.augmenters import Augmenter
 from pairsmith.augmenters.augmenter import Keys
-from pairsmith.augmenters.translation.batches import fitted_in, out_of_memory, refuse_failed_gpu
+from pairsmith.augmenters.memory import fitted_in, out_of_memory, refuse_failed_gpu
 from pairsmith.pipelines.rules import Mask, Measured, Values, outside
 from pairsmith.schemas import UserError, require
 

@@ -11,8 +11,8 @@ from pairsmith.augmenters.masks.masked_model import AUTO_CLASS, masked_filler
 from pairsmith.augmenters.masks.models import Device, check_device, content
 from pairsmith.augmenters.masks.words import masked_passages
 from pairsmith.augmenters.masks.write import Fill, filled_views
+from pairsmith.augmenters.memory import run_batches
 from pairsmith.augmenters.operations import check_spans
-from pairsmith.augmenters.translation.batches import run_batches
 from pairsmith.schemas import subkeys
 
 _FILLS = 0xF111

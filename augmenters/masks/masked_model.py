@@ -14,7 +14,7 @@ from pairsmith.augmenters.masks.draw import Drawing, draw_tokens, keys_of, unifo
 from pairsmith.augmenters.masks.models import Device, Loaded, load
 from pairsmith.augmenters.masks.words import Passage, fitting, is_chinese
 from pairsmith.augmenters.masks.write import Fill, in_case, opens_sentence
-from pairsmith.augmenters.translation.batches import fitted_in
+from pairsmith.augmenters.memory import fitted_in
 from pairsmith.schemas import UserError, require
 
 AUTO_CLASS = "AutoModelForMaskedLM"

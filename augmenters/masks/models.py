@@ -1,13 +1,13 @@
 """Language models that fill masks: where they are, and how they are loaded."""
 
 import functools
-import hashlib
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pairsmith.augmenters.translation.batches import fitted_in
+from pairsmith.augmenters.hub import fetch, files_sha256
+from pairsmith.augmenters.memory import fitted_in
 from pairsmith.augmenters.translation.quiet import quiet
 from pairsmith.schemas import UserError, require
 
@@ -49,7 +49,8 @@ def content(name: str, auto_class: str) -> dict[str, str]:
     """Return what a recipe records of a model: its name without its place, its files' sha256."""
     folder = _find(name, auto_class)
     local = Path(name).expanduser().is_dir()
-    return {"name": folder.resolve().name if local else name, "sha256": _sha256(_stated(folder))}
+    name = folder.resolve().name if local else name
+    return {"name": name, "sha256": files_sha256(_files(folder))}
 
 
 @functools.cache
@@ -86,19 +87,7 @@ def _find(name: str, auto_class: str) -> Path:
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder
-    hub = require("huggingface_hub", extra="masks")
-    http = require("httpx", extra="masks")
-    try:
-        found = Path(hub.snapshot_download(name, allow_patterns=[*_FILES, _WEIGHTS[0]]))
-        if not any(found.glob(_WEIGHTS[0])):
-            found = Path(hub.snapshot_download(name, allow_patterns=[*_FILES, _WEIGHTS[1]]))
-    except (OSError, ValueError, http.HTTPError, hub.errors.HfHubHTTPError) as error:
-        raise UserError(
-            f"no {_KINDS[auto_class]} language model {name!r}: there is no such folder here, and "
-            f"the Hugging Face hub gave none ({_first_line(error)}); download it where there is a "
-            "network and name its folder"
-        ) from error
-    return found
+    return fetch(name, f"{_KINDS[auto_class]} language model", _FILES, _WEIGHTS, "masks")
 
 
 def _positions(config: Any, tokenizer: Any) -> int:
@@ -111,25 +100,12 @@ def _positions(config: Any, tokenizer: Any) -> int:
     return limit if limit < _NO_LIMIT else 512
 
 
-def _stated(folder: Path) -> tuple[tuple[str, int, int], ...]:
-    """Return path, size and time of a model's files."""
+def _files(folder: Path) -> list[Path]:
+    """Return the files of a model, sorted."""
     files = {path for pattern in (*_FILES, _WEIGHTS[0]) for path in folder.glob(pattern)}
     if not any(path.suffix == ".safetensors" for path in files):
         files |= set(folder.glob(_WEIGHTS[1]))
-    return tuple(
-        (str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(files)
-    )
-
-
-@functools.lru_cache(maxsize=64)
-def _sha256(files: tuple[tuple[str, int, int], ...]) -> str:
-    """Return the sha256 over files; sizes and times are there to notice that they changed."""
-    total = hashlib.sha256()
-    for path, size, _ in files:
-        total.update(f"{Path(path).name}\x1f{size}\x1f".encode())
-        with Path(path).open("rb") as stream:
-            total.update(hashlib.file_digest(stream, "sha256").digest())
-    return total.hexdigest()
+    return sorted(files)
 
 
 def _first_line(error: Exception) -> str:

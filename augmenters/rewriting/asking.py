@@ -99,10 +99,7 @@ class Asking:
         answer = read_answer(reply.said, text, self.prompt)
         self.budget.settle(held, answer.tokens)
         if not self.traffic.count(answer.reason != "nonsense answer"):
-            raise UserError(
-                f"{self.endpoint.url} gives no chat completions but: {self.endpoint.hide_key(said)}"
-                "; check endpoint, which ends before /chat/completions, such as in /v1"
-            )
+            raise UserError(no_completions(self.endpoint.url, self.endpoint.hide_key(said)))
         return answer._replace(said=self.endpoint.hide_key(answer.said))
 
     def _reply(self, key: int, body: dict[str, Any]) -> tuple[Reply, float]:
@@ -166,6 +163,14 @@ def back_off(first: float, attempt: int, key: int) -> float:
     own = subkeys(np.array([key ^ _JITTER], np.uint64), attempt)
     longest = min(first * 2.0**attempt, _LONGEST_WAIT)
     return longest * (0.5 + 0.5 * float(uniform(own)[0]))
+
+
+def no_completions(url: str, said: str) -> str:
+    """Return what to say to a user whose endpoint answers, but with no chat completion."""
+    return (
+        f"{url} gives no chat completions but: {said or 'nothing'}; "
+        "check endpoint, which ends before /chat/completions, such as in /v1"
+    )
 
 
 def not_understood(url: str, told: str) -> str:

@@ -116,14 +116,20 @@ class _Ledger:
             ) from error
 
     def total(self) -> Spent:
-        """Return the sum of all lines, of which only the new ones are read."""
+        """Return the sum of all lines, of which only the new ones are read.
+
+        A ledger that has become shorter was removed or emptied, and is read anew.
+        """
         with self.lock:
             try:
                 with self.path.open("rb") as file:
+                    if file.seek(0, os.SEEK_END) < self.read_to:
+                        self.read_to, self.seen = 0, Spent()
                     file.seek(self.read_to)
                     new = file.read()
             except FileNotFoundError:
-                return Spent()
+                self.read_to, self.seen = 0, Spent()
+                return self.seen
             whole = new[: new.rfind(b"\n") + 1]
             for line in whole.splitlines():
                 self.seen = _plus(self.seen, line, self.path)

@@ -12,8 +12,14 @@ import pyarrow as pa
 
 from pairsmith.augmenters.augmenter import Keys, Views
 from pairsmith.augmenters.rewriting.answers import Answer
-from pairsmith.augmenters.rewriting.asking import Asking, StopAsking, not_understood, traffic
-from pairsmith.augmenters.rewriting.endpoint import Endpoint
+from pairsmith.augmenters.rewriting.asking import (
+    Asking,
+    StopAsking,
+    no_completions,
+    not_understood,
+    traffic,
+)
+from pairsmith.augmenters.rewriting.endpoint import Endpoint, server_message
 from pairsmith.augmenters.rewriting.ledger import Budget
 from pairsmith.augmenters.rewriting.prompts import PARAPHRASE, Language, Prompt
 from pairsmith.augmenters.settings import as_data
@@ -58,7 +64,8 @@ class Rewrite:
     language: Language = "text"
     """Of the prompt: that of the text, or always the same."""
     concurrency: int = 8
-    """Requests on their way at once, in each worker process."""
+    """Requests on their way at once: of this step on each machine of a build, whose workers share
+    them; elsewhere in this process."""
     timeout: float = 60.0
     """Seconds to wait for an answer."""
     retries: int = 5
@@ -220,9 +227,12 @@ class Rewrite:
                     pass
         if known.understood:
             return problem
-        # Nothing was of use yet, so a bad request says nothing about its text: none is done.
-        told = [a.said for row in rows if (a := answers[row]) and a.reason == "bad request"]
-        problem = problem or (not_understood(self.endpoint, told[0]) if told else None)
+        # Nothing was of use yet, so what was of none says nothing about its text: none is done.
+        for answer in filter(None, (answers[row] for row in rows)):
+            if answer.reason == "bad request":
+                problem = problem or not_understood(self.endpoint, answer.said)
+            elif answer.reason == "nonsense answer":
+                problem = problem or no_completions(self.endpoint, server_message(answer.said))
         for row in rows if problem else ():
             answers[row] = None
         return problem

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pairsmith.augmenters.augmenter import Keys, Views
+from pairsmith.augmenters.languages import writes_spaces
 from pairsmith.augmenters.translation import quality
 from pairsmith.augmenters.translation.legs import Leg, translate_parts
 from pairsmith.augmenters.translation.load import Device, EngineName, Model
@@ -175,7 +176,9 @@ class BackTranslate:
 
     def _leg(self, translator: Translator, texts: list[list[Part]], keys: Keys, leg: int) -> Leg:
         longest = min(self.longest or translator.max_tokens(), translator.max_tokens())
-        parts = split_long(texts, longest, translator.count_tokens, self.prefixes[leg])
+        # Halves that touch in a Chinese pivot must not in English, and the other way round.
+        home = (" " if writes_spaces(self.source) else "") if leg else None
+        parts = split_long(texts, longest, translator.count_tokens, self.prefixes[leg], home)
         return translate_parts(
             translator, parts, keys, self._decoding(), self.prefixes[leg], self.batch_tokens
         )

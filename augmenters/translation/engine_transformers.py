@@ -3,7 +3,7 @@
 import pickle
 from pathlib import Path
 
-from pairsmith.augmenters.translation.batches import fitted_in
+from pairsmith.augmenters.memory import fitted_in
 from pairsmith.augmenters.translation.quiet import quiet
 from pairsmith.augmenters.translation.sampling import Sampler
 from pairsmith.augmenters.translation.translator import Decoding

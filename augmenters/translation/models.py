@@ -1,19 +1,18 @@
 """Where a translation model is: a folder, or a name on the Hugging Face hub."""
 
-import functools
-import hashlib
 import json
 import re
 import struct
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from pairsmith.schemas import UserError, require
+from pairsmith.augmenters.hub import fetch, files_sha256
+from pairsmith.schemas import UserError
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 """Of a Marian checkpoint: the first that is there."""
 PIECES = ("source.spm", "target.spm")
-_WANTED = ["*.json", "*.spm", "model.safetensors", "model.bin", "shared_vocabulary.txt"]
+_FILES = ("*.json", "*.spm", "shared_vocabulary.txt")
 _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 
 
@@ -30,7 +29,8 @@ def find_model(name: str) -> Path:
             f"no translation model at {name}: there is no such folder; "
             "name one, or a model of the Hugging Face hub like Helsinki-NLP/opus-mt-en-fr"
         )
-    return _download(name)
+    weights = (WEIGHTS[0], "model.bin", WEIGHTS[1])
+    return fetch(name, "translation model", _FILES, weights, "translate")
 
 
 def kind_of(folder: Path) -> Literal["marian", "ctranslate2"]:
@@ -62,14 +62,10 @@ def content_sha256(folder: Path) -> str:
     wanted = {"model.bin", *PIECES, *WEIGHTS[:1]}
     if not (folder / WEIGHTS[0]).is_file():
         wanted.add(WEIGHTS[1])
-    files = [
+    return files_sha256(
         path
         for path in sorted(folder.iterdir())
         if path.is_file() and (path.name in wanted or path.suffix in (".json", ".txt"))
-    ]
-    stats = [path.stat() for path in files]
-    return _sha256(
-        tuple((str(p), s.st_size, s.st_mtime_ns) for p, s in zip(files, stats, strict=True))
     )
 
 
@@ -99,35 +95,6 @@ def vocabulary_size(folder: Path) -> int:
             text = file.read_text("utf-8")
             return len(json.loads(text)) if file.suffix == ".json" else text.count("\n")
     raise UserError(f"{folder}: this CTranslate2 model has no vocabulary beside it")
-
-
-def _download(name: str) -> Path:
-    hub = require("huggingface_hub", extra="translate")
-    download = hub.snapshot_download
-    # The hub's own error is also one of its HTTP client's, which is another in every version.
-    client_errors = hub.errors.HfHubHTTPError.__bases__
-    try:
-        folder = Path(download(name, allow_patterns=_WANTED))
-        if not any((folder / weights).is_file() for weights in (WEIGHTS[0], "model.bin")):
-            folder = Path(download(name, allow_patterns=[*_WANTED, WEIGHTS[1]]))
-    except (OSError, ValueError, *client_errors) as error:
-        why = " ".join(str(error).split("\n")[0].split()).rstrip(".")
-        raise UserError(
-            f"no translation model {name!r}: there is no such folder here, and the Hugging Face "
-            f"hub gave none ({why}); download it where there is a network and name its folder"
-        ) from error
-    return folder
-
-
-@functools.lru_cache(maxsize=64)
-def _sha256(files: tuple[tuple[str, int, int], ...]) -> str:
-    """Return the sha256 over files; sizes and times are there to notice that they changed."""
-    total = hashlib.sha256()
-    for path, size, _ in files:
-        total.update(f"{Path(path).name}\x1f{size}\x1f".encode())
-        with Path(path).open("rb") as stream:
-            total.update(hashlib.file_digest(stream, "sha256").digest())
-    return total.hexdigest()
 
 
 def _config(folder: Path) -> dict[str, Any]:

@@ -46,13 +46,18 @@ def split_sentences(text: str, language: str) -> list[Part]:
 
 
 def split_long(
-    texts: list[list[Part]], most: int, count: Callable[[list[str]], list[int]], prefix: str = ""
+    texts: list[list[Part]],
+    most: int,
+    count: Callable[[list[str]], list[int]],
+    prefix: str = "",
+    between: str | None = None,
 ) -> list[list[Part]]:
     """Return texts, given as their parts, in parts that have at most `most` tokens by `count`.
 
     Cut in two, and again, where a clause ends nearest to the middle, else where a word ends, else
     in the middle. `before + text + after` of all of them, joined, stays what it was. prefix: stands
-    before each of them when they are counted.
+    before each of them when they are counted. between: stands between two halves, instead of the
+    white space that did, or did not.
     """
     split = list(texts)
     waiting = list(range(len(texts)))
@@ -63,7 +68,7 @@ def split_long(
             cut: list[Part] = []
             for part in split[row]:
                 if next(counts) > most and len(part.text) > 1:
-                    cut += _halves(part)
+                    cut += _halves(part, between)
                 else:
                     cut.append(part)
             if len(cut) > len(split[row]):
@@ -73,7 +78,7 @@ def split_long(
     return split
 
 
-def _halves(part: Part) -> tuple[Part, Part]:
+def _halves(part: Part, between: str | None) -> tuple[Part, Part]:
     text, middle = part.text, len(part.text) / 2
     for pattern in (_CLAUSE, _SPACE):
         cuts = [m.span() for m in pattern.finditer(text) if m.start() and m.end() < len(text)]
@@ -84,6 +89,6 @@ def _halves(part: Part) -> tuple[Part, Part]:
     else:
         start = end = len(text) // 2
     return (
-        Part(part.before, text[:start], text[start:end]),
+        Part(part.before, text[:start], text[start:end] if between is None else between),
         Part("", text[end:], part.after),
     )

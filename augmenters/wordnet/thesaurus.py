@@ -79,7 +79,10 @@ class WordList:
 
     def __init__(self, path: Path) -> None:
         """Read the file. Raises UserError for a line, or a member, of another form."""
-        text = path.read_text("utf-8")
+        try:
+            text = path.read_text("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path} is not UTF-8 ({error}); save it as UTF-8") from error
         self._others = _members(text, path) if path.suffix == ".json" else _rows(text, path)
 
     def synonyms(self, word: str, clear: float = 1) -> tuple[str, ...]:

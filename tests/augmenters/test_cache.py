@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -14,8 +14,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pairsmith.augmenters import Cached, OneOf, Sequence, WordDropout, cache, views_of
+from pairsmith.augmenters import (
+    Cached,
+    OneOf,
+    Sequence,
+    Views,
+    WordDropout,
+    cache,
+    from_function,
+    views_of,
+)
 from pairsmith.augmenters.cache import SCHEMA, with_cache
+from pairsmith.augmenters.unfinished import UnfinishedUserError
 from pairsmith.schemas import UserError
 from tests.augmenters.fakes import Calls, Model
 from tests.augmenters.plain_tokens import keys
@@ -268,3 +278,47 @@ def test_threads_of_one_process_get_the_views_of_their_own_texts(tmp_path):
         sys.setswitchinterval(before)
     assert wrong == [[]] * 8
     assert cached.index.tally == (8 * (files + 3) * count, 8 * 3 * count)
+
+
+def shouted(text, rng):
+    return text.upper()
+
+
+@dataclass(frozen=True)
+class Stopping(Itself):
+    """Stops before the last text of a batch, as one does whose money is spent."""
+
+    calls: Calls = field(default_factory=Calls, compare=False)
+
+    def settings(self):
+        return {}
+
+    def views(self, texts, keys):
+        self.calls.add(texts.to_pylist())
+        nothing = pa.nulls(len(texts), pa.string())
+        views = Views(texts, nothing, nothing)
+        if len(self.calls.batches) > 1:
+            return views
+        raise UnfinishedUserError("no money", np.arange(len(texts)) < len(texts) - 1, views)
+
+
+@pytest.mark.parametrize(
+    "composed",
+    [
+        lambda part: Sequence(WordDropout(0.5), part, from_function(shouted)),
+        lambda part: OneOf(from_function(shouted), part),
+        lambda part: OneOf(from_function(shouted), Cached(part, "")),
+    ],
+    ids=["sequence", "one of", "one of, cached itself"],
+)
+def test_what_a_part_did_before_it_stopped_is_kept_as_no_view_of_the_whole(
+    tmp_path, monkeypatch, composed
+):
+    monkeypatch.chdir(tmp_path)
+    texts, own = pa.array(texts_of(20)), keys(20)
+    expected = composed(Itself())(texts, own)
+    forget()
+    whole = Cached(composed(Stopping()), str(tmp_path / "whole"))
+    with pytest.raises(UserError, match="no money"):
+        whole(texts, own)
+    assert whole(texts, own).equals(expected)

@@ -170,6 +170,15 @@ def test_reasons_and_details_come_through_under_the_names_of_the_steps():
     assert small.details[2].as_py() is None
 
 
+def test_details_of_steps_with_one_name_are_told_apart():
+    told = views_of(Sequence(Telling(), MARKED, Telling()), pa.array(["ab"]), keys(1)).details
+    named = json.loads(told[0].as_py(), object_pairs_hook=list)
+    assert named == [("telling", [("length", 2)]), ("telling:2", [("length", 3)])]
+    # One of several is one step, whatever the others are called.
+    one = views_of(OneOf(Telling(), Telling()), pa.array(["ab"] * 20), keys(20)).details
+    assert set(one.to_pylist()) == {'{"telling":{"length":2}}'}
+
+
 def test_what_a_composition_declares_follows_from_its_parts():
     changing = from_function(upper, languages=("zh", "en"), keeps_meaning=False)
     both = OneOf(Telling(), changing)
@@ -182,6 +191,12 @@ def test_what_a_composition_declares_follows_from_its_parts():
     assert Sequence(UPPER, MARKED).languages == ()
     assert Sequence(Telling(), UPPER).name == "telling+upper"
     assert (both.name, Sometimes(UPPER).name) == ("telling|upper", "upper?")
+
+
+def test_of_a_language_only_the_primary_code_counts():
+    given = ("zh-Hans", "fr"), ("ZH", "pt-BR")
+    parts = [from_function(upper, languages=codes) for codes in given]
+    assert Sequence(*parts).languages == OneOf(*parts).languages == ("zh",)
 
 
 @pytest.mark.parametrize("composition", [OneOf, Sequence])

@@ -16,6 +16,7 @@ from pairsmith.augmenters.nlpaug_adapter import NlpAug
 from pairsmith.augmenters.nlpaug_objects import nlpaug_join
 from pairsmith.augmenters.settings import as_data
 from pairsmith.augmenters.spacing import cut, respaced_share
+from pairsmith.schemas import UserError
 from tests.augmenters.properties import check_golden, check_properties
 
 with warnings.catch_warnings():
@@ -340,6 +341,28 @@ def test_the_digest_tells_settings_apart_and_files_by_their_content(tmp_path):
     few, many = (as_data(NlpAug(KeyboardAug(aug_char_p=p))) for p in (0.1, 0.5))
     assert few != many
     assert len(json.dumps(few)) < 5000
+
+
+def test_the_digest_holds_the_model_of_the_working_folder_and_nothing_else_of_it(
+    tfidf, monkeypatch, tmp_path
+):
+    from nlpaug.augmenter.word import TfIdfAug
+
+    named = NlpAug(f"{WORDS}.TfIdfAug")
+    found = []
+    for folder in (tfidf(TEXTS), tfidf(TEXTS[:2])):
+        monkeypatch.chdir(folder)
+        made = TfIdfAug()
+        made.model = made.get_model(force_reload=True)  # the process may have read another
+        told = as_data(named), as_data(NlpAug(made))
+        assert told[0] == as_data(NlpAug(f"{WORDS}.TfIdfAug", model_path=folder))
+        Path("notes.txt").write_text("milk, eggs")
+        assert (as_data(named), as_data(NlpAug(made))) == told
+        found.append(told)
+    assert all(one != other for one, other in zip(*found, strict=True))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"no tfidfaug_w2idf\.txt in \.; name the folder"):
+        as_data(named)
 
 
 def test_views_are_those_that_were_read_by_eye():

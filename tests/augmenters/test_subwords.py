@@ -196,6 +196,13 @@ def test_joiners_stand_between_the_pieces_of_a_word(characters_model):
     assert views.to_pylist() == ["b|a k|e", "我来", "e\u0301\u0302|k", "㎏ ½|a", "a|,  b"]
 
 
+def test_emoji_of_several_characters_stay_whole(bpe_model):
+    # The model knows their bytes alone, so that without merges each character is cut off.
+    texts = pa.array(["a👩\u200d🔬b", "a🇩🇪b", "क्\u200dष"])
+    views = SubwordSampling(bpe_model, 1.0, joiner="|")(texts, keys(3))
+    assert views.to_pylist() == ["a|👩\u200d🔬|b", "a|🇩🇪|b", "क्\u200dष"]
+
+
 def test_most_words_are_cut_in_many_ways(pieces_model, sentences):
     sampler = SubwordSampling(pieces_model, 0.2)
     views = set(sampler(pa.array([sentences[0]] * 200), keys(200)).to_pylist())

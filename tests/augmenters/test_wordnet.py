@@ -215,6 +215,13 @@ def test_a_folder_of_wordnet_is_english_and_a_file_is_not_whatever_their_names(t
     assert Antonyms().languages == ("en",)
 
 
+@pytest.mark.parametrize("suffix", [".tsv", ".json"])
+def test_a_byte_order_mark_is_no_part_of_a_list_s_first_word(tmp_path, suffix):
+    source = tmp_path / f"marked{suffix}"
+    source.write_text('{"big": ["large"]}' if suffix == ".json" else "big\tlarge\n", "utf-8-sig")
+    assert ways(Synonyms(str(source), p=1), "so big") == {"so large"}
+
+
 def test_words_that_are_always_written_with_a_capital_are_no_names(tmp_path):
     source = tmp_path / "de.tsv"
     source.write_text("Auto\tFahrzeug\nschnell\tflott\n")
@@ -231,10 +238,11 @@ def test_words_that_are_always_written_with_a_capital_are_no_names(tmp_path):
         ("d.json", '{"one": "two"}', "'one' must stand before a list"),
         ("e.json", "{", "is not JSON"),
         ("f.xml", "<a/>\n", "is not a WN-LMF file"),
+        ("g.tsv", "gro\xdf\tweit\n", r"g\.tsv is not UTF-8 .*position 3.*; save it as UTF-8"),
     ],
 )
 def test_a_source_of_another_form_is_told_in_one_line(tmp_path, name, text, says):
-    (tmp_path / name).write_text(text)
+    (tmp_path / name).write_text(text, "latin-1")
     with pytest.raises(UserError, match=says) as caught:
         Synonyms(str(tmp_path / name)).setup()
     assert "\n" not in str(caught.value)

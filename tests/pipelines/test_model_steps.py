@@ -143,6 +143,13 @@ def test_reasons_stand_in_the_dropped_rows_and_details_in_the_pairs(
         assert told["of"] >= 1
 
 
+def test_details_of_two_steps_with_one_name_stand_both_there(tmp_path: Path, model: Model) -> None:
+    recipe = Recipe((Pair("twice", View(), View(model, model.with_setting(2))),))
+    told = [json.loads(text) for text in run(tmp_path, "out", recipe).read()["details"].to_pylist()]
+    assert told
+    assert all(row["positive"].keys() == {"model", "model:2"} for row in told)
+
+
 def test_recipes_whose_steps_say_nothing_have_no_column_for_it(tmp_path: Path) -> None:
     plain = Recipe((Pair("dropout", View(), View(WordDropout(0.3))),))
     assert "details" not in run(tmp_path, "out", plain).read().column_names
@@ -207,6 +214,11 @@ class English(Model):
     languages = ("en",)
 
 
+class British(Model):
+    languages = ("en-GB", "cy")
+
+
+@pytest.mark.parametrize("kind", [English, British])
 @pytest.mark.parametrize(
     "around",
     [
@@ -217,17 +229,18 @@ class English(Model):
     ids=["alone", "one of", "sequence"],
 )
 def test_a_step_makes_no_view_of_a_text_that_is_known_to_be_in_another_language(
-    tmp_path: Path, model: Model, around: Callable[[Augmenter], Augmenter]
+    tmp_path: Path, model: Model, around: Callable[[Augmenter], Augmenter], kind: type[Model]
 ) -> None:
     rows = [
         {"doc_id": str(n), "text": f"Text number {n}.", "lang": lang}
         for n, lang in enumerate(["en", "en-GB", "EN", "zh", "zh-Hant", None, "fr"])
     ]
-    recipe = Recipe((Pair("modelled", View(), View(around(English(model.calls)))),), gates=())
+    step = around(kind(model.calls))
+    recipe = Recipe((Pair("modelled", View(), View(step)),), gates=())
     files = [str(write_jsonl(tmp_path / "in.jsonl", rows))]
     dataset = build(recipe, "test", files, tmp_path / "out")
     assert set(dataset.read()["source_id"].to_pylist()) == {"0", "1", "2", "5"}
     refused = {row["source_id"]: row["reason"] for row in rejected(dataset, "dropped")}
-    reason = "modelled: no positive view: not in en"
+    reason = f"modelled: no positive view: not in {' or '.join(step.languages)}"
     assert refused == dict.fromkeys(("3", "4", "6"), reason)
     assert 0 < len(model.calls.logged()) <= 4

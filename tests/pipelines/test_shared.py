@@ -101,7 +101,7 @@ def another_process(held: shared.Shared, folder: Path) -> Iterator["subprocess.P
             yield first
         finally:
             first.kill()
-            shared._host.cache_clear()
+            shared._HOSTS.clear()
 
 
 def test_the_next_process_holds_the_model_when_the_first_has_ended(
@@ -141,6 +141,19 @@ def test_what_was_paid_for_is_kept_where_another_process_holds_the_model(
 
 def one_step(step: Augmenter) -> Recipe:
     return Recipe((Pair("k", View(), View(step)),))
+
+
+@pytest.mark.parametrize("flags", [(), TWO_PROCESSES], ids=["in process", "2 processes"])
+def test_settings_that_cannot_be_hashed_are_settings_all_the_same(
+    tmp_path: Path, flags: tuple[str, ...]
+) -> None:
+    with serving() as server:
+        rewrite = Rewrite(
+            model="m", endpoint=server.url, api_key_env="", parameters=(("stop", ["\n"]),)
+        )
+        dataset = run(tmp_path, "out", one_step(rewrite), count=4, beam_flags=flags)
+        assert dataset.rows == len(server.requests) > 20
+        assert all(request["stop"] == ["\n"] for request in server.requests)
 
 
 def test_only_processes_of_the_build_may_ask(

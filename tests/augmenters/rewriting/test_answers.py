@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from pairsmith.augmenters import Cached
 from pairsmith.augmenters.rewriting import PARAPHRASE, SUMMARY, Rewrite
 from pairsmith.schemas import UserError
 from tests.augmenters.rewriting.stand_in import Said, completion, echo, passage, problem
@@ -158,6 +159,16 @@ def test_requests_that_are_all_bad_are_the_users_mistake(endpoint):
     rewrite = Rewrite(model="m", endpoint=endpoint.url)
     with pytest.raises(UserError, match=r"Unsupported parameter.*max_completion_tokens.*0 of 2"):
         rewrite(pa.array(["one", "two"]), np.arange(2, dtype=np.uint64))
+
+
+def test_answers_of_an_endpoint_that_made_no_sense_yet_are_kept_by_no_cache(endpoint, tmp_path):
+    endpoint.behave = lambda request, number: Said(b"<html>Sign in</html>")
+    texts, own = pa.array(["one", "two"]), np.arange(2, dtype=np.uint64)
+    cached = Cached(Rewrite(model="m", endpoint=endpoint.url), str(tmp_path))
+    with pytest.raises(UserError, match=r"no chat completions but: <html>Sign in.*/v1.* 0 of 2"):
+        cached(texts, own)
+    endpoint.behave = echo
+    assert cached(texts, own).to_pylist() == ["In short, one", "In short, two"]
 
 
 @pytest.mark.parametrize("said", [Said(b"<html>Welcome</html>"), problem(400, "Welcome")])

@@ -106,6 +106,19 @@ def test_what_was_sent_and_never_answered_stays_held(endpoint, tmp_path):
     assert spent(tmp_path / "spent").held > COST
 
 
+@pytest.mark.parametrize("lose", [Path.unlink, lambda path: path.write_text("")])
+def test_a_ledger_that_was_removed_or_emptied_begins_anew(endpoint, tmp_path, lose):
+    ledger = tmp_path / "spent.jsonl"
+    rewrite = rewriting(endpoint, ledger, max_cost=5000.0, concurrency=1)
+    rewrite(texts(10), keys(10))
+    lose(ledger)
+    with ledger.open("a") as file:
+        file.write('{"money":4900.0}\n')  # another build spends
+    with pytest.raises(UserError, match="max_cost=5000 is reached: 4900 is spent"):
+        rewrite(texts(1), keys(1))
+    assert len(endpoint.requests) == 10
+
+
 def test_a_ledger_that_is_none_is_the_users_mistake(endpoint, tmp_path):
     with pytest.raises(UserError, match="cannot write the ledger"):
         rewriting(endpoint, tmp_path / "no" / "folder").setup()

@@ -200,6 +200,35 @@ def test_sentences_of_a_pivot_do_not_touch_where_chinese_ones_do(tiny_models):
     assert told["pivot"] == "The meeting starts at nine. Are you coming?"
 
 
+@pytest.mark.parametrize(
+    ("source", "to", "text", "pivot", "halves", "view"),
+    [
+        (
+            *("en", "zh", "She slept when I came in.", "当我回到家的时候，她已经睡着了。"),
+            {"当我回到家的时候，": "When I got home,", "她已经睡着了。": "she was asleep."},
+            "When I got home, she was asleep.",
+        ),
+        (
+            *("zh", "en", "当我回到家的时候，她已经睡着了。", "When I got in, she slept."),
+            {"When I got in,": "我到家时，", "she slept.": "她睡着了。"},
+            "我到家时，她睡着了。",
+        ),
+    ],
+    ids=["through Chinese", "through English"],
+)
+def test_halves_of_a_long_pivot_come_home_spaced_as_the_source_is(
+    tiny_models, source, to, text, pivot, halves, view
+):
+    class Characters(FakeTranslator):
+        def count_tokens(self, sentences):
+            return list(map(len, sentences))
+
+    there = FakeTranslator({text: pivot, "OK!": "OK!"}.get)
+    back = Characters({**halves, "OK!": "OK!"}.get, most=15)
+    made = views(faked(there, back, tiny_models, source=source, to=to), f"{text}\nOK!")
+    assert made.texts.to_pylist() == [f"{view}\nOK!"]
+
+
 def test_prefixes_tell_a_model_which_language_to_write(tiny_models):
     there, back = FakeTranslator(), FakeTranslator(str.lower)
     views(faked(there, back, tiny_models, prefixes=(">>fr<< ", ">>en<< ")), "Hello. Tom!")

@@ -8,12 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pairsmith.augmenters.translation.batches import (
-    BatchedTranslator,
-    cut_batches,
-    output_limit,
-    run_batches,
-)
+from pairsmith.augmenters.memory import cut_batches, run_batches
+from pairsmith.augmenters.translation.batches import BatchedTranslator, output_limit
 from pairsmith.augmenters.translation.translator import Decoding
 from pairsmith.pipelines.augment import augment
 from pairsmith.schemas import UserError

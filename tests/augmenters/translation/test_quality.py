@@ -51,6 +51,8 @@ def test_loops_are_stretches_that_say_the_same_three_times(text, length):
         "J'ai lacececesité de voir la banque.",
         "I need the house and a while I need the house for the time and I need the house.",
         "银行银行银行银行提高了利率",
+        "La loi a désérapté et la responsabilité de la banque, de la responsabilité de la loi, "
+        "de la responsabilité.",
     ],
 )
 def test_a_view_that_repeats_itself_is_noticed(view):
@@ -108,6 +110,19 @@ def test_people_s_sentences_pass_all_checks(shared_data):
     assert quality.foreign(english, "en", ("fr",)).mean() < 0.001
     long = [len(text) >= 20 for text in french]
     assert quality.foreign(french, "en", ("fr",))[long].mean() > 0.85
+
+
+def test_good_translations_of_long_texts_repeat_nothing_either_way(shared_data):
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(shared_data / "parallel" / "libreoffice_help_en_zh.parquet")
+    english, chinese = table["en"].to_pylist(), table["zh"].to_pylist()
+    assert quality.repetitions(chinese, english).mean() < 0.005
+    assert quality.repetitions(english, chinese).mean() < 0.005
+    long = [row for row, text in enumerate(english) if len(text) >= 300]
+    assert len(long) > 20
+    found = quality.repetitions([chinese[row] for row in long], [english[row] for row in long])
+    assert found.mean() < 0.02
 
 
 def test_length_ratios_forgive_short_texts():
