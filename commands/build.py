@@ -52,8 +52,10 @@ class Options:
     """Files to read; quoted globs are expanded on every file system that Beam knows."""
     output: str
     """Folder to make, or a place on an object store, as gs://bucket/pairs. A build of a folder that
-    was ended half-way goes on; a finished dataset of the same files is replaced, and what comes out
-    the same is used again. What is on a store is never replaced."""
+    was ended half-way resumes; a finished dataset of these files, or of some of them, is replaced,
+    and what comes out the same is used again. What is on a store is never replaced."""
+    replace: bool = False
+    """Replace a finished dataset also where files that it was made of are not among FILES."""
     seed: int | None = None
     """Instead of the recipe's seed; another seed gives other pairs."""
     shards: int | None = None
@@ -131,6 +133,7 @@ def _build(options: Options, beam_flags: Sequence[str]) -> int:
             cache=options.cache,
             workers=options.workers,
             waves=options.waves,
+            replace=options.replace,
             batch_rows=options.batch_rows,
             beam_flags=beam_flags,
             console=console,

@@ -147,18 +147,6 @@ def test_what_the_user_can_mend_is_one_line_and_leaves_nothing(
         assert expected in refused(output, *arguments)
 
 
-def test_a_dataset_of_other_inputs_is_refused_and_kept(
-    tmp_path: Path, corpus: Path, made: Made, refused: Callable[..., str]
-) -> None:
-    output = tmp_path / "out"
-    made(output, "context", "--input", corpus)
-    before = {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
-    other = write_parquet(tmp_path / "other.parquet", documents(9))
-    line = refused(output, "context", "--input", other)
-    assert "already holds a finished dataset of other inputs" in line
-    assert {path: path.read_bytes() for path in output.rglob("*") if path.is_file()} == before
-
-
 def test_a_missing_extra_is_named(tmp_path: Path, corpus: Path) -> None:
     (tmp_path / "blocked").mkdir()
     (tmp_path / "blocked" / "numba.py").write_text(
