@@ -120,15 +120,14 @@ def plan(config: TrainConfig, ranks: int = 1, measure: int = 0) -> Plan:
     """Return what `config` will take with `ranks` processes.
 
     measure: steps to take for a trial, in a folder that is then removed; 0: none.
-    Raises UserError for all that would keep the run from its first step.
+    Raises UserError for all that would keep the run from its first step, but for an output that
+    exists: the plan of a run that was made tells the same.
     """
     if ranks < 1:
         raise UserError(f"--ranks {ranks} is too small; give at least 1")
     if 0 < measure <= WARM_UP:
         raise UserError(f"--measure {measure} is too small; give at least {WARM_UP + 1}")
     config = config.resolved()
-    if config.output.exists():
-        raise UserError(f"{config.output} exists; choose another --output or remove it")
     device = open_device(config)
     config.evaluation.check_files()
     stream_config = config.stream

@@ -175,6 +175,12 @@ def test_what_keeps_a_run_from_starting_keeps_the_plan(
     assert "belong to --plan" in capsys.readouterr().err
 
 
+def test_a_model_that_is_there_keeps_no_plan(config: TrainConfig) -> None:
+    before = plan(config)
+    config.output.mkdir()
+    assert plan(config) == before
+
+
 def test_the_sample_is_bounded(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pairsmith.training.plan.SAMPLE_ROWS", 100)
     told = plan(config)
