@@ -11,6 +11,9 @@ from pairsmith.commands.main import COMMANDS, main
 FOLDERS = ("augmenters", "pipelines", "training", "commands")
 OTHERS = {"--config", "--help", "--version", "--id", "--logdir", "--nproc-per-node", "--runner"}
 """Read before or beside the parsers; of a worker's command, TensorBoard, torchrun and Beam."""
+BESIDE = {"--experiments", "--nnodes", "--parallelism", "--port", "--rdzv-endpoint", "--resolution"}
+"""Of torchrun, Beam, llama.cpp and uv, as pages speak of them."""
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*[a-z0-9](?![\w-])")
 
 
 def offered(capsys: pytest.CaptureFixture[str]) -> set[str]:
@@ -29,7 +32,7 @@ def advised(path: Path) -> set[str]:
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            found |= set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*[a-z0-9](?![\w-])", node.value))
+            found |= set(OPTION.findall(node.value))
     return found
 
 
@@ -80,3 +83,18 @@ def test_every_option_that_is_advised_is_there(
         for option in advised(path) - known
     }
     assert wrong == set()
+
+
+@pytest.mark.checkout
+def test_every_option_that_a_page_speaks_of_is_there(
+    checkout: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    known = offered(capsys) | OTHERS | BESIDE
+    for script in (checkout / "benchmarks").glob("*.py"):
+        known |= advised(script)
+    pages = [checkout / "README.md", *(checkout / "docs").glob("*.md")]
+    spoken = {page.name: set(OPTION.findall(page.read_text("utf-8"))) for page in pages}
+    assert len(set().union(*spoken.values())) > 80
+    wrong = {name: options - known for name, options in spoken.items() if options - known}
+    assert wrong == {}
