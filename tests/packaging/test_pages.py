@@ -15,6 +15,16 @@ import pytest
 BLOCK = re.compile(r"(<!-- not run: needs [^\n]+ -->\n)?```(\w+)\n(.*?)```", re.DOTALL)
 """A block of code, and before it what it needs that no test has."""
 
+AFTERWARDS = {
+    "dataset": """
+for batch in apart(pairs, batch_size=32, drop_last=False):
+    groups = grouped[batch]["group_id"]
+    assert len(set(groups)) == len(groups)
+assert len(pairs) == len(grouped) > 1000
+"""
+}
+"""What must hold when the programs of pages have run."""
+
 pytestmark = pytest.mark.checkout
 
 
@@ -92,7 +102,8 @@ def test_the_python_of_every_page_runs(checkout: Path, reader: Path) -> None:
     ran = 0
     for page in sorted((checkout / "docs").glob("*.md")):
         if programs := blocks(page, "python"):
-            (folder / f"{page.stem}_page.py").write_text("\n".join(programs))
+            program = [*programs, AFTERWARDS.get(page.stem, "")]
+            (folder / f"{page.stem}_page.py").write_text("\n".join(program))
             follow(folder, f"python {page.stem}_page.py")
             ran += 1
     assert ran >= 8
