@@ -63,6 +63,10 @@ def moody():
     return Recipe(pairs=(Pair("k", View(), View()),), gates=(Moody(),))
 """
 
+DASK = "apache_beam.runners.dask.dask_runner.DaskRunner"
+PYSPARK = "beam_pyspark_runner.pyspark_runner.PySparkRunner"
+THREADS = "--direct_running_mode=multi_threading"
+
 ASKS = """
 from pairsmith.pipelines.recipe import Pair, Recipe, View
 from tests.augmenters.fakes import Model
@@ -142,6 +146,9 @@ def test_what_the_user_can_mend_is_one_line_and_leaves_nothing(
         ("quickstart", "--input", corpus, "--shard=3"): "did you mean --shards?",
         ("quickstart", "--input", corpus, "--max-failed", 2): "between 0 and 1",
         ("quickstart", "--input", corpus, "--runner=NoSuchRunner"): "NoSuchRunner",
+        ("quickstart", "--input", corpus, f"--runner={DASK}"): "at the end of a bundle; take",
+        ("quickstart", "--input", corpus, f"--runner={PYSPARK}"): "tagged outputs are wrong; take",
+        ("quickstart", "--input", corpus, THREADS): "it loses rows; take multi_processing",
     }
     for arguments, expected in cases.items():
         assert expected in refused(output, *arguments)
