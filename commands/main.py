@@ -25,7 +25,7 @@ COMMANDS = {
     "vocabulary": "train a sentencepiece model on a corpus",
 }
 
-_BEAM = ("build", "vocabulary")
+_BEAM = ("build", "plan", "vocabulary")
 """Commands that hand what is not theirs to Beam."""
 _MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EFBIG, errno.EPERM, errno.EROFS)
 
