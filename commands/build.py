@@ -77,8 +77,8 @@ class Options:
     """Processes at work on this machine; by default one a core, one for small inputs."""
     waves: int | None = None
     """In how many runs the shards are filled, instead of one for every 4 MiB of input (64 at most),
-    or four for each process if that is more. A build that was interrupted resumes with the next
-    one."""
+    or four for each process if that is more; a run fills one shard at least. A build that was
+    interrupted resumes with the next one."""
     batch_rows: int = 4096
     """Rows worked on at a time. Changes memory and speed, never the result."""
     verbose: bool = False

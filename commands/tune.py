@@ -30,7 +30,7 @@ examples:
   pairsmith tune pairs --output model --sts stsb.parquet --maximise sts/stsb/spearman \\
     --search learning_rate=1e-4..1e-2:log temperature=0.02..0.2 batch_size=256,512,1024
   pairsmith tune pairs … --trials 50 --storage search.db
-      kept in a file: the same command goes on with it, also with more trials
+      kept in a file: the same command resumes it, also with more trials
 """
 
 

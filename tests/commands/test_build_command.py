@@ -315,6 +315,16 @@ def test_the_manifest_holds_no_folder_of_this_machine(
     assert [file["name"] for file in manifest["inputs"]] == ["in.parquet"]
 
 
+def test_the_card_says_how_to_train(
+    tmp_path: Path, corpus: Path, made: Made, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out"
+    made(output, "context", "--input", corpus)
+    (command,) = re.findall(r"`pairsmith (train .+?)`", (output / "README.md").read_text())
+    words = command.replace("THIS_FOLDER", str(output)).split()
+    assert main([*words, "--plan"]) == 0, capsys.readouterr().err
+
+
 def test_verify_says_what_is_wrong_with_every_file(
     tmp_path: Path, corpus: Path, made: Made, capsys: pytest.CaptureFixture[str]
 ) -> None:
