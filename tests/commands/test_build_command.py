@@ -340,6 +340,15 @@ def test_help_shows_an_example(command: str, capsys: pytest.CaptureFixture[str])
     assert f"pairsmith {command} " in capsys.readouterr().out.split("example")[1]
 
 
+def test_a_system_without_locks_on_files_is_one_line(
+    golden: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "fcntl", None)  # as on Windows
+    assert main(["verify", str(golden)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "on Windows, run it in WSL" in line
+
+
 def test_an_unknown_command_names_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["biuld"]) == 2
     assert (
