@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 from rich.console import Console
@@ -23,6 +23,9 @@ from pairsmith.commands.quiet import only_ours
 from pairsmith.pipelines.streams import only_json_lines
 from pairsmith.pipelines.telling import Logging, emit
 from pairsmith.schemas import Manifest, UserError, check_installed, heeding_interrupts
+
+if TYPE_CHECKING:
+    from pairsmith.pipelines.recipe import Recipe
 
 _DESCRIPTION = """Make pairs from a corpus.
 
@@ -44,7 +47,7 @@ examples:
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line says."""
+    """What the command line says; `pairsmith plan` takes all of it, too."""
 
     recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
     """Name of the recipe."""
@@ -52,8 +55,10 @@ class Options:
     """Files to read; quoted globs are expanded on every file system that Beam knows."""
     output: str
     """Folder to make, or a place on an object store, as gs://bucket/pairs. A build of a folder that
-    was ended half-way goes on; a finished dataset of the same files is replaced, and what comes out
-    the same is used again. What is on a store is never replaced."""
+    was ended half-way resumes; a finished dataset of these files, or of some of them, is replaced,
+    and what comes out the same is used again. What is on a store is never replaced."""
+    replace: bool = False
+    """Replace a finished dataset also where files that it was made of are not among FILES."""
     seed: int | None = None
     """Instead of the recipe's seed; another seed gives other pairs."""
     shards: int | None = None
@@ -72,8 +77,8 @@ class Options:
     """Processes at work on this machine; by default one a core, one for small inputs."""
     waves: int | None = None
     """In how many runs the shards are filled, instead of one for every 4 MiB of input (64 at most),
-    or four for each process if that is more. A build that was interrupted resumes with the next
-    one."""
+    or four for each process if that is more; a run fills one shard at least. A build that was
+    interrupted resumes with the next one."""
     batch_rows: int = 4096
     """Rows worked on at a time. Changes memory and speed, never the result."""
     verbose: bool = False
@@ -105,15 +110,9 @@ def _build(options: Options, beam_flags: Sequence[str]) -> int:
         check_installed("build", "apache_beam", "numba", "orjson")
         from pairsmith.pipelines.asked import builds_elsewhere
         from pairsmith.pipelines.build import build_at
-        from pairsmith.pipelines.recipes import find_recipe
 
-        _check(options, beam_flags)
-        recipe = find_recipe(options.recipe)
-    recipe = dataclasses.replace(
-        recipe,
-        seed=recipe.seed if options.seed is None else options.seed,
-        shards=recipe.shards if options.shards is None else options.shards,
-    )
+        check_options(options, beam_flags)
+        recipe = recipe_of(options)
     elsewhere = builds_elsewhere(beam_flags)
     with ExitStack() as held:
         console = Console(stderr=True)
@@ -133,6 +132,7 @@ def _build(options: Options, beam_flags: Sequence[str]) -> int:
             cache=options.cache,
             workers=options.workers,
             waves=options.waves,
+            replace=options.replace,
             batch_rows=options.batch_rows,
             beam_flags=beam_flags,
             console=console,
@@ -184,12 +184,23 @@ def _telling_ctrl_c() -> Iterator[None]:
         raise KeyboardInterrupt("interrupted; the same command resumes") from error
 
 
-def _check(options: Options, beam_flags: Sequence[str]) -> None:
+def recipe_of(options: Options) -> "Recipe":
+    """Return the recipe that is named, with the seed and the number of shards that are given."""
+    from pairsmith.pipelines.recipes import find_recipe
+
+    recipe = find_recipe(options.recipe)
+    return dataclasses.replace(
+        recipe,
+        seed=recipe.seed if options.seed is None else options.seed,
+        shards=recipe.shards if options.shards is None else options.shards,
+    )
+
+
+def check_options(options: Options, beam_flags: Sequence[str]) -> None:
+    """Raise UserError for a value that cannot be meant."""
     from pairsmith.pipelines.asked import builds_elsewhere
 
-    if options.shards is not None and options.shards < 1:
-        raise UserError("--shards must be at least 1")
-    for name in ("batch_rows", "workers", "waves"):
+    for name in ("batch_rows", "shards", "workers", "waves"):
         if (value := getattr(options, name)) is not None and value < 1:
             raise UserError(f"--{name.replace('_', '-')} must be at least 1")
     if not 0 <= options.max_failed <= 1:

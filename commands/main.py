@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import importlib
 import importlib.metadata
+import importlib.util
 import os
 import sys
 import traceback
@@ -26,7 +27,7 @@ COMMANDS = {
     "vocabulary": "train a sentencepiece model on a corpus",
 }
 
-_BEAM = ("build", "vocabulary")
+_BEAM = ("build", "plan", "vocabulary")
 """Commands that hand what is not theirs to Beam."""
 _FULL, _FORBIDDEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG), (errno.EACCES, errno.EPERM)
 _MENDS = {
@@ -54,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # time, unless this is set before torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
+        if importlib.util.find_spec("fcntl") is None:  # which holds the locks on folders
+            raise UserError("this needs Linux, or another Unix; on Windows, run it in WSL")
         if name not in COMMANDS:
             raise UserError(f"no command {name!r}; there are {', '.join(COMMANDS)}")
         command = importlib.import_module(f"pairsmith.commands.{name}")

@@ -1,17 +1,19 @@
 """`pairsmith plan`: what a build would give, take and cost, from a sample of its input."""
 
-import dataclasses
 import json
-import logging
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import tyro
 from rich.console import Console
 from rich.table import Table
 
+from pairsmith.commands import build
+from pairsmith.pipelines.streams import only_json_lines
+from pairsmith.pipelines.telling import Logging, emit
 from pairsmith.schemas import UserError, check_installed
 
 if TYPE_CHECKING:
@@ -19,10 +21,11 @@ if TYPE_CHECKING:
 
 _DESCRIPTION = """Foresee a build from a sample of its input, without writing anything.
 
-RECIPE and --input are those of `pairsmith build`. Inputs up to 32 MiB are looked through whole, of
-larger ones 64 parts; then some of the documents become pairs in a temporary folder, timed stage by
-stage. A step that asks a model or a service is asked for some of the sample, nothing is cached, and
-what a service charges for that is charged.
+All options of `pairsmith build` are taken, so that its line becomes a plan by changing one word;
+what matters to no plan, such as --output, is passed over. Inputs up to 32 MiB are looked through
+whole, of larger ones 64 parts; then some of the documents become pairs in a temporary folder, timed
+stage by stage. A step that asks a model or a service is asked for some of the sample, nothing is
+cached, and what a service charges for that is charged.
 
 Hours are those of machines like this one that do nothing else. A cluster takes some minutes to
 start, and a disk or network may be slower than the processor: neither is counted.
@@ -36,21 +39,15 @@ examples:
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(build.Options):
     """What the command line says."""
 
-    recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
-    """Name of the recipe."""
-    input: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILES…")]
-    """Files to read, as for a build."""
-    shards: int | None = None
-    """Number of files, instead of the recipe's."""
-    machines: int = 1
-    """How many machines like this one would work."""
+    output: str = ""
+    """The build's; a plan looks at no output and writes none."""
     workers: int | None = None
     """Processes at work on each machine; by default one a core."""
-    waves: int | None = None
-    """In how many runs the shards are filled, instead of what the size asks for."""
+    machines: int = 1
+    """How many machines like this one would work."""
     price: float | None = None
     """What a machine costs an hour, with its graphics card if it has one, in any currency."""
     max_hours: float | None = None
@@ -61,46 +58,57 @@ class Options:
     """About how long documents of the sample are turned into pairs, at most."""
     json: bool = False
     """Print one JSON object instead of tables."""
-    batch_rows: int = 4096
-    """Rows worked on at a time, as for a build."""
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the command and return its exit code."""
-    options = tyro.cli(Options, prog="pairsmith plan", description=_DESCRIPTION, args=list(argv))
-    logging.disable()
+    options, beam_flags = tyro.cli(
+        Options,
+        prog="pairsmith plan",
+        description=_DESCRIPTION,
+        args=list(argv),
+        return_unknown_args=True,
+    )
+    Logging(options.verbose, options.log == "json").begin()
+    with only_json_lines() if options.log == "json" else nullcontext():
+        return _plan(options, beam_flags)
+
+
+def _plan(options: Options, beam_flags: Sequence[str]) -> int:
     check_installed("build", "apache_beam", "numba", "orjson")
     from pairsmith.pipelines.plan import forecast
-    from pairsmith.pipelines.recipes import find_recipe
 
+    build.check_options(options, beam_flags)
     _check(options)
-    recipe = find_recipe(options.recipe)
-    if options.shards is not None:
-        recipe = dataclasses.replace(recipe, shards=options.shards)
     found = forecast(
-        recipe,
+        build.recipe_of(options),
         options.input,
+        max_failed=options.max_failed,
+        min_changed=options.min_changed,
         seconds=options.seconds,
         batch_rows=options.batch_rows,
         workers=options.workers,
         waves=options.waves,
         machines=options.machines,
         price=options.price,
+        beam_flags=beam_flags,
     )
     if options.json:
         print(json.dumps(found.as_data()))
     else:
         _print(found, Console(file=sys.stdout))
     for limit in _over(options, found):
-        print(f"pairsmith plan: {limit}", file=sys.stderr)
+        if options.log == "json":
+            emit("error", message=limit)
+        else:
+            print(f"pairsmith plan: {limit}", file=sys.stderr)
         return 1
     return 0
 
 
 def _check(options: Options) -> None:
-    for name in ("batch_rows", "machines", "shards", "workers", "waves"):
-        if (value := getattr(options, name)) is not None and value < 1:
-            raise UserError(f"--{name.replace('_', '-')} must be at least 1")
+    if options.machines < 1:
+        raise UserError("--machines must be at least 1")
     for name in ("max_cost", "max_hours", "price", "seconds"):
         if (value := getattr(options, name)) is not None and not value >= 0:
             raise UserError(f"--{name.replace('_', '-')} must not be negative")

@@ -13,7 +13,7 @@ DATA are folders made by `pairsmith build`. The encoder learns to put a pair's t
 together and all other texts of the batch far away (InfoNCE); texts of one group or with equal words
 are never held against each other. The result opens in sentence-transformers.
 
-While it trains, everything stands in OUTPUT.unfinished. If it is killed, the same command goes on
+While it trains, everything stands in OUTPUT.unfinished. If it is killed, the same command resumes
 from the last checkpoint, with the same batches in the same order.
 
 static:TOKENIZER:DIM is a table of one vector of DIM numbers for each subword, quick on a CPU.
@@ -28,7 +28,7 @@ examples:
   pairsmith train --config my_runs.py:small --output other --temperature 0.03
       settings from the function `small`, which returns a TrainConfig; flags override them
   torchrun --nproc-per-node 8 -m pairsmith.commands.main train pairs --output model …
-      one run over eight GPUs; it can go on with any other number
+      one run over eight GPUs; it can resume with any other number
   pairsmith train pairs --output model --plan --measure 20
       what that will take: steps, memory, time
   pairsmith train pairs --output model --loss symmetric --matryoshka 64 128 --verify

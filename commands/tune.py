@@ -32,7 +32,7 @@ examples:
   pairsmith tune --config my_runs.py:small --maximise sts/stsb/spearman --search batch_size=256,512
       over the settings that the function `small` returns
   pairsmith tune pairs … --trials 50 --storage search.db
-      kept in a file: the same command goes on with it, also with more trials
+      kept in a file: the same command resumes it, also with more trials
 """
 
 

@@ -27,9 +27,10 @@ def asked(flags: Sequence[str], recipe: Recipe, inputs: Sequence[str], output: s
     if not flags:
         return Asked()
     from pairsmith.pipelines.cloud import check_cloud, is_detached, model_hints
-    from pairsmith.pipelines.engine import hears_workers, runs_elsewhere
+    from pairsmith.pipelines.engine import check_engine, hears_workers, runs_elsewhere
     from pairsmith.pipelines.stores import store_flags
 
+    check_engine(flags)
     check_cloud(flags, inputs, output)
     return Asked(
         elsewhere=runs_elsewhere(flags),

@@ -26,7 +26,7 @@ from pairsmith.pipelines.splits import name_of
 from pairsmith.pipelines.storage import check_output, use_options
 from pairsmith.pipelines.telling import AsJson, OnConsole, Teller
 from pairsmith.schemas import Dataset, Manifest, UserError, heeding_interrupts
-from pairsmith.schemas.manifest import digest
+from pairsmith.schemas.manifest import InputFile, digest
 from pairsmith.schemas.store import is_remote
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def build_at(
     cache: Path | None = None,
     workers: int | None = None,
     waves: int | None = None,
+    replace: bool = False,
     beam_flags: Sequence[str] = (),
     console: Console | None = None,
     log: Literal["text", "json"] = "text",
@@ -74,8 +75,9 @@ def build_at(
     that models made, by default `output` with `.cache` behind it. beam_flags: `--runner=…` and
     other Beam options; without a runner the build runs on this machine, in so many worker processes
     (by default one a core), shards in so many waves (by default as many as the input's size asks
-    for). A local build that was interrupted goes on where it was; one over a finished dataset
-    replaces it, and uses again what comes out the same. console, log: where progress and warnings
+    for). A local build that was interrupted resumes; one over a finished dataset replaces it, and
+    uses again what comes out the same. replace: also where files that the dataset was made of are
+    not among the inputs. console, log: where progress and warnings
     are told, or that JSON lines on standard error tell them.
     Raises UserError for what the user can mend.
     """
@@ -85,6 +87,8 @@ def build_at(
     teller: Teller = AsJson()
     if log == "text":
         teller = OnConsole(console or Console(stderr=True, quiet=True))
+    if replace and is_remote(output):
+        raise UserError("--replace is for folders: what is on a store is never replaced")
     use_options(beam_flags)
     check_output(output)
     engine = asked(beam_flags, recipe, inputs, output)
@@ -106,8 +110,10 @@ def build_at(
         with heeding_interrupts():
             # Where workers are on other machines, they have the GPU and the packages.
             run.setup(models=engine.hears_workers)
-        names = [name_of(file.path) for file in files]
-        claim = held.enter_context(_claimed(output, names, elsewhere))
+        read = [InputFile(name_of(file.path), file.bytes) for file in files]
+        claim = held.enter_context(_claimed(output, read, elsewhere, replace))
+        if claim.replaces:
+            teller.say("replacing", claim.replaces)
         if recipe.costly:
             run = run.cached(str(cache.resolve() if cache else _cache_beside(claim.output)))
         total = sum(split.bytes for split in splits)
@@ -157,17 +163,17 @@ def build_at(
 
 
 def _claimed(
-    output: str, inputs: Sequence[str], elsewhere: bool
+    output: str, inputs: Sequence[InputFile], elsewhere: bool, replace: bool
 ) -> "AbstractContextManager[Claim | StoreClaim]":
     """Hold the output; on a store, a build of this machine is made in a folder and then put there.
 
-    Only in a folder can an interrupted build go on. inputs: names of the input files.
+    Only in a folder can an interrupted build resume.
     """
     if not is_remote(output):
-        return claimed(Path(output), inputs)
+        return claimed(Path(output), inputs, replace)
     from pairsmith.pipelines.store_claim import claimed_on_store, staged
 
-    return claimed_on_store(output) if elsewhere else staged(output, inputs)
+    return claimed_on_store(output) if elsewhere else staged(output)
 
 
 def _cache_beside(output: Path | str) -> Path:
@@ -184,7 +190,7 @@ def _check_beside(output: Path, here: bool) -> None:
 
 
 def _plan_text(recipe: Recipe, sources: Sequence[str], files: Sequence[Input], plan: Plan) -> str:
-    """Return what must be equal for a build to go on with what another has left."""
+    """Return what must be equal for a build to resume with what another has left."""
     data = {
         "recipe": recipe.digest,
         "sources": sources,

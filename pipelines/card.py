@@ -65,8 +65,10 @@ A reason counts rows of `dropped/` or `failed/`: a source, a unit of one, or a p
 ```python
 from datasets import load_dataset
 
-pairs = load_dataset("parquet", data_files="shards/*.parquet")  # or: pairsmith train THIS_FOLDER
+pairs = load_dataset("parquet", data_files="shards/*.parquet")
 ```
+
+Or `pairsmith train THIS_FOLDER --output model`.
 
 Columns: `anchor`, `positive`, `negatives`; rows with one `group_id` must not be negatives of each
 other. `pairsmith verify` compares every file with its sum in `manifest.json`.

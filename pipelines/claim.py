@@ -3,7 +3,8 @@
 import fcntl
 import os
 import shutil
-from collections.abc import Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
@@ -13,6 +14,7 @@ from pairsmith.pipelines.increments import INCREMENTS, write_increments
 from pairsmith.pipelines.job import WORK, WORKERS
 from pairsmith.schemas import Manifest, UserError, put, read_manifest
 from pairsmith.schemas.dataset import MANIFEST
+from pairsmith.schemas.manifest import InputFile
 
 UNFINISHED = "UNFINISHED"
 FOLDERS = ("shards", "dropped", "failed")
@@ -29,6 +31,8 @@ class Claim:
         self.output = output
         self.refused = False
         """Whether the build was done, and found wanting: then nothing of it is kept."""
+        self.replaces = ""
+        """What to tell of the finished dataset that the new one will replace; empty for none."""
 
     @property
     def work(self) -> Path:
@@ -100,11 +104,11 @@ class Claim:
 
 
 @contextmanager
-def claimed(output: Path, inputs: Collection[str]) -> Iterator[Claim]:
+def claimed(output: Path, inputs: Sequence[InputFile], replace: bool = False) -> Iterator[Claim]:
     """Hold the folder for this build alone.
 
-    inputs: names of the input files. A finished dataset is only replaced by one that shares some.
-    A build that fails leaves it as it was, unless what it `keeps` helps the same command to go on.
+    A finished dataset is replaced by one of its own files and more, or by any if `replace`.
+    A build that fails leaves it as it was, unless what it `keeps` helps the same command to resume.
     """
     marker = output / UNFINISHED
     if output.exists() and not output.is_dir():
@@ -116,11 +120,7 @@ def claimed(output: Path, inputs: Collection[str]) -> Iterator[Claim]:
         raise UserError(
             f"{output} already holds files of something else; choose another --output or remove it"
         )
-    if finished and not {file.name for file in read_manifest(output).manifest.inputs} & {*inputs}:
-        raise UserError(
-            f"{output} already holds a finished dataset of other inputs; "
-            "choose another --output or remove it"
-        )
+    replaces = _replaces(output, inputs, replace) if finished else ""
     made = [folder for folder in (output, *output.parents) if not folder.exists()]
     with ExitStack() as undo:
         try:
@@ -140,6 +140,7 @@ def claimed(output: Path, inputs: Collection[str]) -> Iterator[Claim]:
         undo.callback(marker.unlink, missing_ok=True)
         undo.callback(wipe, output)
         claim = Claim(output)
+        claim.replaces = replaces
         try:
             yield claim
         except BaseException:
@@ -150,6 +151,38 @@ def claimed(output: Path, inputs: Collection[str]) -> Iterator[Claim]:
         marker.unlink()
         undo.pop_all()
         lock.close()
+
+
+def _replaces(output: Path, inputs: Sequence[InputFile], replace: bool) -> str:
+    """Return a line that tells which finished dataset is replaced, and what differs in its input.
+
+    Files are known by name and size, which is all that a manifest keeps of them.
+    Raises UserError when files that it was made of are left out, unless `replace`.
+    """
+    before = read_manifest(output).manifest.inputs
+    old, new = (Counter(file.name for file in files) for files in (before, inputs))
+    same = Counter(file.name for file in (Counter(before) & Counter(inputs)).elements())
+    differences = {
+        "left out": old - new,
+        "new": new - old,
+        "of another size": (old & new) - same,
+    }
+    told = ", ".join(
+        f"{names.total():,} {what} ({_some(names)})" for what, names in differences.items() if names
+    )
+    if old - new and not replace:
+        raise UserError(
+            f"{output} already holds a finished dataset of other inputs: {told}; "
+            "choose another --output, or replace it with --replace"
+        )
+    told = told or "the same names and sizes"
+    return f"replaces the finished dataset in {output}; its input files now: {told}"
+
+
+def _some(names: Counter[str]) -> str:
+    """Return the first names of some, for a line."""
+    first = sorted(names.elements())
+    return ", ".join([*first[:3], *["…"] * (len(first) > 3)])
 
 
 def _is(path: Path, opened: TextIO) -> bool:

@@ -28,6 +28,11 @@ _IN_PROCESS = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 # DirectRunner would try an engine that may not be there, and fall back without a word.
 _LOCAL = (None, "DirectRunner", "FnApiRunner")
 _ON_THIS_MACHINE = (*_LOCAL, "BundleBasedDirectRunner")
+_WRONG = {
+    "dask": "it drops what a step emits at the end of a bundle",
+    "pyspark": "its tagged outputs are wrong",
+}
+"""Words in the names of runners whose datasets would not be whole, and why."""
 _TIED = """#!{python}
 import ctypes, os, sys
 ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
@@ -49,7 +54,7 @@ def run_pipeline(
     send_files()
     options = PipelineOptions(list(flags))
     named = options.view_as(StandardOptions).runner
-    _check_prism(options)
+    check_engine(flags)
     try:
         runner = create_runner(_IN_PROCESS if named in _LOCAL else named)
     except (ImportError, ValueError) as error:
@@ -81,6 +86,29 @@ def run_pipeline(
         raise
 
 
+def check_engine(flags: Sequence[str]) -> None:
+    """Raise UserError for an engine that is not there, or is known to lose rows."""
+    options = PipelineOptions(list(flags))
+    named = options.view_as(StandardOptions).runner or ""
+    for word, why in _WRONG.items():
+        if word in named.lower():
+            raise UserError(
+                f"--runner={named}: {why}; take another engine, or leave --runner out to build here"
+            )
+    if options.view_as(DirectOptions).direct_running_mode == "multi_threading":
+        raise UserError(
+            "--direct_running_mode=multi_threading: it loses rows; take multi_processing, or leave "
+            "it out"
+        )
+    # Beam would take the path of a Prism that is not there for a URL.
+    path = options.view_as(PrismRunnerOptions).prism_location
+    if path and "://" not in path and not Path(path).is_file():
+        raise UserError(
+            f"--prism_location={path}: no such file; .ci/prism builds one, or "
+            "go install github.com/apache/beam/sdks/v2/go/cmd/prism@v" + beam.__version__
+        )
+
+
 def runs_elsewhere(flags: Sequence[str]) -> bool:
     """Return whether the flags name an engine other than this process."""
     options = PipelineOptions(list(flags))
@@ -92,16 +120,6 @@ def runs_elsewhere(flags: Sequence[str]) -> bool:
 def hears_workers(flags: Sequence[str]) -> bool:
     """Return whether all workers are on this machine, so that datagrams reach the driver."""
     return PipelineOptions(list(flags)).view_as(StandardOptions).runner in _ON_THIS_MACHINE
-
-
-def _check_prism(options: PipelineOptions) -> None:
-    """Raise UserError for a Prism that is not there; Beam would take its path for a URL."""
-    path = options.view_as(PrismRunnerOptions).prism_location
-    if path and "://" not in path and not Path(path).is_file():
-        raise UserError(
-            f"--prism_location={path}: no such file; .ci/prism builds one, or "
-            "go install github.com/apache/beam/sdks/v2/go/cmd/prism@v" + beam.__version__
-        )
 
 
 @contextmanager

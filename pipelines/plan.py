@@ -21,6 +21,7 @@ from pairsmith.pipelines.local import cores, plan_work
 from pairsmith.pipelines.recipe import Recipe
 from pairsmith.pipelines.sample import COPIES, Tried, copies_cost, try_out
 from pairsmith.pipelines.scan import Scan, scan
+from pairsmith.pipelines.storage import use_options
 from pairsmith.schemas import UserError
 
 _FILE_BYTES = 200e6
@@ -66,7 +67,7 @@ class Forecast:
     sample: dict[str, Any]
     """How many rows were read, whether that is all, and how many units and pairs were tried."""
     warnings: tuple[str, ...]
-    """For what a build would refuse to finish, as its options stand by default."""
+    """For what a build would refuse to finish."""
 
     def as_data(self) -> dict[str, Any]:
         """Return the forecast as JSON data."""
@@ -77,19 +78,24 @@ def forecast(
     recipe: Recipe,
     inputs: Sequence[str],
     *,
+    max_failed: float = MAX_FAILED,
+    min_changed: float = MIN_CHANGED,
     seconds: float = 10,
     batch_rows: int = 4096,
     workers: int | None = None,
     waves: int | None = None,
     machines: int = 1,
     price: float | None = None,
+    beam_flags: Sequence[str] = (),
 ) -> Forecast:
     """Return what a build of these inputs is expected to do. Writes nothing but temporary files.
 
-    seconds: about how long the sample may be worked on. price: of a machine for an hour.
+    max_failed, min_changed: what the build is held to. seconds: about how long the sample may be
+    worked on. price: of a machine for an hour. beam_flags: they say how stores are reached.
     Raises UserError for what a build would refuse at its start.
     """
     recipe.as_data()
+    use_options(beam_flags)
     files = plan_inputs(inputs, recipe.source)
     splits = [split for file in files for split in file.splits]
     with Stopwatch() as loading:
@@ -133,7 +139,7 @@ def forecast(
             "units": tried.filled_units,
             "pairs": tried.totals.pairs["made"],
         },
-        warnings=tuple(_warnings(expected, tried)),
+        warnings=tuple(_warnings(expected, tried, max_failed, min_changed)),
     )
 
 
@@ -221,17 +227,19 @@ def _expected(found: Scan, tried: Tried, shards: int) -> dict[str, Any]:
     }
 
 
-def _warnings(expected: dict[str, Any], tried: Tried) -> Iterator[str]:
+def _warnings(
+    expected: dict[str, Any], tried: Tried, max_failed: float, min_changed: float
+) -> Iterator[str]:
     """Yield what would make a build stop at its end."""
     for noun, whole in (("sources", "read"), ("pairs", "made")):
         counts = expected[noun]
-        if counts["failed"] > MAX_FAILED * counts[whole]:
+        if counts["failed"] > max_failed * counts[whole]:
             reasons = list(expected["reasons"]["failed"].items())[:3]
             told = ", ".join(f"{reason} ({count:,})" for reason, count in reasons)
             yield f"{counts['failed']:,} of {counts[whole]:,} {noun} would fail: {told}"
     if not expected["pairs"]["written"]:
         yield "no pair would be left; look at the input or loosen the recipe's screens and gates"
-    if idle := idle_augmenters(tried.totals, MIN_CHANGED):
+    if idle := idle_augmenters(tried.totals, min_changed):
         yield idle
 
 

@@ -27,6 +27,7 @@ class StoreClaim:
 
     previous = ""
     """No dataset on a store is replaced."""
+    replaces = ""
 
     def __init__(self, output: str) -> None:
         self.output = output
@@ -97,16 +98,15 @@ class StagedClaim(Claim):
 
 
 @contextmanager
-def staged(output: str, inputs: Sequence[str]) -> Iterator[StagedClaim]:
+def staged(output: str) -> Iterator[StagedClaim]:
     """Hold a folder in the user's cache, and the place on a store where its dataset is to go.
 
     The folder is the same for every build of that output, so an interrupted one goes on there.
-    inputs: names of the input files.
     """
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = caches / "pairsmith" / "builds" / hashlib.sha256(output.encode()).hexdigest()[:16]
     # The folder first: a build that is refused there must not touch what another is uploading.
-    with claimed(folder, inputs) as claim, claimed_on_store(output) as store:
+    with claimed(folder, ()) as claim, claimed_on_store(output) as store:
         held = StagedClaim(claim.output, store)
         try:
             yield held

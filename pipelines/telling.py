@@ -1,7 +1,7 @@
 """How a build tells what it does: to a person at a terminal, or to a program, as JSON lines.
 
-A JSON line is an object on standard error with `event`: `progress`, `log`, `reused`, `warning`,
-`error`, `done`. Nothing that is told holds a secret.
+A JSON line is an object on standard error with `event`: `progress`, `log`, `replacing`, `reused`,
+`warning`, `error`, `done`. Nothing that is told holds a secret.
 """
 
 import json
@@ -105,9 +105,11 @@ class OnConsole:
         """Print a line."""
         text = without_secrets(text)
         if event == "warning":
-            self.console.print(f"warning: {text}", style="yellow", highlight=False)
+            text, style = f"warning: {text}", "yellow"
         else:
-            self.console.print(text, highlight=False)
+            style = ""
+        # As it is, and in one line: a path may hold brackets, which are markup, and be long.
+        self.console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 @dataclass(frozen=True)

@@ -161,7 +161,7 @@ def persistently(work: Callable[[], Item], what: str) -> Item:
                 said = " ".join(str(error).split())
                 raise UserError(
                     f"cannot read {what} after {ATTEMPTS} attempts: {said}; look at the "
-                    "credentials and the network, then run the same command to go on"
+                    "credentials and the network, then run the same command to resume"
                 ) from error
             time.sleep(FIRST_PAUSE * 2**attempt)
     raise AssertionError("unreachable")

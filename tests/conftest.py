@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,5 +53,17 @@ def shared_data() -> Path:
     """Return the folder of larger test data beside the checkout, or skip."""
     folder = Path(os.environ.get("PAIRSMITH_SHARED", ROOT.parent / "shared")) / "data"
     if not folder.is_dir():
-        pytest.skip(f"needs test data that is not part of the repository: no folder {folder}")
+        pytest.skip(f"needs larger test data: no folder {folder}; PAIRSMITH_SHARED names another")
     return folder
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Return a folder that is a real file system of one MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("needs to mount tmpfs (CAP_SYS_ADMIN), for a small disk to fill")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)

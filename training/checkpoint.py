@@ -181,7 +181,7 @@ def check_identity(found: Mapping[str, Any], wanted: Mapping[str, Any], where: P
         if was != now:
             raise UserError(
                 f"{where} belongs to a run with {name} {was}, not {now}; give the same settings "
-                "and data to go on with it, delete it to start over, or choose another --output"
+                "and data to resume it, delete it to start over, or choose another --output"
             )
 
 

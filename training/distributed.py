@@ -152,7 +152,7 @@ def open_world(config: TrainConfig) -> Iterator[World]:
             raise
         raise UserError(
             f"another process of the run has ended, so rank {rank} stops too; start it again, and "
-            "it goes on from the last checkpoint"
+            "it resumes from the last checkpoint"
         ) from error
     finally:
         # After a failure the other side may be gone already.

@@ -121,7 +121,8 @@ def plan(config: TrainConfig, ranks: int = 1, measure: int = 0) -> Plan:
     """Return what `config` will take with `ranks` processes.
 
     measure: steps to take for a trial, in a folder that is then removed; 0: none.
-    Raises UserError for all that would keep the run from its first step.
+    Raises UserError for all that would keep the run from its first step, but for an output that
+    exists: the plan of a run that was made tells the same.
     """
     check_alone("--plan", "run it without torchrun, with --ranks for the processes to plan for")
     if ranks < 1:
@@ -129,8 +130,6 @@ def plan(config: TrainConfig, ranks: int = 1, measure: int = 0) -> Plan:
     if 0 < measure <= WARM_UP:
         raise UserError(f"--measure {measure} is too small; give at least {WARM_UP + 1}")
     config = config.resolved()
-    if config.output.exists():
-        raise UserError(f"{config.output} exists; choose another --output or remove it")
     device = open_device(config)
     checked = open_checked(config, World(device=device))
     order, steps = checked.order, checked.steps

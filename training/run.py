@@ -183,7 +183,7 @@ def open_run(config: TrainConfig, world: World) -> Run:
     if checkpoint:
         progress = load_checkpoint(checkpoint, learner, optimizer, identity, world)
         if world.leads:
-            say(f"going on after step {progress.step} of {steps}")
+            say(f"resumed after step {progress.step} of {steps}")
     return Run(
         *(config, world, checked.precision, steps, identity, checked.datasets, order, folder),
         *(tokenizer, encoder, forward, start, objectives, optimizer, progress),

@@ -243,12 +243,10 @@ def current_rate(run: Run) -> float:
 
 
 def leave(run: Run, number: int) -> None:
-    """Raise what ends the process after signal `number`; that of rank 0 says how to go on."""
+    """Raise what ends the process after signal `number`; that of rank 0 tells how to resume."""
     name = signal.Signals(number).name
-    line = (
-        f"stopped by {name} after step {run.progress.step} of {run.steps}; the same command goes "
-        "on from there"
-    )
+    steps = f"{run.progress.step} of {run.steps}"
+    line = f"stopped by {name} after step {steps}; the same command resumes"
     if number == signal.SIGINT and run.world.leads:
         raise KeyboardInterrupt(line)
     raise Terminated(line if run.world.leads else "")

@@ -39,7 +39,7 @@ class TuneConfig:
     trials: int = 20
     """Runs in all; those of an earlier search that goes on count."""
     storage: Path | None = None
-    """SQLite file that keeps the search, so that the same command goes on with it; else memory."""
+    """SQLite file that keeps the search, so that the same command resumes it; else memory."""
     search_seed: int = 17
     """Decides what is tried."""
     prune: bool = True
@@ -293,7 +293,7 @@ def _open_study(config: TrainConfig, tuning: TuneConfig, names: Sequence[str]) -
         if before.get(name) != value:
             raise UserError(
                 f"--storage {tuning.storage} holds a search with other {name}: {before.get(name)}; "
-                "give the same to go on with it, or name another file"
+                "give the same to resume it, or name another file"
             )
     study.set_user_attr("identity", identity)
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):

@@ -20,8 +20,8 @@ from pairsmith.commands.build import Options
 from pairsmith.pipelines.cloud import ModelOptions
 from pairsmith.pipelines.patience import StoreOptions
 
-# Of no use where no process of this machine does the work, or set by main.py.
-LEFT_OUT = ("workers", "waves", "verbose", "log")
+# Of no use where no process of this machine does the work or on a store, or set by main.py.
+LEFT_OUT = ("workers", "waves", "replace", "verbose", "log")
 TYPES = {int: "NUMBER", float: "NUMBER", bool: "BOOLEAN"}
 HELP = {
     "input": "Files to read, as globs with spaces between them: gs://bucket/corpus/*.parquet",

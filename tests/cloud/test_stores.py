@@ -192,7 +192,7 @@ def test_a_build_that_is_refused_leaves_what_another_uploads(
     store: Store, put: Callable[..., Manifest], tmp_path: Path
 ) -> None:
     use_options(store.flags)
-    with staged(f"{store.scheme}://{out(tmp_path)}", ["a.parquet"]):
+    with staged(f"{store.scheme}://{out(tmp_path)}"):
         store.put(f"{out(tmp_path)}/shards/00000.parquet", b"of the one at work")
         with pytest.raises(UserError, match="another build is at work"):
             put()

@@ -6,7 +6,7 @@ import pty
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -62,6 +62,10 @@ class Moody:
 def moody():
     return Recipe(pairs=(Pair("k", View(), View()),), gates=(Moody(),))
 """
+
+DASK = "apache_beam.runners.dask.dask_runner.DaskRunner"
+PYSPARK = "beam_pyspark_runner.pyspark_runner.PySparkRunner"
+THREADS = "--direct_running_mode=multi_threading"
 
 ASKS = """
 from pairsmith.pipelines.recipe import Pair, Recipe, View
@@ -142,21 +146,12 @@ def test_what_the_user_can_mend_is_one_line_and_leaves_nothing(
         ("quickstart", "--input", corpus, "--shard=3"): "did you mean --shards?",
         ("quickstart", "--input", corpus, "--max-failed", 2): "between 0 and 1",
         ("quickstart", "--input", corpus, "--runner=NoSuchRunner"): "NoSuchRunner",
+        ("quickstart", "--input", corpus, f"--runner={DASK}"): "at the end of a bundle; take",
+        ("quickstart", "--input", corpus, f"--runner={PYSPARK}"): "tagged outputs are wrong; take",
+        ("quickstart", "--input", corpus, THREADS): "it loses rows; take multi_processing",
     }
     for arguments, expected in cases.items():
         assert expected in refused(output, *arguments)
-
-
-def test_a_dataset_of_other_inputs_is_refused_and_kept(
-    tmp_path: Path, corpus: Path, made: Made, refused: Callable[..., str]
-) -> None:
-    output = tmp_path / "out"
-    made(output, "context", "--input", corpus)
-    before = {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
-    other = write_parquet(tmp_path / "other.parquet", documents(9))
-    line = refused(output, "context", "--input", other)
-    assert "already holds a finished dataset of other inputs" in line
-    assert {path: path.read_bytes() for path in output.rglob("*") if path.is_file()} == before
 
 
 def test_a_missing_extra_is_named(tmp_path: Path, corpus: Path) -> None:
@@ -235,20 +230,6 @@ def test_a_recipe_of_ones_own_works_in_worker_processes(tmp_path: Path, corpus: 
     assert open_dataset(tmp_path / "out").manifest.counts["pairs"]["written"] == 536
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A real file system of one MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True
-    )
-    if mounted.returncode:
-        pytest.skip("mounting a small disk to fill needs root: run the tests as root")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
 def test_a_full_disk_is_one_line_and_leaves_nothing(
     tmp_path: Path, small_disk: Path, refused: Callable[..., str]
 ) -> None:
@@ -320,6 +301,16 @@ def test_the_manifest_holds_no_folder_of_this_machine(
     assert [file["name"] for file in manifest["inputs"]] == ["in.parquet"]
 
 
+def test_the_card_says_how_to_train(
+    tmp_path: Path, corpus: Path, made: Made, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out"
+    made(output, "context", "--input", corpus)
+    (command,) = re.findall(r"`pairsmith (train .+?)`", (output / "README.md").read_text())
+    words = command.replace("THIS_FOLDER", str(output)).split()
+    assert main([*words, "--plan"]) == 0, capsys.readouterr().err
+
+
 def test_verify_says_what_is_wrong_with_every_file(
     tmp_path: Path, corpus: Path, made: Made, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -339,6 +330,15 @@ def test_verify_says_what_is_wrong_with_every_file(
     assert len(lines) == 2
     assert f"{first} differs from its sha256" in lines[0]
     assert f"{second} is missing" in lines[1]
+
+
+def test_a_system_without_locks_on_files_is_one_line(
+    golden: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "fcntl", None)  # as on Windows
+    assert main(["verify", str(golden)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "on Windows, run it in WSL" in line
 
 
 def test_an_unknown_command_names_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,9 @@ from pairsmith.commands.main import COMMANDS, main
 FOLDERS = ("augmenters", "pipelines", "training", "commands")
 OTHERS = {"--help", "--version", "--id", "--logdir", "--nproc-per-node", "--runner"}
 """Read before the parsers; of a worker's command, TensorBoard, torchrun and Beam."""
+BESIDE = {"--experiments", "--nnodes", "--parallelism", "--port", "--rdzv-endpoint", "--resolution"}
+"""Of torchrun, Beam, llama.cpp and uv, as pages speak of them."""
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*[a-z0-9](?![\w-])")
 
 
 @pytest.fixture
@@ -41,7 +44,7 @@ def advised(path: Path) -> set[str]:
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            found |= set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*[a-z0-9](?![\w-])", node.value))
+            found |= set(OPTION.findall(node.value))
     return found
 
 
@@ -103,3 +106,17 @@ def test_every_option_that_is_advised_is_there(help_of: Callable[[str], str]) ->
         for option in advised(path) - known
     }
     assert wrong == set()
+
+
+@pytest.mark.checkout
+def test_every_option_that_a_page_speaks_of_is_there(
+    checkout: Path, help_of: Callable[[str], str]
+) -> None:
+    known = (OTHERS | BESIDE).union(*(offered(help_of(command)) for command in COMMANDS))
+    for script in (checkout / "benchmarks").glob("*.py"):
+        known |= advised(script)
+    pages = [checkout / "README.md", *(checkout / "docs").glob("*.md")]
+    spoken = {page.name: set(OPTION.findall(page.read_text("utf-8"))) for page in pages}
+    assert len(set().union(*spoken.values())) > 80
+    wrong = {name: options - known for name, options in spoken.items() if options - known}
+    assert wrong == {}

@@ -144,7 +144,7 @@ def test_two_builds_side_by_side_and_one_that_is_killed_give_the_same_bytes(
 
 
 def test_what_killed_workers_were_writing_is_gone_when_the_build_is_done(tmp_path: Path) -> None:
-    with claimed(tmp_path / "out", ["in.parquet"]) as claim:
+    with claimed(tmp_path / "out", ()) as claim:
         claim.begin()
         for folder in ("shards", "failed"):
             (claim.staging / folder).mkdir()

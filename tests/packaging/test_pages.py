@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,14 +12,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
+BLOCK = re.compile(r"(<!-- not run: needs [^\n]+ -->\n)?```(\w+)\n(.*?)```", re.DOTALL)
+"""A block of code, and before it what it needs that no test has."""
+
+AFTERWARDS = {
+    "dataset": """
+for batch in apart(pairs, batch_size=32, drop_last=False):
+    groups = grouped[batch]["group_id"]
+    assert len(set(groups)) == len(groups)
+assert len(pairs) == len(grouped) > 1000
+"""
+}
+"""What must hold when the programs of pages have run."""
 
 pytestmark = pytest.mark.checkout
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    """Return the code in one language of a page."""
-    return [code for found, code in BLOCK.findall(page.read_text()) if found == language]
+    """Return the code in one language of a page, but what needs more than a test has."""
+    found = BLOCK.findall(page.read_text())
+    return [code for needs, name, code in found if name == language and not needs]
 
 
 def tickets(folder: Path) -> None:
@@ -44,17 +57,22 @@ def reader(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (recipe,) = blocks(page, "python")
     (folder / "ticket_recipes.py").write_text(recipe)
     (commands,) = blocks(page, "bash")
+    follow(folder, *commands.splitlines())
+    return folder
+
+
+def follow(folder: Path, *commands: str) -> None:
+    """Run commands of a page in a folder, one after another."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    for command in commands.splitlines():
+    for command in commands:
         done = subprocess.run(
             ["bash", "-c", command],
             cwd=folder,
-            env=os.environ | {"PATH": path},
+            env=os.environ | {"PATH": path, "HF_HOME": str(folder / "hub")},
             capture_output=True,
             text=True,
         )
-        assert done.returncode == 0, done.stderr
-    return folder
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
 
 
 def test_the_recipe_of_the_page_makes_all_its_kinds(reader: Path) -> None:
@@ -72,24 +90,31 @@ def test_the_query_of_the_page_counts_what_was_dropped(checkout: Path, reader: P
     assert told == reasons["reasons"]["dropped"]
 
 
-def test_the_readers_of_the_page_read_the_shards(checkout: Path, reader: Path) -> None:
-    code = blocks(checkout / "docs" / "dataset.md", "python")
-    programs = [program for program in code if "spark.read" not in program]
-    assert len(programs) == len(code) - 1 >= 4
-    folder = reader / "as-pairs"
-    folder.mkdir()
-    (folder / "pairs").symlink_to(reader / "ticket-pairs")
-    for program in programs:
-        done = subprocess.run(
-            [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True
-        )
-        assert done.returncode == 0, f"{program}\n{done.stderr}"
+def test_the_python_of_every_page_runs(checkout: Path, reader: Path) -> None:
+    folder = reader / "follows"
+    shutil.copytree(reader / "ticket-pairs", folder / "pairs")
+    short = "--vocabulary 500 --max-length 32 --steps 2"
+    follow(
+        folder,
+        f"pairsmith train pairs --output model --model bert::2x128 {short}",
+        "pairsmith export model --onnx model.onnx",
+    )
+    ran = 0
+    for page in sorted((checkout / "docs").glob("*.md")):
+        if programs := blocks(page, "python"):
+            program = [*programs, AFTERWARDS.get(page.stem, "")]
+            (folder / f"{page.stem}_page.py").write_text("\n".join(program))
+            follow(folder, f"python {page.stem}_page.py")
+            ran += 1
+    assert ran >= 8
+    sources = [page.read_text() for page in (checkout / "docs").glob("*.md")]
+    marked = [needs for text in sources for needs, name, _ in BLOCK.findall(text) if needs]
+    assert sum(text.count("not run:") for text in sources) == len(marked)  # each before its block
 
 
 def test_the_rule_for_other_trainers_keeps_equal_groups_and_texts_apart(checkout: Path) -> None:
-    rule = next(
-        code for code in blocks(checkout / "docs" / "dataset.md", "python") if "def may_be" in code
-    )
+    code = blocks(checkout / "docs" / "dataset.md", "python")
+    rule = next(block for block in code if "def may_be" in block)
     names: dict[str, object] = {}
     exec(compile(rule, "dataset.md", "exec"), names)
     # Rows 0 and 1 share a group; 2's anchor is 3's positive; 4 is alone.

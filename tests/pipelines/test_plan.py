@@ -78,6 +78,7 @@ def test_what_a_build_would_refuse_is_warned_of(tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_text("\n".join(lines))
     (warning,) = forecast(quickstart(), [str(tmp_path / "in.jsonl")]).warnings
     assert warning == "30 of 60 sources would fail: read: not JSON (30)"
+    assert forecast(quickstart(), [str(tmp_path / "in.jsonl")], max_failed=0.6).warnings == ()
     (tmp_path / "blank.txt").write_text("\n\n")
     with pytest.raises(UserError, match="no row of the sample has a text"):
         forecast(quickstart(), [str(tmp_path / "blank.txt")])
@@ -187,6 +188,27 @@ def test_the_command_stops_above_a_limit_and_writes_nothing(tmp_path: Path) -> N
     assert [path for path in temporary.rglob("*") if "pairsmith" in path.name] == []
     assert list(folder.iterdir()) == []
     assert [path.name for path in corpus.parent.iterdir()] == ["in.jsonl"]
+
+
+def test_a_build_s_line_becomes_a_plan_by_changing_one_word(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus, output = write_jsonl(tmp_path / "in.jsonl", documents()), tmp_path / "out"
+    line = ["quickstart", "--input", str(corpus), "--output", str(output), "--replace"]
+    line += ["--seed", "3", "--shards", "3", "--max-failed", "0.2", "--min-changed", "0"]
+    line += ["--warn-idle", "--cache", str(tmp_path / "cache"), "--workers", "1", "--waves", "2"]
+    line += ["--batch-rows", "512", "--log", "text", "--s3_endpoint_url=http://localhost:9"]
+    assert main(["plan", *line]) == 0
+    foreseen = [part for part in capsys.readouterr().out.splitlines() if "pairs by kind" in part]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl"]
+    assert main(["build", *line]) == 0
+    assert foreseen == [
+        part for part in capsys.readouterr().out.splitlines() if "pairs by kind" in part
+    ]
+    assert main(["plan", *line, "--store_seconds=0"]) == 2  # so stores are reached as it says
+    assert "--store_seconds must be above 0" in capsys.readouterr().err
+    assert main(["plan", *line, "--machine=3"]) == 2
+    assert "did you mean --machines?" in capsys.readouterr().err
 
 
 def test_flags_of_plan_that_make_no_sense_are_one_line(

@@ -1,7 +1,5 @@
 """A made dataset, a tiny random BERT and evaluation files that the tests of training share."""
 
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -98,15 +96,3 @@ def sts_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("sts") / "made.parquet"
     pq.write_table(pa.Table.from_pylist(rows), path)
     return path
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Return a folder that is a real file system of one MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    if subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("mounting a small disk to fill needs root: run the tests as root")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)

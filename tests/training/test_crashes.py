@@ -53,8 +53,7 @@ def test_a_signal_saves_the_step_and_the_same_command_goes_on(
     done = len(log(unfinished))
     (line,) = ended.said.splitlines()
     assert line.removeprefix("pairsmith train: ") == (
-        f"stopped by {number.name} after step {done} of {STEPS}; the same command goes on from "
-        "there"
+        f"stopped by {number.name} after step {done} of {STEPS}; the same command resumes"
     )
     checkpoint = last_checkpoint(unfinished / "checkpoints")
     assert checkpoint is not None
@@ -62,7 +61,7 @@ def test_a_signal_saves_the_step_and_the_same_command_goes_on(
 
     (rest,) = finish(start([argv], tmp_path), tmp_path)
     assert rest.code == 0
-    assert f"going on after step {done}" in rest.said
+    assert f"resumed after step {done}" in rest.said
     assert [x["loss"] for x in log(output)] == [x["loss"] for x in log(undisturbed)]
     (path,) = output.glob("*.safetensors")
     assert path.read_bytes() == (undisturbed / path.name).read_bytes()
@@ -158,7 +157,7 @@ def test_a_file_that_may_not_grow_is_one_line_and_leaves_the_checkpoint_before(
     assert checkpoint is not None
     step = int(checkpoint.name.partition("-")[2])
     assert main(argv) == 0
-    assert f"going on after step {step} of 240" in capsys.readouterr().err
+    assert f"resumed after step {step} of 240" in capsys.readouterr().err
     assert [line["step"] for line in log(config.output)] == list(range(1, 241))
 
 

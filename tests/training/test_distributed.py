@@ -242,7 +242,7 @@ def test_torchrun_ends_when_a_process_is_killed_and_the_checkpoint_is_whole(
     for each in processes:
         each.terminate()
     (ended,) = finish(processes, tmp_path)
-    assert f"going on after step {step}" in ended.said
+    assert f"resumed after step {step}" in ended.said
     assert ended.code == 143
 
 

@@ -1,7 +1,6 @@
 """Scores against values worked out by hand."""
 
 import math
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +17,6 @@ from pairsmith.training.evaluation import Tasks, evaluate, intent, pair_classifi
 from pairsmith.training.gold import intents
 from pairsmith.training.retrieval import retrieval, search
 from pairsmith.training.vectors import Vectors
-
-ROOT = Path(__file__).resolve().parents[2]
-SHARED = Path(os.environ.get("PAIRSMITH_SHARED", ROOT.parent / "shared"))
 
 
 def angles(texts: list[str]) -> Vectors:
@@ -292,20 +288,17 @@ def test_search_in_chunks_is_a_full_sort(sizes: list[int]) -> None:
         ("simclue_zh", lambda path: Tasks(pairs=(path,))),
     ],
 )
-def test_real_chinese_sets_are_read(name: str, tasks: Callable[[Path], Tasks]) -> None:
-    file = SHARED / "data" / "eval" / f"{name}.parquet"
-    if not file.is_file():
-        pytest.skip("needs the shared data")
+def test_real_chinese_sets_are_read(
+    shared_data: Path, name: str, tasks: Callable[[Path], Tasks]
+) -> None:
+    file = shared_data / "eval" / f"{name}.parquet"
     scores = evaluate(_characters, tasks(file))
     assert {key.split("/")[1] for key in scores} == {name}
     assert all(math.isfinite(value) for value in scores.values())
 
 
-def test_shared_characters_find_some_real_translations() -> None:
-    file = SHARED / "data" / "parallel" / "tatoeba_en_zh.parquet"
-    if not file.is_file():
-        pytest.skip("needs the shared data")
-    scores = bitext(_characters, file)
+def test_shared_characters_find_some_real_translations(shared_data: Path) -> None:
+    scores = bitext(_characters, shared_data / "parallel" / "tatoeba_en_zh.parquet")
     assert set(scores) == {"accuracy", "en-zh", "zh-en", "margin"}
     assert 0.001 <= scores["accuracy"] < 0.2  # names and numbers are all that they share
 

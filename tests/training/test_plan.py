@@ -231,6 +231,12 @@ def test_an_unfinished_run_of_other_settings_keeps_the_plan(
         plan(change(begun, batch_size=32))
 
 
+def test_a_model_that_is_there_keeps_no_plan(config: TrainConfig) -> None:
+    before = plan(config)
+    config.output.mkdir()
+    assert plan(config) == before
+
+
 def test_the_sample_is_bounded(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pairsmith.training.plan.SAMPLE_ROWS", 100)
     told = plan(config)
