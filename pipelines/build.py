@@ -21,6 +21,7 @@ from pairsmith.pipelines.local import Plan, build_here, cores, plan_work
 from pairsmith.pipelines.progress import ProgressLine
 from pairsmith.pipelines.recipe import Recipe
 from pairsmith.pipelines.recipes import sources_of
+from pairsmith.pipelines.refused import RefusedUserError
 from pairsmith.pipelines.settle import Terms, settle, versions
 from pairsmith.pipelines.splits import name_of
 from pairsmith.pipelines.storage import check_output, use_options
@@ -143,13 +144,9 @@ def build_at(
                 else:
                     results = build_here(job, splits, plan)
             except Exception:
-                claim.refused = True
-                check_unchanged(files)  # if they did change, that is why
-                claim.refused = False
+                _blame_inputs(files)
                 raise
-        claim.refused = True  # until it is found good: what is wrong now is the input or the recipe
         manifest = settle(terms, results, teller)
-        claim.refused = False
         if reused := str(count_reused(results)):
             teller.say("reused", f"used again: {reused}")
         claim.complete(manifest, name, results)
@@ -168,6 +165,16 @@ def _claimed(
     from pairsmith.pipelines.store_claim import claimed_on_store, staged
 
     return claimed_on_store(output) if elsewhere else staged(output, inputs)
+
+
+def _blame_inputs(files: Sequence[Input]) -> None:
+    """Raise RefusedUserError when a file changed: that is why a build broke, whatever it said."""
+    try:
+        check_unchanged(files)
+    except RefusedUserError:
+        raise
+    except (OSError, UserError):  # one cannot look: then what it said stands
+        return
 
 
 def _cache_beside(output: Path | str) -> Path:

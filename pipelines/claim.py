@@ -11,6 +11,7 @@ from typing import Any, TextIO
 from pairsmith.pipelines.card import card
 from pairsmith.pipelines.increments import INCREMENTS, write_increments
 from pairsmith.pipelines.job import WORK, WORKERS
+from pairsmith.pipelines.refused import RefusedUserError
 from pairsmith.schemas import Manifest, UserError, put, read_manifest
 from pairsmith.schemas.dataset import MANIFEST
 
@@ -27,8 +28,6 @@ class Claim:
 
     def __init__(self, output: Path) -> None:
         self.output = output
-        self.refused = False
-        """Whether the build was done, and found wanting: then nothing of it is kept."""
 
     @property
     def work(self) -> Path:
@@ -48,7 +47,7 @@ class Claim:
     @property
     def keeps(self) -> bool:
         """Return whether a build that did not come to its end has left what the next can use."""
-        return not self.refused and any(self.work.glob("wave-*.json"))
+        return any(self.work.glob("wave-*.json"))
 
     def go_on(self, plan: str) -> None:
         """Keep what an unfinished build with this plan has left; begin anew without one."""
@@ -104,7 +103,8 @@ def claimed(output: Path, inputs: Collection[str]) -> Iterator[Claim]:
     """Hold the folder for this build alone.
 
     inputs: names of the input files. A finished dataset is only replaced by one that shares some.
-    A build that fails leaves it as it was, unless what it `keeps` helps the same command to go on.
+    A build that fails leaves it as it was, unless what it `keeps` helps the same command to go on;
+    nothing does where the input or the outcome is refused.
     """
     marker = output / UNFINISHED
     if output.exists() and not output.is_dir():
@@ -142,8 +142,8 @@ def claimed(output: Path, inputs: Collection[str]) -> Iterator[Claim]:
         claim = Claim(output)
         try:
             yield claim
-        except BaseException:
-            if claim.keeps:
+        except BaseException as error:
+            if claim.keeps and not isinstance(error, RefusedUserError):
                 undo.pop_all()
                 lock.close()
             raise

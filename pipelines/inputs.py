@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pairsmith.pipelines.recipe import Documents
+from pairsmith.pipelines.refused import RefusedUserError
 from pairsmith.pipelines.splits import Format, Split, codec_of, open_input
 from pairsmith.pipelines.storage import check_place
 from pairsmith.schemas import UserError
@@ -67,10 +68,15 @@ def plan_inputs(globs: Sequence[str], source: Documents) -> tuple[Input, ...]:
 
 
 def check_unchanged(files: Sequence[Input]) -> None:
-    """Raise UserError when a file is not what it was when the build was planned."""
+    """Raise RefusedUserError when a file is not what it was when the build was planned.
+
+    Raises UserError where one cannot look.
+    """
     for file in files:
         if _match(file.path).get(file.path) != (file.bytes, file.changed):
-            raise UserError(f"{file.path} changed while it was read; build again when it is whole")
+            raise RefusedUserError(
+                f"{file.path} changed while it was read; build again when it is whole"
+            )
 
 
 def _match(glob: str) -> dict[str, tuple[int, float]]:

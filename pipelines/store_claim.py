@@ -32,7 +32,6 @@ class StoreClaim:
         self.output = output
         self.staging = output
         self.work = join(output, WORK)
-        self.refused = False
         self.detached = False
         """Whether a job finishes the dataset that this process does not wait for."""
 
@@ -107,11 +106,7 @@ def staged(output: str, inputs: Sequence[str]) -> Iterator[StagedClaim]:
     folder = caches / "pairsmith" / "builds" / hashlib.sha256(output.encode()).hexdigest()[:16]
     # The folder first: a build that is refused there must not touch what another is uploading.
     with claimed(folder, inputs) as claim, claimed_on_store(output) as store:
-        held = StagedClaim(claim.output, store)
-        try:
-            yield held
-        finally:
-            claim.refused = held.refused
+        yield StagedClaim(claim.output, store)
     shutil.rmtree(folder, ignore_errors=True)
 
 
