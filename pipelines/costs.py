@@ -1,5 +1,6 @@
 """What work costs in seconds, and what a build costs whatever its size."""
 
+import os
 import subprocess
 import sys
 import time
@@ -89,8 +90,12 @@ def fixed_costs(recipe: Recipe, documents: pa.RecordBatch, folder: Path, setup: 
     send_files()
     (folder / "recipe").write_bytes(cloudpickle.dumps(recipe))
     command = [sys.executable, "-c", _TINY, str(folder / "recipe"), str(folder / "tiny.parquet")]
+    # As in this process, where a recipe may have imported files from beside its own.
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     started = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=600, env=environment
+    )
     wall = time.perf_counter() - started
     if done.returncode:
         raise UserError(f"a build of two rows failed: {(done.stderr.strip() or '?')[-500:]}")

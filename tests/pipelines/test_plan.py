@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,16 @@ from pairsmith.pipelines.recipes import dropout, quickstart
 from pairsmith.pipelines.scan import Scan, distinct, scan
 from pairsmith.schemas import Dataset, UserError
 from tests.pipelines.corpora import documents, pairsmith, write_csv, write_jsonl, write_parquet
+
+IMPORTS = """
+from shortened_by import half
+from pairsmith.augmenters import from_function
+from pairsmith.pipelines.recipe import Pair, Recipe, View
+
+
+def halves():
+    return Recipe((Pair("half", View(), View(from_function(half))),))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +137,18 @@ def test_texts_that_stand_once_or_side_by_side_are_told_from_a_part() -> None:
     assert distinct(part, batch, 100_000) == pytest.approx(100_000)
     assert distinct(part // 2, batch, 100_000) == pytest.approx(50_000)
     assert distinct(part % 10, batch, 100_000) == pytest.approx(10)
+
+
+def test_a_recipe_that_imports_what_lies_beside_it_is_foreseen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "shortened_by.py").write_text("def half(text, rng):\n    return text[::2]\n")
+    (tmp_path / "shortening.py").write_text(IMPORTS)
+    corpus = write_jsonl(tmp_path / "in.jsonl", documents(20))
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    command = ["plan", f"{tmp_path}/shortening.py:halves", "--input", str(corpus), "--seconds", "1"]
+    assert main(command) == 0, capsys.readouterr().err
+    assert "pairs by kind: half 180" in capsys.readouterr().out
 
 
 @dataclass(frozen=True)
