@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,7 @@ import pytest
 
 from pairsmith.commands.main import main
 from pairsmith.pipelines.build import build
+from pairsmith.pipelines.costs import Cost, fixed_costs
 from pairsmith.pipelines.inputs import plan_inputs
 from pairsmith.pipelines.plan import Forecast, forecast
 from pairsmith.pipelines.recipe import Documents, Pair, Recipe, View
@@ -149,6 +150,51 @@ def test_a_recipe_that_imports_what_lies_beside_it_is_foreseen(
     command = ["plan", f"{tmp_path}/shortening.py:halves", "--input", str(corpus), "--seconds", "1"]
     assert main(command) == 0, capsys.readouterr().err
     assert "pairs by kind: half 180" in capsys.readouterr().out
+
+
+@dataclass(frozen=True)
+class Marked:
+    """Cuts nothing but texts with a mark that few have, far behind."""
+
+    version: ClassVar[int] = 1
+
+    def __call__(self, text: str, lang: str | None) -> list[str]:
+        return [text.strip("#")] if "#" in text else []
+
+
+def test_a_recipe_that_makes_nothing_of_most_documents_is_foreseen(tmp_path: Path) -> None:
+    rows = [{**row, "text": row["text"] * 9 + "#" * (n == 7)} for n, row in enumerate(documents())]
+    corpus = write_parquet(tmp_path / "in.parquet", rows)
+    recipe = Recipe((Pair("same", View(), View()),), source=Documents(segment=Marked()))
+    found = forecast(recipe, [str(corpus)], seconds=1)
+    assert found.pairs["written"] == 1
+    assert found.sources["dropped"] == 59
+
+
+def test_what_every_build_costs_is_not_what_long_documents_cost(tmp_path: Path) -> None:
+    line = "A sentence of some length, as there are many. "
+    paths = [tmp_path / "short.jsonl", tmp_path / "long.jsonl"]
+    for path, times in zip(paths, (1, 20_000), strict=True):
+        write_jsonl(path, [{"text": f"{n}: {line * times}"} for n in range(3)])
+    short, long = map(seconds_a_piece, paths)
+    assert long < 3 * short
+
+
+def seconds_a_piece(path: Path) -> float:
+    """Return the seconds that cutting or filling is said to take where there is nothing to do."""
+    (file,) = plan_inputs([str(path)], Documents())
+    found = scan(file.splits, Documents(), 500)
+    folder = path.with_suffix("")
+    folder.mkdir()
+    return fixed_costs(dropout(), found.documents, folder, Cost()).piece.cpu
+
+
+def test_a_recipe_that_takes_for_ever_to_load_is_one_line(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pairsmith.pipelines.costs._SECONDS", 0.01)
+    with pytest.raises(UserError, match=r"a build of three rows takes over 0\.01 s"):
+        forecast(dropout(), [str(corpus)], seconds=0)
 
 
 @dataclass(frozen=True)
