@@ -15,7 +15,7 @@ from pairsmith.augmenters.settings import as_data
 from pairsmith.pipelines.asked import asked
 from pairsmith.pipelines.claim import Claim, claimed
 from pairsmith.pipelines.increments import count_reused
-from pairsmith.pipelines.inputs import Input, check_unchanged, plan_inputs
+from pairsmith.pipelines.inputs import Input, absolute, check_unchanged, plan_inputs
 from pairsmith.pipelines.job import Job
 from pairsmith.pipelines.local import Plan, build_here, cores, plan_work
 from pairsmith.pipelines.progress import ProgressLine
@@ -95,6 +95,9 @@ def build_at(
     elif recipe.costly and not is_remote(output):
         _check_beside(Path(output), here=not elsewhere)
     files = plan_inputs(inputs, recipe.source)
+    if elsewhere:  # workers may have another working folder
+        files = tuple(map(absolute, files))
+        output = output if is_remote(output) else str(Path(output).absolute())
     splits = [split for file in files for split in file.splits]
     plan = plan_work(splits, recipe.shards, workers or cores(), waves)
     terms = Terms(recipe, name, files, max_failed, min_changed, warn_idle)

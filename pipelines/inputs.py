@@ -79,6 +79,16 @@ def check_unchanged(files: Sequence[Input]) -> None:
             )
 
 
+def absolute(file: Input) -> Input:
+    """Return the file by a path that leads there from any working folder."""
+    if "://" in file.path:
+        return file
+    path = str(Path(file.path).absolute())
+    return replace(
+        file, path=path, splits=tuple(replace(split, path=path) for split in file.splits)
+    )
+
+
 def _match(glob: str) -> dict[str, tuple[int, float]]:
     """Return sizes and times of the files that match, by path; a file of that name comes first."""
     if "://" not in glob and Path(glob).is_file():
