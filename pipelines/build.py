@@ -152,6 +152,8 @@ def build_at(
         manifest = settle(terms, results, teller)
         if reused := str(count_reused(results)):
             teller.say("reused", f"used again: {reused}")
+        if elsewhere and isinstance(claim, Claim):
+            claim.check(manifest)
         claim.complete(manifest, name, results)
     return manifest
 

@@ -3,7 +3,7 @@
 import fcntl
 import os
 import shutil
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
@@ -13,7 +13,7 @@ from pairsmith.pipelines.increments import INCREMENTS, write_increments
 from pairsmith.pipelines.job import WORK, WORKERS
 from pairsmith.pipelines.refused import RefusedUserError
 from pairsmith.schemas import Manifest, UserError, put, read_manifest
-from pairsmith.schemas.dataset import MANIFEST
+from pairsmith.schemas.dataset import MANIFEST, sha256_file
 
 UNFINISHED = "UNFINISHED"
 FOLDERS = ("shards", "dropped", "failed")
@@ -63,6 +63,14 @@ class Claim:
         wipe(self.output)
         self.staging.mkdir(parents=True)
 
+    def check(self, manifest: Manifest) -> None:
+        """Raise UserError unless the new files are those that workers elsewhere have told of."""
+        listed = (*manifest.shards, *manifest.dropped, *manifest.failed)
+        told = {str(self.staging / file.path): f"sha256 {file.sha256}" for file in listed}
+        found = [path for folder in FOLDERS for path in (self.staging / folder).glob("[!.]*")]
+        there = {str(path): f"sha256 {sha256_file(path)}" for path in found}
+        check_whole(told, there, str(self.output))
+
     def replace(self) -> None:
         """Put the new files in the place of the old; until the manifest comes there is no dataset.
 
@@ -96,6 +104,19 @@ class Claim:
                 temporary.unlink(missing_ok=True)
         put(self.output / MANIFEST, manifest)
         _remove_work(self.output)
+
+
+def check_whole(told: Mapping[str, str], there: Mapping[str, str], output: str) -> None:
+    """Raise UserError unless there are the files that a build has told of, and no others.
+
+    told, there: what tells a file from others, by its path.
+    """
+    for path in sorted(told.keys() | there.keys()):
+        if told.get(path) != there.get(path):
+            raise UserError(
+                f"{path} is not what this build wrote: {there.get(path, 'no file')} instead of "
+                f"{told.get(path, 'no file')}; run one build at a time into {output}"
+            )
 
 
 @contextmanager

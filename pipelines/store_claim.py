@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pairsmith.pipelines.card import card
-from pairsmith.pipelines.claim import FOLDERS, README, UNFINISHED, Claim, claimed
+from pairsmith.pipelines.claim import FOLDERS, README, UNFINISHED, Claim, check_whole, claimed
 from pairsmith.pipelines.job import WORK
 from pairsmith.pipelines.storage import join, put_file
 from pairsmith.pipelines.stores import match, remove
@@ -42,7 +42,7 @@ class StoreClaim:
     def complete(self, manifest: Manifest, name: str, results: Sequence[dict[str, Any]]) -> None:
         """Check what was written, remove what only the build needed, and put the manifest last."""
         del results
-        _check_whole(self.output, manifest)
+        _check_sizes(self.output, manifest)
         put_file(join(self.output, README), card(manifest, self.output, name).encode())
         remove([join(self.work, "")])
         put_file(join(self.output, MANIFEST), manifest.to_json().encode())
@@ -110,21 +110,16 @@ def staged(output: str, inputs: Sequence[str]) -> Iterator[StagedClaim]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _check_whole(output: str, manifest: Manifest) -> None:
+def _check_sizes(output: str, manifest: Manifest) -> None:
     listed = (*manifest.shards, *manifest.dropped, *manifest.failed)
-    written = {join(output, file.path): file.bytes for file in listed}
+    told = {join(output, file.path): f"{file.bytes:,} bytes" for file in listed}
     folders = tuple(join(output, folder, "") for folder in FOLDERS)
     there = {
-        file.path: file.size_in_bytes
+        file.path: f"{file.size_in_bytes:,} bytes"
         for file in match(join(output, "**"))
         if file.path.startswith(folders)
     }
-    for path in sorted(written.keys() | there.keys()):
-        if written.get(path) != there.get(path):
-            raise UserError(
-                f"{path} is not what this build wrote: {there.get(path, 'no')} bytes instead of "
-                f"{written.get(path, 'no')}; run one build at a time into {output}"
-            )
+    check_whole(told, there, output)
 
 
 def _wipe(output: str, attempts: int | None = None) -> None:
