@@ -185,7 +185,9 @@ def _blame_inputs(files: Sequence[Input]) -> None:
 def _cache_beside(output: Path | str) -> Path:
     """Return where views that models made are kept; without a shared folder, on each worker."""
     if isinstance(output, Path):
-        return output.with_name(f"{output.name}.cache").resolve()
+        if output.name in ("", ".."):
+            output = output.resolve()
+        return (output.parent / f"{output.name}.cache").resolve()
     return Path(tempfile.gettempdir(), "pairsmith.cache")
 
 

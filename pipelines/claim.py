@@ -128,23 +128,10 @@ def claimed(output: Path, inputs: Collection[str]) -> Iterator[Claim]:
     nothing does where the input or the outcome is refused.
     """
     marker = output / UNFINISHED
-    if output.exists() and not output.is_dir():
-        raise UserError(f"{output} is a file; choose another --output")
-    finished = (output / MANIFEST).is_file()
-    ours = marker.exists() or finished
-    # A worker of an engine that was lost may write on when its driver has cleared up.
-    if output.exists() and not ours and any(path.name != WORK for path in output.iterdir()):
-        raise UserError(
-            f"{output} already holds files of something else; choose another --output or remove it"
-        )
-    if finished and not {file.name for file in read_manifest(output).manifest.inputs} & {*inputs}:
-        raise UserError(
-            f"{output} already holds a finished dataset of other inputs; "
-            "choose another --output or remove it"
-        )
-    made = [folder for folder in (output, *output.parents) if not folder.exists()]
     with ExitStack() as undo:
         try:
+            _check_place(output, inputs)
+            made = [folder for folder in (output, *output.parents) if not folder.exists()]
             undo.callback(_remove_if_empty, made)
             output.mkdir(parents=True, exist_ok=True)
             lock = undo.enter_context(marker.open("a"))
@@ -171,6 +158,24 @@ def claimed(output: Path, inputs: Collection[str]) -> Iterator[Claim]:
         marker.unlink()
         undo.pop_all()
         lock.close()
+
+
+def _check_place(output: Path, inputs: Collection[str]) -> None:
+    """Raise UserError where something else is than what a build of these inputs may replace."""
+    if output.exists() and not output.is_dir():
+        raise UserError(f"{output} is a file; choose another --output")
+    finished = (output / MANIFEST).is_file()
+    ours = (output / UNFINISHED).exists() or finished
+    # A worker of an engine that was lost may write on when its driver has cleared up.
+    if output.exists() and not ours and any(path.name != WORK for path in output.iterdir()):
+        raise UserError(
+            f"{output} already holds files of something else; choose another --output or remove it"
+        )
+    if finished and not {file.name for file in read_manifest(output).manifest.inputs} & {*inputs}:
+        raise UserError(
+            f"{output} already holds a finished dataset of other inputs; "
+            "choose another --output or remove it"
+        )
 
 
 def _is(path: Path, opened: TextIO) -> bool:

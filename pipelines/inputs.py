@@ -6,6 +6,8 @@ anything is written.
 
 import codecs
 import csv
+import os
+import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -91,8 +93,7 @@ def absolute(file: Input) -> Input:
 
 def _match(glob: str) -> dict[str, tuple[int, float]]:
     """Return sizes and times of the files that match, by path; a file of that name comes first."""
-    if "://" not in glob and Path(glob).is_file():
-        state = Path(glob).stat()
+    if "://" not in glob and (state := _state(glob)) and stat.S_ISREG(state.st_mode):
         return {glob: (state.st_size, state.st_mtime)}
     from pairsmith.pipelines.stores import match  # patterns and stores are as Beam has them
 
@@ -101,6 +102,18 @@ def _match(glob: str) -> dict[str, tuple[int, float]]:
         for file in match(glob)
         if not _is_folder(file.path)
     }
+
+
+def _state(path: str) -> os.stat_result | None:
+    """Return what is known of a file; None when there is none of that name."""
+    try:
+        return Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise UserError(
+            f"cannot look for {path!r}: {error.strerror}; look at its name and its folders"
+        ) from error
 
 
 def _once(paths: Iterable[str]) -> list[str]:

@@ -3,6 +3,7 @@
 The faults are real: a file system that is full or read-only, inputs that change, a second build.
 """
 
+import os
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from pairsmith.commands.main import main
+from pairsmith.pipelines.inputs import plan_inputs
+from pairsmith.pipelines.recipe import Documents
 from pairsmith.schemas import UserError, open_dataset
 from tests.pipelines.corpora import documents, everything, write_jsonl, write_parquet
 from tests.pipelines.forked import Ended, Fault, Forks
@@ -147,6 +150,19 @@ def test_an_output_without_permission_to_write(
     subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
     assert forks.run(*arguments).code == 0
     assert everything(disk / "out") == before
+
+
+def test_an_input_in_a_folder_that_may_not_be_searched(tmp_path: Path) -> None:
+    corpus = tmp_path / "closed" / "in.jsonl"
+    corpus.parent.mkdir(mode=0)
+    us = os.geteuid()
+    try:
+        if us == 0:
+            os.seteuid(65534)  # root may search every folder
+        with pytest.raises(UserError, match=f"cannot look for '{corpus}': Permission denied"):
+            plan_inputs([str(corpus)], Documents())
+    finally:
+        os.seteuid(us)
 
 
 GROWS = "open({0!r}, 'ab').write(open({0!r}, 'rb').read(900))"
