@@ -171,11 +171,18 @@ def _check_place(output: Path, inputs: Collection[str]) -> None:
         raise UserError(
             f"{output} already holds files of something else; choose another --output or remove it"
         )
-    if finished and not {file.name for file in read_manifest(output).manifest.inputs} & {*inputs}:
+    if finished and not {file.name for file in _read_manifest(output).inputs} & {*inputs}:
         raise UserError(
             f"{output} already holds a finished dataset of other inputs; "
             "choose another --output or remove it"
         )
+
+
+def _read_manifest(output: Path) -> Manifest:
+    try:
+        return read_manifest(output).manifest
+    except UserError as error:
+        raise UserError(f"{error}; to build in this place, remove {output} first") from error
 
 
 def _is(path: Path, opened: TextIO) -> bool:

@@ -159,6 +159,17 @@ def test_a_dataset_of_other_inputs_is_refused_and_kept(
     assert {path: path.read_bytes() for path in output.rglob("*") if path.is_file()} == before
 
 
+def test_a_dataset_whose_manifest_is_damaged_says_what_to_do(
+    tmp_path: Path, corpus: Path, refused: Callable[..., str]
+) -> None:
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / "manifest.json").write_text("{")
+    line = refused(output, "context", "--input", corpus)
+    assert f"{output}/manifest.json is not a pairsmith manifest" in line
+    assert line.endswith(f"; to build in this place, remove {output} first")
+
+
 def test_a_missing_extra_is_named(tmp_path: Path, corpus: Path) -> None:
     (tmp_path / "blocked").mkdir()
     (tmp_path / "blocked" / "numba.py").write_text(
