@@ -146,6 +146,7 @@ def claimed(output: Path, inputs: Collection[str]) -> Iterator[Claim]:
             raise UserError(f"another build has just finished in {output}; run the command again")
         _await_workers(output / WORK / WORKERS)
         undo.callback(marker.unlink, missing_ok=True)
+        _check_place(output, inputs)  # again: another build may have finished before it was held
         undo.callback(wipe, output)
         claim = Claim(output)
         try:

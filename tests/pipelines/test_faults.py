@@ -169,6 +169,7 @@ GROWS = "open({0!r}, 'ab').write(open({0!r}, 'rb').read(900))"
 CUT = "os.truncate({0!r}, os.path.getsize({0!r}) // 2)"
 REPLACED = "os.replace({0!r} + '.other', {0!r})"
 GONE = "os.remove({0!r})"
+FINISHED = "import shutil; shutil.copytree({!r}, {!r}, dirs_exist_ok=True)"
 READING, PAIRING = ".work/copies.done", ".work/new/shards/.*"
 
 
@@ -223,6 +224,18 @@ def test_a_second_build_into_the_same_folder_is_refused(
     ended = forks.wait()
     assert ended.code == 0, ended.said
     assert everything(output) == everything(made / "new")
+
+
+def test_a_dataset_of_other_inputs_that_is_finished_before_the_folder_is_held_is_kept(
+    forks: Forks, made: Path, corpus: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    other = shutil.copy(corpus, tmp_path / "other.parquet")
+    finished = FINISHED.format(str(made / "old"), str(output))
+    fault = Fault(path=f"{output}/UNFINISHED", what=finished)
+    line = line_of(forks.run(*quickstart(Path(other), output), fault=fault))
+    assert "already holds a finished dataset of other inputs" in line
+    assert everything(output) == everything(made / "old")
 
 
 def test_ctrl_c_within_a_step_is_no_error_of_beam(
