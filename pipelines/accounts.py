@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pairsmith.pipelines.made import Made
+from pairsmith.pipelines.refused import RefusedUserError
 from pairsmith.pipelines.runs import Runs
-from pairsmith.schemas import ShardFile, UserError
+from pairsmith.schemas import ShardFile
 
 OUTCOMES = ("written", "dropped", "failed")
 _FEW = 100
@@ -133,13 +134,13 @@ def add_up(rows_read: int, results: Sequence[ShardResult]) -> Totals:
 
 
 def check_failed(totals: Totals, limit: float) -> None:
-    """Raise UserError with the top reasons when more than a `limit` share of rows has failed."""
+    """Raise RefusedUserError with the top reasons when over a `limit` share of rows has failed."""
     for noun, counts, whole in (
         ("pairs", totals.pairs, totals.pairs["made"]),
         ("input rows", totals.sources, totals.sources["read"]),
     ):
         if counts["failed"] > limit * whole:
-            raise UserError(
+            raise RefusedUserError(
                 f"{counts['failed']:,} of {whole:,} {noun} failed, more than --max-failed "
                 f"{limit:g} allows: {top_reasons(totals, 'failed')}; "
                 "mend the input or the recipe, or raise --max-failed, which keeps them in failed/"

@@ -15,12 +15,13 @@ from pairsmith.augmenters.settings import as_data
 from pairsmith.pipelines.asked import asked
 from pairsmith.pipelines.claim import Claim, claimed
 from pairsmith.pipelines.increments import count_reused
-from pairsmith.pipelines.inputs import Input, check_unchanged, plan_inputs
+from pairsmith.pipelines.inputs import Input, absolute, check_unchanged, plan_inputs
 from pairsmith.pipelines.job import Job
 from pairsmith.pipelines.local import Plan, build_here, cores, plan_work
 from pairsmith.pipelines.progress import ProgressLine
 from pairsmith.pipelines.recipe import Recipe
 from pairsmith.pipelines.recipes import sources_of
+from pairsmith.pipelines.refused import RefusedUserError
 from pairsmith.pipelines.settle import Terms, settle, versions
 from pairsmith.pipelines.splits import name_of
 from pairsmith.pipelines.storage import check_output, use_options
@@ -98,6 +99,9 @@ def build_at(
     elif recipe.costly and not is_remote(output):
         _check_beside(Path(output), here=not elsewhere)
     files = plan_inputs(inputs, recipe.source)
+    if elsewhere:  # workers may have another working folder
+        files = tuple(map(absolute, files))
+        output = output if is_remote(output) else str(Path(output).absolute())
     splits = [split for file in files for split in file.splits]
     plan = plan_work(splits, recipe.shards, workers or cores(), waves)
     terms = Terms(recipe, name, files, max_failed, min_changed, warn_idle)
@@ -149,15 +153,13 @@ def build_at(
                 else:
                     results = build_here(job, splits, plan)
             except Exception:
-                claim.refused = True
-                check_unchanged(files)  # if they did change, that is why
-                claim.refused = False
+                _blame_inputs(files)
                 raise
-        claim.refused = True  # until it is found good: what is wrong now is the input or the recipe
         manifest = settle(terms, results, teller)
-        claim.refused = False
         if reused := str(count_reused(results)):
             teller.say("reused", f"used again: {reused}")
+        if elsewhere and isinstance(claim, Claim):
+            claim.check(manifest)
         claim.complete(manifest, name, results)
     return manifest
 
@@ -176,10 +178,22 @@ def _claimed(
     return claimed_on_store(output) if elsewhere else staged(output)
 
 
+def _blame_inputs(files: Sequence[Input]) -> None:
+    """Raise RefusedUserError when a file changed: that is why a build broke, whatever it said."""
+    try:
+        check_unchanged(files)
+    except RefusedUserError:
+        raise
+    except (OSError, UserError):  # one cannot look: then what it said stands
+        return
+
+
 def _cache_beside(output: Path | str) -> Path:
     """Return where views that models made are kept; without a shared folder, on each worker."""
     if isinstance(output, Path):
-        return output.with_name(f"{output.name}.cache").resolve()
+        if output.name in ("", ".."):
+            output = output.resolve()
+        return (output.parent / f"{output.name}.cache").resolve()
     return Path(tempfile.gettempdir(), "pairsmith.cache")
 
 

@@ -4,7 +4,7 @@ import fcntl
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
@@ -12,8 +12,9 @@ from typing import Any, TextIO
 from pairsmith.pipelines.card import card
 from pairsmith.pipelines.increments import INCREMENTS, write_increments
 from pairsmith.pipelines.job import WORK, WORKERS
+from pairsmith.pipelines.refused import RefusedUserError
 from pairsmith.schemas import Manifest, UserError, put, read_manifest
-from pairsmith.schemas.dataset import MANIFEST
+from pairsmith.schemas.dataset import MANIFEST, sha256_file
 from pairsmith.schemas.manifest import InputFile
 
 UNFINISHED = "UNFINISHED"
@@ -29,8 +30,6 @@ class Claim:
 
     def __init__(self, output: Path) -> None:
         self.output = output
-        self.refused = False
-        """Whether the build was done, and found wanting: then nothing of it is kept."""
         self.replaces = ""
         """What to tell of the finished dataset that the new one will replace; empty for none."""
 
@@ -52,7 +51,7 @@ class Claim:
     @property
     def keeps(self) -> bool:
         """Return whether a build that did not come to its end has left what the next can use."""
-        return not self.refused and any(self.work.glob("wave-*.json"))
+        return any(self.work.glob("wave-*.json"))
 
     def go_on(self, plan: str) -> None:
         """Keep what an unfinished build with this plan has left; begin anew without one."""
@@ -67,6 +66,14 @@ class Claim:
         """Begin anew, whatever an unfinished build has left."""
         wipe(self.output)
         self.staging.mkdir(parents=True)
+
+    def check(self, manifest: Manifest) -> None:
+        """Raise UserError unless the new files are those that workers elsewhere have told of."""
+        listed = (*manifest.shards, *manifest.dropped, *manifest.failed)
+        told = {str(self.staging / file.path): f"sha256 {file.sha256}" for file in listed}
+        found = [path for folder in FOLDERS for path in (self.staging / folder).glob("[!.]*")]
+        there = {str(path): f"sha256 {sha256_file(path)}" for path in found}
+        check_whole(told, there, str(self.output))
 
     def replace(self) -> None:
         """Put the new files in the place of the old; until the manifest comes there is no dataset.
@@ -103,27 +110,32 @@ class Claim:
         _remove_work(self.output)
 
 
+def check_whole(told: Mapping[str, str], there: Mapping[str, str], output: str) -> None:
+    """Raise UserError unless there are the files that a build has told of, and no others.
+
+    told, there: what tells a file from others, by its path.
+    """
+    for path in sorted(told.keys() | there.keys()):
+        if told.get(path) != there.get(path):
+            raise UserError(
+                f"{path} is not what this build wrote: {there.get(path, 'no file')} instead of "
+                f"{told.get(path, 'no file')}; run one build at a time into {output}"
+            )
+
+
 @contextmanager
 def claimed(output: Path, inputs: Sequence[InputFile], replace: bool = False) -> Iterator[Claim]:
     """Hold the folder for this build alone.
 
     A finished dataset is replaced by one of its own files and more, or by any if `replace`.
-    A build that fails leaves it as it was, unless what it `keeps` helps the same command to resume.
+    A build that fails leaves it as it was, unless what it `keeps` helps the same command to resume;
+    nothing does where the input or the outcome is refused.
     """
     marker = output / UNFINISHED
-    if output.exists() and not output.is_dir():
-        raise UserError(f"{output} is a file; choose another --output")
-    finished = (output / MANIFEST).is_file()
-    ours = marker.exists() or finished
-    # A worker of an engine that was lost may write on when its driver has cleared up.
-    if output.exists() and not ours and any(path.name != WORK for path in output.iterdir()):
-        raise UserError(
-            f"{output} already holds files of something else; choose another --output or remove it"
-        )
-    replaces = _replaces(output, inputs, replace) if finished else ""
-    made = [folder for folder in (output, *output.parents) if not folder.exists()]
     with ExitStack() as undo:
         try:
+            _check_place(output, inputs, replace)
+            made = [folder for folder in (output, *output.parents) if not folder.exists()]
             undo.callback(_remove_if_empty, made)
             output.mkdir(parents=True, exist_ok=True)
             lock = undo.enter_context(marker.open("a"))
@@ -138,13 +150,15 @@ def claimed(output: Path, inputs: Sequence[InputFile], replace: bool = False) ->
             raise UserError(f"another build has just finished in {output}; run the command again")
         _await_workers(output / WORK / WORKERS)
         undo.callback(marker.unlink, missing_ok=True)
+        # Again: another build may have finished before the folder was held.
+        replaces = _check_place(output, inputs, replace)
         undo.callback(wipe, output)
         claim = Claim(output)
         claim.replaces = replaces
         try:
             yield claim
-        except BaseException:
-            if claim.keeps:
+        except BaseException as error:
+            if claim.keeps and not isinstance(error, RefusedUserError):
                 undo.pop_all()
                 lock.close()
             raise
@@ -153,13 +167,37 @@ def claimed(output: Path, inputs: Sequence[InputFile], replace: bool = False) ->
         lock.close()
 
 
+def _check_place(output: Path, inputs: Sequence[InputFile], replace: bool) -> str:
+    """Return a line that tells which finished dataset a build replaces; empty for none.
+
+    Raises UserError where something else is than what a build of these inputs may replace.
+    """
+    if output.exists() and not output.is_dir():
+        raise UserError(f"{output} is a file; choose another --output")
+    finished = (output / MANIFEST).is_file()
+    ours = (output / UNFINISHED).exists() or finished
+    # A worker of an engine that was lost may write on when its driver has cleared up.
+    if output.exists() and not ours and any(path.name != WORK for path in output.iterdir()):
+        raise UserError(
+            f"{output} already holds files of something else; choose another --output or remove it"
+        )
+    return _replaces(output, inputs, replace) if finished else ""
+
+
+def _read_manifest(output: Path) -> Manifest:
+    try:
+        return read_manifest(output).manifest
+    except UserError as error:
+        raise UserError(f"{error}; to build in this place, remove {output} first") from error
+
+
 def _replaces(output: Path, inputs: Sequence[InputFile], replace: bool) -> str:
     """Return a line that tells which finished dataset is replaced, and what differs in its input.
 
     Files are known by name and size, which is all that a manifest keeps of them.
     Raises UserError when files that it was made of are left out, unless `replace`.
     """
-    before = read_manifest(output).manifest.inputs
+    before = _read_manifest(output).inputs
     old, new = (Counter(file.name for file in files) for files in (before, inputs))
     same = Counter(file.name for file in (Counter(before) & Counter(inputs)).elements())
     differences = {

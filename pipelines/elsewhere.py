@@ -17,6 +17,7 @@ from pairsmith.pipelines.storage import join, open_file, use_options
 from pairsmith.pipelines.store_claim import StoreClaim
 from pairsmith.pipelines.telling import OnConsole
 from pairsmith.pipelines.transforms import RESULTS, BuildDataset
+from pairsmith.schemas import UserError
 
 
 def build_elsewhere(
@@ -25,10 +26,18 @@ def build_elsewhere(
     """Make the files of the dataset but its manifest, and return the results of all steps.
 
     progress: where to report what the engine counts; None not to ask it.
+    Raises UserError when the engine fails, or its workers have written to another place.
     """
     run_pipeline(lambda pipeline: wire_build(pipeline, splits, job), engine_flags(flags), progress)
-    with open_file(join(job.work, RESULTS)) as stream:
-        return orjson.loads(stream.read())  # type: ignore[no-any-return]
+    path = join(job.work, RESULTS)
+    try:
+        with open_file(path) as stream:
+            return orjson.loads(stream.read())  # type: ignore[no-any-return]
+    except FileNotFoundError as error:
+        raise UserError(
+            f"the job has ended, but there is no {path}: choose an --output that this command and "
+            "all workers reach under one path"
+        ) from error
 
 
 def hand_over(

@@ -24,6 +24,7 @@ from pairsmith.pipelines.batches import column_bytes
 from pairsmith.pipelines.job import Job, progress_of
 from pairsmith.pipelines.parts import SCHEMAS, Tag
 from pairsmith.pipelines.progress import report
+from pairsmith.pipelines.recipe import Recipe
 from pairsmith.pipelines.shards import check_size, fill_shard
 from pairsmith.schemas import put
 from pairsmith.schemas.dataset import sha256_file
@@ -37,15 +38,17 @@ class Reused(NamedTuple):
 
     shards: int
     of_shards: int
-    views: int
-    """Of models, found in the cache."""
-    of_views: int
+    views: Tally
+    """By models."""
+    similarities: Tally
+    """By the encoders of gates."""
 
     def __str__(self) -> str:
         """Return it as one line; empty when there was nothing to use again."""
         told = [f"{self.shards:,} of {self.of_shards:,} shards"] * bool(self.shards)
-        if self.views:
-            told.append(f"{self.views:,} of {self.of_views:,} views by models, from the cache")
+        for count, what in ((self.views, "views by models"), (self.similarities, "similarities")):
+            if count.kept:
+                told.append(f"{count.kept:,} of {sum(count):,} {what}, from the cache")
         return " and ".join(told)
 
 
@@ -55,7 +58,7 @@ def fill_or_reuse(job: Job, number: int, parts: list[tuple[Tag, pa.RecordBatch]]
     Takes the parts out of the list, which would keep a second copy.
     """
     made_from = _digest(job, number, parts)
-    before = tally(job.recipe.steps)
+    before = _tallies(job.recipe)
     known = _known(job.previous).get(str(number), {}) if job.previous else {}
     result = None
     if known.get("made_from") == made_from:
@@ -65,9 +68,9 @@ def fill_or_reuse(job: Job, number: int, parts: list[tuple[Tag, pa.RecordBatch]]
         taken = (parts.pop() for _ in range(len(parts)))
         result = fill_shard(number, taken, job.recipe, job.output, job.batch_rows, job.work)
     report(job.progress, **progress_of(result))
-    views = tally(job.recipe.steps) - before
-    told = {"number": number, "made_from": made_from, "reused": reused, "views": list(views)}
-    return orjson.dumps({**told, "result": result})
+    told = {"number": number, "made_from": made_from, "reused": reused}
+    counted = {what: [*now - before[what]] for what, now in _tallies(job.recipe).items()}
+    return orjson.dumps({**told, **counted, "result": result})
 
 
 def write_increments(folder: Path, results: Iterable[dict[str, Any]]) -> None:
@@ -84,9 +87,16 @@ def write_increments(folder: Path, results: Iterable[dict[str, Any]]) -> None:
 def count_reused(results: Iterable[dict[str, Any]]) -> Reused:
     """Return what the shards of a build did not make again."""
     shards = [result for result in results if "made_from" in result]
-    views = sum((Tally(*shard["views"]) for shard in shards), Tally(0, 0))
-    reused = sum(shard["reused"] for shard in shards)
-    return Reused(reused, len(shards), views.kept, views.kept + views.made)
+    views, similarities = (
+        sum((Tally(*shard[what]) for shard in shards), Tally(0, 0))
+        for what in ("views", "similarities")
+    )
+    return Reused(sum(shard["reused"] for shard in shards), len(shards), views, similarities)
+
+
+def _tallies(recipe: Recipe) -> dict[str, Tally]:
+    """Return what the caches of a recipe have given and taken in this process."""
+    return {"views": tally(recipe.steps), "similarities": tally(recipe.scorers)}
 
 
 def _digest(job: Job, number: int, parts: Sequence[tuple[Tag, pa.RecordBatch]]) -> str:

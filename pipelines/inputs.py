@@ -6,6 +6,8 @@ anything is written.
 
 import codecs
 import csv
+import os
+import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pairsmith.pipelines.recipe import Documents
+from pairsmith.pipelines.refused import RefusedUserError
 from pairsmith.pipelines.splits import Format, Split, codec_of, open_input
 from pairsmith.pipelines.storage import check_place
 from pairsmith.schemas import UserError
@@ -67,16 +70,30 @@ def plan_inputs(globs: Sequence[str], source: Documents) -> tuple[Input, ...]:
 
 
 def check_unchanged(files: Sequence[Input]) -> None:
-    """Raise UserError when a file is not what it was when the build was planned."""
+    """Raise RefusedUserError when a file is not what it was when the build was planned.
+
+    Raises UserError where one cannot look.
+    """
     for file in files:
         if _match(file.path).get(file.path) != (file.bytes, file.changed):
-            raise UserError(f"{file.path} changed while it was read; build again when it is whole")
+            raise RefusedUserError(
+                f"{file.path} changed while it was read; build again when it is whole"
+            )
+
+
+def absolute(file: Input) -> Input:
+    """Return the file by a path that leads there from any working folder."""
+    if "://" in file.path:
+        return file
+    path = str(Path(file.path).absolute())
+    return replace(
+        file, path=path, splits=tuple(replace(split, path=path) for split in file.splits)
+    )
 
 
 def _match(glob: str) -> dict[str, tuple[int, float]]:
     """Return sizes and times of the files that match, by path; a file of that name comes first."""
-    if "://" not in glob and Path(glob).is_file():
-        state = Path(glob).stat()
+    if "://" not in glob and (state := _state(glob)) and stat.S_ISREG(state.st_mode):
         return {glob: (state.st_size, state.st_mtime)}
     from pairsmith.pipelines.stores import match  # patterns and stores are as Beam has them
 
@@ -85,6 +102,18 @@ def _match(glob: str) -> dict[str, tuple[int, float]]:
         for file in match(glob)
         if not _is_folder(file.path)
     }
+
+
+def _state(path: str) -> os.stat_result | None:
+    """Return what is known of a file; None when there is none of that name."""
+    try:
+        return Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise UserError(
+            f"cannot look for {path!r}: {error.strerror}; look at its name and its folders"
+        ) from error
 
 
 def _once(paths: Iterable[str]) -> list[str]:

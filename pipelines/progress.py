@@ -17,6 +17,7 @@ from types import TracebackType
 from pairsmith.pipelines.telling import Standing, Teller
 
 Address = tuple[str, int]
+_SECONDS = 0.2
 
 
 def report(address: Address | None, **counts: int) -> None:
@@ -51,8 +52,10 @@ class ProgressLine:
         trace: TracebackType | None,
     ) -> None:
         if self.address:
-            report(self.address, end=1)
-            self._thread.join()
+            while self._thread.is_alive():  # a datagram is lost where many wait
+                with suppress(OSError):
+                    self._receiver.sendto(b'{"end": 1}', self.address)
+                self._thread.join(_SECONDS)
             self._receiver.close()
 
     def _listen(self) -> None:

@@ -134,6 +134,12 @@ class Recipe:
         )
 
     @property
+    def scorers(self) -> tuple[Augmenter, ...]:
+        """Return what the gates ask how alike two texts are."""
+        gates = (gate for pair in self.pairs for gate in self.gates_of(pair))
+        return tuple(gate.asked for gate in gates if isinstance(gate, Similarity))
+
+    @property
     def margins(self) -> tuple[int, int]:
         """Return how many units before and after its own a view may look at."""
         bases = [view.base for view in self.views]
@@ -149,9 +155,8 @@ class Recipe:
 
     @property
     def costly(self) -> bool:
-        """Return whether a step asks a model or a service, so that a cache pays."""
-        gates = [gate for pair in self.pairs for gate in self.gates_of(pair)]
-        return any(map(costly, self.steps)) or any(isinstance(g, Similarity) for g in gates)
+        """Return whether a step or a gate asks a model or a service, so that a cache pays."""
+        return any(map(costly, (*self.steps, *self.scorers)))
 
     @cached_property
     def fits(self) -> bool:

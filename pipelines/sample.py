@@ -13,14 +13,14 @@ import pyarrow.parquet as pq
 from pairsmith.pipelines.accounts import ShardResult, Totals, add_up
 from pairsmith.pipelines.blocks import BLOCKS, segment_documents
 from pairsmith.pipelines.costs import Cost, Stopwatch
-from pairsmith.pipelines.duplicates import find_copies
-from pairsmith.pipelines.parts import Tag, block_parts, rejected_parts, scatter
+from pairsmith.pipelines.duplicates import find_all_copies
+from pairsmith.pipelines.parts import Tag, block_parts, rejected_parts
 from pairsmith.pipelines.recipe import Recipe
 from pairsmith.pipelines.rejected import NOTHING_REJECTED, rejected_batch
 from pairsmith.pipelines.scan import Scan
 from pairsmith.pipelines.shards import fill_shard, write_parquet
 from pairsmith.pipelines.spill import Spill
-from pairsmith.schemas import REJECTED, shard_numbers
+from pairsmith.schemas import REJECTED
 
 COPIES = "duplicates"
 """The stage that drops copies."""
@@ -182,11 +182,6 @@ def _chunks(documents: pa.RecordBatch, first: int) -> Iterator[pa.RecordBatch]:
 
 def copies_cost(found: Scan) -> Cost:
     """Return what finding copies costs a row."""
-    keys = found.keys
     with Stopwatch() as watch:
-        for same in ("source_id", "text_id"):
-            numbers = shard_numbers(keys[same], (keys["file"].to_numpy() * 0), 64)
-            for _ in scatter(keys, numbers):
-                pass
-            keys, _ = find_copies(keys, same)
+        find_all_copies([found.keys])
     return watch.cost * (1 / max(1, len(found.keys)))

@@ -18,9 +18,10 @@ from pairsmith.pipelines.accounts import (
 from pairsmith.pipelines.claim import FOLDERS
 from pairsmith.pipelines.inputs import Input, check_unchanged
 from pairsmith.pipelines.recipe import Recipe
+from pairsmith.pipelines.refused import RefusedUserError
 from pairsmith.pipelines.splits import name_of
 from pairsmith.pipelines.telling import Teller
-from pairsmith.schemas import Manifest, UserError
+from pairsmith.schemas import Manifest
 from pairsmith.schemas.manifest import InputFile
 from pairsmith.schemas.private import kept
 
@@ -53,12 +54,15 @@ class Terms:
 
 
 def settle(terms: Terms, results: Sequence[dict[str, Any]], teller: Teller) -> Manifest:
-    """Return the manifest of what all steps wrote; raises UserError when it is not worth one."""
+    """Return the manifest of what all steps wrote.
+
+    Raises RefusedUserError when it is not worth one.
+    """
     check_unchanged(terms.files)
     rows_read = sum(result["rows_read"] for result in results if "rows_read" in result)
     if not rows_read:
         names = ", ".join(repr(file.path) for file in terms.files)
-        raise UserError(f"the corpus is empty: no rows in {names}")
+        raise RefusedUserError(f"the corpus is empty: no rows in {names}")
     shards = [ShardResult.from_data(r["result"]) for r in results if "result" in r]
     totals = add_up(rows_read, shards)
     _judge(totals, terms, teller)
@@ -66,18 +70,18 @@ def settle(terms: Terms, results: Sequence[dict[str, Any]], teller: Teller) -> M
 
 
 def _judge(totals: Totals, terms: Terms, teller: Teller) -> None:
-    """Raise UserError when what was made is not worth a manifest."""
+    """Raise RefusedUserError when what was made is not worth a manifest."""
     check_failed(totals, terms.max_failed)
     if not totals.pairs["written"]:
         reasons = top_reasons(totals, "dropped", "failed")
-        raise UserError(
+        raise RefusedUserError(
             f"no pair is left of {totals.sources['read']:,} rows: {reasons}; "
             "look at the input or loosen the recipe's screens and gates"
         )
     if idle := idle_augmenters(totals, terms.min_changed):
         idle += f", fewer than --min-changed {terms.min_changed:g} asks"
         if not terms.warn_idle:
-            raise UserError(f"{idle}; mend the recipe, lower --min-changed, or --warn-idle")
+            raise RefusedUserError(f"{idle}; mend the recipe, lower --min-changed, or --warn-idle")
         teller.say("warning", idle)
 
 

@@ -57,10 +57,11 @@ class Similarity:
 
     def changed(self, change: Callable[[Augmenter], Augmenter]) -> "Similarity":
         """Return the gate with what it asks changed."""
-        return replace(self, scorer=change(self._asked))
+        return replace(self, scorer=change(self.asked))
 
     @property
-    def _asked(self) -> Augmenter:
+    def asked(self) -> Augmenter:
+        """Return what says how alike two texts are."""
         return self.scorer or Cosine(self.model)
 
     def setup(self) -> None:
@@ -77,7 +78,7 @@ class Similarity:
         """
         pairs = zip(anchors.to_pylist(), positives.to_pylist(), strict=True)
         joined = pa.array([f"{len(a)}{_BETWEEN}{a}{p}" for a, p in pairs], pa.string())
-        said = self._asked(joined, np.zeros(len(joined), np.uint64))
+        said = self.asked(joined, np.zeros(len(joined), np.uint64))
         return np.array(said.to_pylist(), np.float32)
 
     def refused_pairs(self, pairs: Measured) -> tuple[Mask, Values]:

@@ -3,7 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -49,24 +49,29 @@ class Spill:
 
 
 class Spilled:
-    """The parts in the files of all spilling steps below a folder. Close it after use."""
+    """The parts in the files of all spilling steps below a folder.
+
+    One file is open at a time: a large input has more of them than a process may open.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._open = ExitStack()
-        self._files: list[tuple[Tag, list[int], pa.RecordBatchFileReader]] = []
+        self._files: list[tuple[Tag, Path, list[int]]] = []
         for tag in SCHEMAS:
             for path in sorted(folder.rglob(f"{tag}-*.arrow")):
-                source = self._open.enter_context(pa.OSFile(str(path)))
-                file = self._open.enter_context(pa.ipc.open_file(source))
-                self._files.append((tag, json.loads(file.schema.metadata[_SHARDS]), file))
+                with _opened(path) as file:
+                    numbers = json.loads(file.schema.metadata[_SHARDS])
+                self._files.append((tag, path, numbers))
 
     def parts(self, number: int) -> Iterator[tuple[Tag, pa.RecordBatch]]:
         """Yield the parts of a shard."""
-        for tag, numbers, file in self._files:
+        for tag, path, numbers in self._files:
             if number in numbers:
-                batch = file.get_batch(numbers.index(number))
+                with _opened(path) as file:
+                    batch = file.get_batch(numbers.index(number))
                 yield tag, batch.replace_schema_metadata(SCHEMAS[tag].metadata)
 
-    def close(self) -> None:
-        """Close the files."""
-        self._open.close()
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pa.RecordBatchFileReader]:
+    with pa.OSFile(str(path)) as source, pa.ipc.open_file(source) as file:
+        yield file

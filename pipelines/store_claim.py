@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from pairsmith.pipelines.card import card
-from pairsmith.pipelines.claim import FOLDERS, README, UNFINISHED, Claim, claimed
+from pairsmith.pipelines.claim import FOLDERS, README, UNFINISHED, Claim, check_whole, claimed
 from pairsmith.pipelines.job import WORK
-from pairsmith.pipelines.storage import join, put_file
+from pairsmith.pipelines.storage import join, open_file, put_file
 from pairsmith.pipelines.stores import match, remove
 from pairsmith.schemas import Manifest, UserError
 from pairsmith.schemas.dataset import MANIFEST
@@ -33,7 +33,6 @@ class StoreClaim:
         self.output = output
         self.staging = output
         self.work = join(output, WORK)
-        self.refused = False
         self.detached = False
         """Whether a job finishes the dataset that this process does not wait for."""
 
@@ -44,7 +43,7 @@ class StoreClaim:
     def complete(self, manifest: Manifest, name: str, results: Sequence[dict[str, Any]]) -> None:
         """Check what was written, remove what only the build needed, and put the manifest last."""
         del results
-        _check_whole(self.output, manifest)
+        check_whole(_told(self.output, manifest), _there(self.output), self.output)
         put_file(join(self.output, README), card(manifest, self.output, name).encode())
         remove([join(self.work, "")])
         put_file(join(self.output, MANIFEST), manifest.to_json().encode())
@@ -62,7 +61,7 @@ def claimed_on_store(output: str) -> Iterator[StoreClaim]:
     """
     marker = join(output, UNFINISHED)
     there = {file.path for file in match(join(output, "**"))}
-    if join(output, MANIFEST) in there:
+    if join(output, MANIFEST) in there and (marker not in there or _is_whole(output)):
         raise UserError(f"{output} already holds a finished dataset; choose another --output")
     if there and marker not in there:
         raise UserError(
@@ -107,32 +106,38 @@ def staged(output: str) -> Iterator[StagedClaim]:
     folder = caches / "pairsmith" / "builds" / hashlib.sha256(output.encode()).hexdigest()[:16]
     # The folder first: a build that is refused there must not touch what another is uploading.
     with claimed(folder, ()) as claim, claimed_on_store(output) as store:
-        held = StagedClaim(claim.output, store)
-        try:
-            yield held
-        finally:
-            claim.refused = held.refused
+        yield StagedClaim(claim.output, store)
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _check_whole(output: str, manifest: Manifest) -> None:
+def _is_whole(output: str) -> bool:
+    """Return whether a manifest that lies beside the mark of a build is that of a whole dataset.
+
+    The last upload of a build that was interrupted may arrive when all else has been removed.
+    """
+    path = join(output, MANIFEST)
+    with open_file(path) as stream:
+        manifest = Manifest.from_json(stream.read(), path)
+    return _told(output, manifest) == _there(output)
+
+
+def _told(output: str, manifest: Manifest) -> dict[str, str]:
+    """Return the sizes of the files that a build wrote."""
     listed = (*manifest.shards, *manifest.dropped, *manifest.failed)
-    written = {join(output, file.path): file.bytes for file in listed}
+    return {join(output, file.path): f"{file.bytes:,} bytes" for file in listed}
+
+
+def _there(output: str) -> dict[str, str]:
+    """Return the sizes of the files that are there."""
     folders = tuple(join(output, folder, "") for folder in FOLDERS)
-    there = {
-        file.path: file.size_in_bytes
+    return {
+        file.path: f"{file.size_in_bytes:,} bytes"
         for file in match(join(output, "**"))
         if file.path.startswith(folders)
     }
-    for path in sorted(written.keys() | there.keys()):
-        if written.get(path) != there.get(path):
-            raise UserError(
-                f"{path} is not what this build wrote: {there.get(path, 'no')} bytes instead of "
-                f"{written.get(path, 'no')}; run one build at a time into {output}"
-            )
 
 
 def _wipe(output: str, attempts: int | None = None) -> None:
-    """Remove what a build writes, and nothing else."""
+    """Remove what a build writes, and nothing else; first what makes a dataset of it."""
+    remove([join(output, name) for name in (MANIFEST, README)], attempts)
     remove([join(output, folder, "") for folder in (*FOLDERS, WORK)], attempts)
-    remove([join(output, README)], attempts)

@@ -14,6 +14,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 
 from pairsmith.pipelines.patience import StoreOptions, ask
+from pairsmith.pipelines.refused import RefusedUserError
 from pairsmith.schemas import UserError, require
 from pairsmith.schemas.store import is_remote
 
@@ -155,7 +156,7 @@ class _Stored(io.RawIOBase):
         if stream is None:
             stream, size = self._open()
             if size != self._size:
-                raise UserError(f"{self._path} changed while it was read; build again")
+                raise RefusedUserError(f"{self._path} changed while it was read; build again")
         stream.seek(self._at)
         data: bytes = stream.read(wanted)
         if not data:

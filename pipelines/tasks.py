@@ -6,7 +6,6 @@ and without loading Beam. One that has left its results is not done again.
 """
 
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 from shutil import rmtree
 
@@ -40,11 +39,11 @@ def cut_task(job: Job, splits: Sequence[Split], number: int) -> None:
 def fill_wave(job: Job, shards: Sequence[int], number: int) -> None:
     """Fill some shards from the parts on disk."""
     results = []
-    with closing(Spilled(_spill(job))) as spilled:
-        for shard in shards:
-            pa.default_memory_pool().release_unused()
-            if parts := list(spilled.parts(shard)):
-                results.append(fill_or_reuse(job, shard, parts))
+    spilled = Spilled(_spill(job))
+    for shard in shards:
+        pa.default_memory_pool().release_unused()
+        if parts := list(spilled.parts(shard)):
+            results.append(fill_or_reuse(job, shard, parts))
     put(results_of(job, "wave", number), as_array(results))
 
 

@@ -63,18 +63,17 @@ class FindCopies(beam.PTransform[Any, Any]):
 class CutDocuments(beam.PTransform[Any, Any]):
     """Splits -> parts for the shards, and the number of rows read as results.
 
-    copies: what `FindCopies` yields, to wait for; None when its files are there already.
+    copies: what `FindCopies` yields, to wait for.
     """
 
-    def __init__(self, job: Job, copies: beam.PCollection[int] | None = None) -> None:
+    def __init__(self, job: Job, copies: beam.PCollection[int]) -> None:
         super().__init__()
         self.job = job
         self.copies = copies
 
     def expand(self, splits: beam.PCollection[Split]) -> Any:
         """Wire the steps."""
-        wait = () if self.copies is None else (AsIter(self.copies),)
-        read = splits | "Read" >> beam.ParDo(_Read(self.job), *wait).with_outputs(
+        read = splits | "Read" >> beam.ParDo(_Read(self.job), AsIter(self.copies)).with_outputs(
             "parts", "results", main="documents"
         )
         cut = read.documents | "Segment" >> beam.ParDo(_Segment(self.job))
@@ -155,7 +154,7 @@ class _WriteCopies(_Step):
 
 
 class _Read(_Step):
-    def process(self, split: Split, waited_for: Iterable[int] = ()) -> Iterator[Any]:
+    def process(self, split: Split, waited_for: Iterable[int]) -> Iterator[Any]:
         rows = 0
         for kept in keep_documents(self.job, split):
             rows += kept.rows

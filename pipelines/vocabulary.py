@@ -24,11 +24,12 @@ from rich.console import Console
 from xxhash import xxh3_128_digest
 
 from pairsmith.pipelines.blocks import segment_documents
-from pairsmith.pipelines.engine import run_pipeline
+from pairsmith.pipelines.engine import run_pipeline, runs_elsewhere
 from pairsmith.pipelines.inputs import plan_inputs
 from pairsmith.pipelines.read import read_split
 from pairsmith.pipelines.recipe import Documents
 from pairsmith.pipelines.splits import Split
+from pairsmith.pipelines.storage import use_options
 from pairsmith.schemas import UserError, put, require
 
 _SAMPLE = pa.schema(
@@ -152,6 +153,7 @@ def train_vocabulary(
     """
     if output.exists():
         raise UserError(f"{output} is there already; choose another --output or remove it")
+    use_options(beam_flags)
     source = source or Documents()
     splits = [split for file in plan_inputs(inputs, source) for split in file.splits]
     console = console or Console(stderr=True, quiet=True)
@@ -160,17 +162,20 @@ def train_vocabulary(
     try:
         put(drawn, b"")  # a place that cannot be written to is better found out now
         with console.status("reading"):
-            run_pipeline(
-                lambda pipeline: (
-                    pipeline
-                    | "Splits" >> beam.Create(splits)
-                    | "Spread" >> beam.Reshuffle()
-                    | "Draw" >> beam.ParDo(_Draw(source, sentences))
-                    | "Sample" >> beam.CombineGlobally(_Smallest(sentences))
-                    | "Write" >> beam.ParDo(_Write(str(drawn)))
-                ),
-                beam_flags,
-            )
+            if runs_elsewhere(beam_flags):
+                run_pipeline(
+                    lambda pipeline: (
+                        pipeline
+                        | "Splits" >> beam.Create(splits)
+                        | "Spread" >> beam.Reshuffle()
+                        | "Draw" >> beam.FlatMap(_draw, source, sentences)
+                        | "Sample" >> beam.CombineGlobally(_Smallest(sentences))
+                        | "Write" >> beam.Map(_write, str(drawn))
+                    ),
+                    beam_flags,
+                )
+            else:
+                _write(_draw_here(splits, source, sentences), str(drawn))
         with pa.OSFile(str(drawn)) as file, pa.ipc.open_stream(file) as stream:
             sample = stream.read_all()
         counts = Counts(**orjson.loads(sample.schema.metadata[_COUNTS]))
@@ -195,25 +200,29 @@ class _Drawn(NamedTuple):
     """Of _SAMPLE."""
 
 
-class _Draw(beam.DoFn):
-    def __init__(self, source: Documents, most: int) -> None:
-        self.source = source
-        self.most = most
+def _draw(split: Split, source: Documents, most: int) -> Iterable[_Drawn]:
+    """Yield what is drawn of each run of rows of a split."""
+    for read in read_split(split, source, _BATCH_ROWS):
+        cut = segment_documents(read.documents, source.segment, (0, 0))
+        units = pc.list_flatten(cut.blocks["units"])
+        reserved = pc.match_substring_regex(units, _RESERVED)
+        good = units.filter(pc.invert(reserved))
+        dropped = len(read.dropped) + len(cut.dropped)
+        failed = len(read.failed) + len(cut.failed)
+        counts = Counts(read.rows, dropped, failed, len(units), len(units) - len(good))
+        hashes = pa.array(map(xxh3_128_digest, good.cast(pa.binary()).to_pylist()), pa.binary(16))
+        batch = pa.RecordBatch.from_arrays([hashes, good], schema=_SAMPLE)
+        yield _Drawn(counts, [_smallest([batch], most)])
 
-    def process(self, split: Split) -> Iterable[_Drawn]:
-        for read in read_split(split, self.source, _BATCH_ROWS):
-            cut = segment_documents(read.documents, self.source.segment, (0, 0))
-            units = pc.list_flatten(cut.blocks["units"])
-            reserved = pc.match_substring_regex(units, _RESERVED)
-            good = units.filter(pc.invert(reserved))
-            dropped = len(read.dropped) + len(cut.dropped)
-            failed = len(read.failed) + len(cut.failed)
-            counts = Counts(read.rows, dropped, failed, len(units), len(units) - len(good))
-            hashes = pa.array(
-                map(xxh3_128_digest, good.cast(pa.binary()).to_pylist()), pa.binary(16)
-            )
-            batch = pa.RecordBatch.from_arrays([hashes, good], schema=_SAMPLE)
-            yield _Drawn(counts, [_smallest([batch], self.most)])
+
+def _draw_here(splits: Sequence[Split], source: Documents, most: int) -> _Drawn:
+    """Return what is drawn of all splits, without an engine."""
+    smallest = _Smallest(most)
+    drawn = smallest.create_accumulator()
+    for split in splits:
+        for more in _draw(split, source, most):
+            drawn = smallest.add_input(drawn, more)
+    return smallest.extract_output(drawn)
 
 
 class _Smallest(beam.CombineFn):
@@ -240,17 +249,13 @@ class _Smallest(beam.CombineFn):
         return drawn._replace(batches=[_smallest(drawn.batches, self.most)])
 
 
-class _Write(beam.DoFn):
-    def __init__(self, path: str) -> None:
-        self.path = path
-
-    def process(self, drawn: _Drawn) -> None:
-        sink = pa.BufferOutputStream()
-        schema = _SAMPLE.with_metadata({_COUNTS: orjson.dumps(drawn.counts)})
-        with pa.ipc.new_stream(sink, schema) as writer:
-            for batch in drawn.batches:
-                writer.write_batch(batch)
-        put(Path(self.path), sink.getvalue())
+def _write(drawn: _Drawn, path: str) -> None:
+    sink = pa.BufferOutputStream()
+    schema = _SAMPLE.with_metadata({_COUNTS: orjson.dumps(drawn.counts)})
+    with pa.ipc.new_stream(sink, schema) as writer:
+        for batch in drawn.batches:
+            writer.write_batch(batch)
+    put(Path(path), sink.getvalue())
 
 
 def _smallest(batches: Sequence[pa.RecordBatch], most: int) -> pa.RecordBatch:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from pairsmith.pipelines import store_claim
 from pairsmith.pipelines.build import build, build_at
 from pairsmith.pipelines.recipe import Recipe
 from pairsmith.pipelines.recipes import find_recipe
-from pairsmith.pipelines.storage import use_options
+from pairsmith.pipelines.storage import put_file, use_options
 from pairsmith.pipelines.store_claim import staged
 from pairsmith.schemas import Manifest, UserError
 from tests.cloud.conftest import Store
@@ -161,6 +162,47 @@ def test_a_build_that_fails_half_way_can_be_run_again(
     store.put(f"{out(tmp_path)}/UNFINISHED", b"killed")
     store.put(f"{out(tmp_path)}/shards/00077.parquet", b"of the killed one")
     put(IN_PLACE)
+    assert stored(store, out(tmp_path)) == expected
+
+
+@pytest.mark.parametrize("flags", [(IN_PLACE,), ()], ids=["in place", "built here"])
+def test_a_last_upload_that_is_interrupted_leaves_no_dataset(
+    store: Store,
+    put: Callable[..., Manifest],
+    expected: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    flags: tuple[str, ...],
+) -> None:
+    def pressed(path: str, data: bytes) -> None:
+        put_file(path, data)
+        if path.endswith("manifest.json"):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store_claim, "put_file", pressed)
+        with pytest.raises(KeyboardInterrupt):
+            put(*flags)
+    assert store.names(out(tmp_path)) == ["UNFINISHED"]
+    put(*flags)
+    assert stored(store, out(tmp_path)) == expected
+
+
+def test_a_manifest_that_arrives_when_its_build_was_given_up_is_no_dataset(
+    store: Store,
+    put: Callable[..., Manifest],
+    expected: dict[str, str],
+    corpus: Path,
+    tmp_path: Path,
+) -> None:
+    manifest = (corpus.parent / "expected/manifest.json").read_bytes()
+    store.put(f"{out(tmp_path)}/UNFINISHED", b"given up")
+    store.put(f"{out(tmp_path)}/manifest.json", manifest)
+    put(IN_PLACE)
+    assert stored(store, out(tmp_path)) == expected
+    store.put(f"{out(tmp_path)}/UNFINISHED", b"killed when all was there")
+    with pytest.raises(UserError, match="already holds a finished dataset"):
+        put(IN_PLACE)
     assert stored(store, out(tmp_path)) == expected
 
 

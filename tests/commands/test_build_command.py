@@ -154,6 +154,17 @@ def test_what_the_user_can_mend_is_one_line_and_leaves_nothing(
         assert expected in refused(output, *arguments)
 
 
+def test_a_dataset_whose_manifest_is_damaged_says_what_to_do(
+    tmp_path: Path, corpus: Path, refused: Callable[..., str]
+) -> None:
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / "manifest.json").write_text("{")
+    line = refused(output, "context", "--input", corpus)
+    assert f"{output}/manifest.json is not a pairsmith manifest" in line
+    assert line.endswith(f"; to build in this place, remove {output} first")
+
+
 def test_a_missing_extra_is_named(tmp_path: Path, corpus: Path) -> None:
     (tmp_path / "blocked").mkdir()
     (tmp_path / "blocked" / "numba.py").write_text(
@@ -250,6 +261,28 @@ def test_a_folder_that_cannot_be_made_is_one_line(
     (tmp_path / "a_file").touch()
     line = refused(tmp_path / "a_file" / "out", "context", "--input", corpus)
     assert "a_file" in line
+
+
+def test_a_name_that_is_too_long_is_one_line(
+    tmp_path: Path, corpus: Path, refused: Callable[..., str]
+) -> None:
+    long = "long" * 100
+    line = refused(tmp_path / long, "context", "--input", corpus)
+    assert line.endswith("File name too long; choose another --output")
+    line = refused(tmp_path / "out", "context", "--input", tmp_path / f"{long}.parquet")
+    assert "cannot look for" in line
+    assert "File name too long; look at its name and its folders" in line
+
+
+def test_the_cache_of_a_build_into_the_working_folder_lies_beside_that(
+    tmp_path: Path, corpus: Path, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "asking.py").write_text(ASKS)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    made(Path(), f"{tmp_path}/asking.py:asks", "--input", corpus)
+    assert open_dataset(tmp_path / "here").rows
+    assert list((tmp_path / "here.cache").rglob("*.parquet"))
 
 
 def test_a_default_cache_that_is_a_file_is_found_before_anything_else(

@@ -3,6 +3,7 @@
 The faults are real: a file system that is full or read-only, inputs that change, a second build.
 """
 
+import os
 import shutil
 import signal
 import subprocess
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from pairsmith.commands.main import main
+from pairsmith.pipelines.inputs import plan_inputs
+from pairsmith.pipelines.recipe import Documents
 from pairsmith.schemas import UserError, open_dataset
 from tests.pipelines.corpora import documents, everything, write_jsonl, write_parquet
 from tests.pipelines.forked import Ended, Fault, Forks
@@ -144,10 +147,24 @@ def test_an_output_without_permission_to_write(
     assert everything(disk / "out") == before
 
 
+def test_an_input_in_a_folder_that_may_not_be_searched(tmp_path: Path) -> None:
+    corpus = tmp_path / "closed" / "in.jsonl"
+    corpus.parent.mkdir(mode=0)
+    us = os.geteuid()
+    try:
+        if us == 0:
+            os.seteuid(65534)  # root may search every folder
+        with pytest.raises(UserError, match=f"cannot look for '{corpus}': Permission denied"):
+            plan_inputs([str(corpus)], Documents())
+    finally:
+        os.seteuid(us)
+
+
 GROWS = "open({0!r}, 'ab').write(open({0!r}, 'rb').read(900))"
 CUT = "os.truncate({0!r}, os.path.getsize({0!r}) // 2)"
 REPLACED = "os.replace({0!r} + '.other', {0!r})"
 GONE = "os.remove({0!r})"
+FINISHED = "import shutil; shutil.copytree({!r}, {!r}, dirs_exist_ok=True)"
 READING, PAIRING = ".work/copies.done", ".work/new/shards/.*"
 
 
@@ -202,6 +219,18 @@ def test_a_second_build_into_the_same_folder_is_refused(
     ended = forks.wait()
     assert ended.code == 0, ended.said
     assert everything(output) == everything(made / "new")
+
+
+def test_a_dataset_of_other_inputs_that_is_finished_before_the_folder_is_held_is_kept(
+    forks: Forks, made: Path, corpus: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    other = shutil.copy(corpus, tmp_path / "other.parquet")
+    finished = FINISHED.format(str(made / "old"), str(output))
+    fault = Fault(path=f"{output}/UNFINISHED", what=finished)
+    line = line_of(forks.run(*quickstart(Path(other), output), fault=fault))
+    assert "already holds a finished dataset of other inputs" in line
+    assert everything(output) == everything(made / "old")
 
 
 def test_ctrl_c_within_a_step_is_no_error_of_beam(

@@ -3,11 +3,12 @@
 import json
 import os
 import random
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,7 @@ import pytest
 
 from pairsmith.commands.main import main
 from pairsmith.pipelines.build import build
+from pairsmith.pipelines.costs import Cost, fixed_costs
 from pairsmith.pipelines.inputs import plan_inputs
 from pairsmith.pipelines.plan import Forecast, forecast
 from pairsmith.pipelines.recipe import Documents, Pair, Recipe, View
@@ -22,6 +24,16 @@ from pairsmith.pipelines.recipes import dropout, quickstart
 from pairsmith.pipelines.scan import Scan, distinct, scan
 from pairsmith.schemas import Dataset, UserError
 from tests.pipelines.corpora import documents, pairsmith, write_csv, write_jsonl, write_parquet
+
+IMPORTS = """
+from shortened_by import half
+from pairsmith.augmenters import from_function
+from pairsmith.pipelines.recipe import Pair, Recipe, View
+
+
+def halves():
+    return Recipe((Pair("half", View(), View(from_function(half))),))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +139,63 @@ def test_texts_that_stand_once_or_side_by_side_are_told_from_a_part() -> None:
     assert distinct(part, batch, 100_000) == pytest.approx(100_000)
     assert distinct(part // 2, batch, 100_000) == pytest.approx(50_000)
     assert distinct(part % 10, batch, 100_000) == pytest.approx(10)
+
+
+def test_a_recipe_that_imports_what_lies_beside_it_is_foreseen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "shortened_by.py").write_text("def half(text, rng):\n    return text[::2]\n")
+    (tmp_path / "shortening.py").write_text(IMPORTS)
+    corpus = write_jsonl(tmp_path / "in.jsonl", documents(20))
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    command = ["plan", f"{tmp_path}/shortening.py:halves", "--input", str(corpus), "--seconds", "1"]
+    assert main(command) == 0, capsys.readouterr().err
+    assert "pairs by kind: half 180" in capsys.readouterr().out
+
+
+@dataclass(frozen=True)
+class Marked:
+    """Cuts nothing but texts with a mark that few have, far behind."""
+
+    version: ClassVar[int] = 1
+
+    def __call__(self, text: str, lang: str | None) -> list[str]:
+        return [text.strip("#")] if "#" in text else []
+
+
+def test_a_recipe_that_makes_nothing_of_most_documents_is_foreseen(tmp_path: Path) -> None:
+    rows = [{**row, "text": row["text"] * 9 + "#" * (n == 7)} for n, row in enumerate(documents())]
+    corpus = write_parquet(tmp_path / "in.parquet", rows)
+    recipe = Recipe((Pair("same", View(), View()),), source=Documents(segment=Marked()))
+    found = forecast(recipe, [str(corpus)], seconds=1)
+    assert found.pairs["written"] == 1
+    assert found.sources["dropped"] == 59
+
+
+def test_what_every_build_costs_is_not_what_long_documents_cost(tmp_path: Path) -> None:
+    line = "A sentence of some length, as there are many. "
+    paths = [tmp_path / "short.jsonl", tmp_path / "long.jsonl"]
+    for path, times in zip(paths, (1, 20_000), strict=True):
+        write_jsonl(path, [{"text": f"{n}: {line * times}"} for n in range(3)])
+    short, long = map(seconds_a_piece, paths)
+    assert long < 3 * short
+
+
+def seconds_a_piece(path: Path) -> float:
+    """Return the seconds that cutting or filling is said to take where there is nothing to do."""
+    (file,) = plan_inputs([str(path)], Documents())
+    found = scan(file.splits, Documents(), 500)
+    folder = path.with_suffix("")
+    folder.mkdir()
+    return fixed_costs(dropout(), found.documents, folder, Cost()).piece.cpu
+
+
+def test_a_recipe_that_takes_for_ever_to_load_is_one_line(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pairsmith.pipelines.costs._SECONDS", 0.01)
+    with pytest.raises(UserError, match=r"a build of three rows takes over 0\.01 s"):
+        forecast(dropout(), [str(corpus)], seconds=0)
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,14 @@
 """The gate that asks an encoder: its figures are the encoder's, kept, and judged last."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from rich.console import Console
 
 from pairsmith.augmenters import WordDropout, cache
 from pairsmith.pipelines import similarity
@@ -79,7 +81,10 @@ def test_figures_are_kept_and_a_rebuild_does_not_load_the_encoder(
         raise AssertionError("the encoder was loaded")
 
     monkeypatch.setattr(similarity, "_encoder", refuse)
-    run(tmp_path, "second", Similarity(encoder), cache=shared)
+    console = Console(record=True, width=200)
+    run(tmp_path, "second", Similarity(encoder), cache=shared, console=console)
+    told = r"used again: ([1-9]\d*) of \1 similarities, from the cache\n"
+    assert re.fullmatch(told, console.export_text())
     assert sums(tmp_path / "first") == sums(tmp_path / "second")
 
 
