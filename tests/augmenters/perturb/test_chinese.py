@@ -154,6 +154,9 @@ def test_a_word_becomes_its_opposite(text, view):
         "除了他之外",
         "我爱吃苹果",
         "软件支持该格式",
+        "这样正确吗",
+        "你支持他吗？",
+        "大家是否支持他",
     ],
 )
 def test_parts_of_words_opposites_side_by_side_and_titles_stay(text):
