@@ -12,7 +12,7 @@ from pairsmith.augmenters.perturb.chinese_words import (
     listed,
     paired,
 )
-from pairsmith.augmenters.perturb.edits import Change, Edit
+from pairsmith.augmenters.perturb.edits import Change, Edit, edits_of
 
 NEGATION = re.compile(
     "(?<![对差])不(?!但|只|仅|光|管|论|断|久|同|列颠|少|错|料|禁|愧|幸|止|良|安|满)"
@@ -25,10 +25,15 @@ _LEANS = re.compile(
     "|一[^，]{0,4}[也都][没不]|除非|否则|[要若]不[是然]|不然|差点|差一点|难道|岂|何[不必]|而是"
     "|而[不非]|就是|才[不没]|可不|更不|好[不没]|免得|以免|小心|当心|防止|避免|禁止|之前|以前|前$"
     "|除了|不[得能]不|几乎|似的|比起|宁[愿可]|与其|至少|不如|不止|不.{1,2}不|不成|想不.*[都也]"
-    "|不只|多大|多久|[没未](?!有任何).*[任太]|可言|既[不没]|不但|反而|再生|不得了|不过|不到|不一会|不客气"
+    "|不只|多大|多久|[没未](?!有任何).*[任太]|不.*任何|可言|既[不没]|不但|反而|再生|不得了|不过|不到|不一会|不客气"
     "|不好意思|不知不觉|不亚于|不外|不由|不经意|不见得|不算|没错|没准|没完|没想到|以至于"
 )
 """What a negation belongs to, so that the clause would not stand without it."""
+_SO_LONG = re.compile(
+    "(一直|始终|至今|迟迟|半天|[好很许]久|(?<![第0-9])([一二两三四五六七八九十半多]+|[0-9]{1,2})"
+    "(天|周|年|小时|分钟|星期|礼拜|个(月|小时|星期|礼拜))).{0,4}[没未]|(迟迟|半天).{0,2}不"
+)
+"""The time in which something was not: 三天没吃饭."""
 _WHETHER = re.compile("(.)[不没]\\1|(..)[不没]\\2|有没有|[不没]$|没有$|不[啊呀了]$")
 _POTENTIAL = re.compile(
     "(看|听|找|买|打|想|吃|收|查|做|记|睡|搞|弄|走|跑|进|出|来|回|赶|跟|连|登|用|拿|够|分|认|读|猜|学"
@@ -67,13 +72,28 @@ class Site(NamedTuple):
 def affirmed(clause: Clause) -> Change | None:
     """Return how to take the negation out of a clause that has a single one, or None."""
     text = clause.text.replace("为什么", "")
-    if len(NEGATION.findall(text)) != 1 or _LEANS.search(text) or _WHETHER.search(text):
+    if len(NEGATION.findall(text)) != 1:
+        return None
+    if any(pattern.search(text) for pattern in (_LEANS, _SO_LONG, _WHETHER)):
         return None
     ends_in_le = text.endswith(("了", "啦"))
     for i, word in enumerate(clause.words):
         if NEGATION.search(word.text):
-            return _without(Site(clause.words, i, ends_in_le))
+            site = Site(clause.words, i, ends_in_le)
+            change = _without(site)
+            return None if change is None else _unled(site, change)
     return None
+
+
+def _unled(site: Site, change: Change) -> Change | None:
+    """Return the change without 并 and 尚, which stand before negations only: 尚不能 → 已能."""
+    lead, (first, *others) = site.before, edits_of(change)
+    if lead.text not in ("并", "尚") or first.start < site.word.start:
+        return change
+    if first.start > site.word.start:  # 并看不到 → 并看得到
+        return None
+    new = "已" if lead.text == "尚" else ""
+    return (Edit(lead.start, first.stop, new + first.new), *others)
 
 
 def _without(site: Site) -> Change | None:
@@ -125,18 +145,17 @@ def _bu(site: Site) -> Change | None:
             return None if kept else Edit(word.start, word.stop, "得")
     if before.text in ("从来", "从"):
         return Edit(before.start, word.stop, "总是")
-    start = before.start if before.text == "并" else word.start
     if after.text in ("太", "怎么", "大"):
-        return Edit(start, after.stop, "很") if len(words) > i + 2 else None
+        return Edit(word.start, after.stop, "很") if len(words) > i + 2 else None
     if after.text in ("再", "必", "用"):
-        return Edit(start, after.stop, {"再": "仍然", "必": "必须", "用": "需要"}[after.text])
+        return Edit(word.start, after.stop, {"再": "仍然", "必": "必须", "用": "需要"}[after.text])
     graded = after.tag[0] == "a" and after.text not in listed("absolute")
     ends = at(words, i + 2).text in ("", "的") or before.text == "得"
     if graded and ends and before.tag != "d" and not is_verb(before):
-        return Edit(start, word.stop, "很")
+        return Edit(word.start, word.stop, "很")
     so = after.text in ("这样", "这么", "那么")
     if after.tag[0] in "vadpz" or after.tag in ("l", "i", "c") or so:
-        return Edit(start, word.stop, "")
+        return Edit(word.start, word.stop, "")
     return None
 
 
@@ -168,16 +187,16 @@ def _mei(site: Site) -> Change | None:
         new = "已经"
     elif before.text in ("还", "尚", "仍"):
         start, new = before.start, "已经"
-    elif before.text == "并":
-        start = before.start
     elif before.text in ("从来", "从"):
         start, new = before.start, "曾经"
     if after.text == "任何":
         return Edit(start, after.stop, "有一些")
-    if last.tag[0] == "a" and after.tag[0] in "rns":  # 没有他(那么)高 → 比他高
+    if last.tag[0] == "a" and is_noun(after):  # 没有他(那么)高 → 比他高
         so = at(words, i + 2).text in ("这么", "那么")
         if words[i + (3 if so else 2) :] == (last,):
             return (Edit(start, word.stop, "比"), Edit(after.stop, last.start, ""))[: 1 + so]
+    if last.tag[0] == "a" and not is_verb(at(words, len(words) - 2)):  # 没有想象中的好
+        return None
     if after.tag == "a" and at(words, i + 2).tag not in ("n", "uj", "vn"):
         return None
     if _is_act(after):
@@ -228,7 +247,7 @@ def _wei(site: Site) -> Change | None:
     """未: 已."""
     if not is_verb(site.after) or site.before.text == "从" or site.ends_in_le:
         return None
-    adverb = site.before.text in ("尚", "仍", "还", "并")
+    adverb = site.before.text in ("尚", "仍", "还")
     return Edit(site.before.start if adverb else site.word.start, site.word.stop, "已")
 
 

@@ -21,12 +21,17 @@ from pairsmith.augmenters.perturb.chinese_words import (
 )
 from pairsmith.augmenters.perturb.edits import Change, Edit
 
+_ASKS = re.compile("吗|是否|(.)[不没]\\1|没有$|不$|(?<![什怎多这那])么$")
+"""Questions that ask the same with the opposite: 对吗."""
+
 
 def candidates(text: str) -> list[Change]:
     """Return every change of a word of a Chinese text into its opposite."""
     opposites = _opposites()
     changes: list[Change] = []
     for clause in clauses_of(text):
+        if _ASKS.search(clause.text):
+            continue
         for i, word in enumerate(clause.words):
             for opposite, where in opposites.get(word.text, ()):
                 if _fits(clause, i, opposite, where):

@@ -22,6 +22,8 @@ _EXCLAIMS = re.compile(
     "|对不起|恐怕|难道"
 )
 """Clauses that are no plain statements."""
+_CONTRASTS = re.compile("而[不是]|还是")
+"""A sentence that says what is not beside what is, or asks which: 是红的还是蓝的."""
 _COPULA_STOPS = re.compile(
     "还是|而是|不?就是|[的得]是[，：]|是[以因]|要是|是否|是[的吧啊]?$|越|像.*一样|才"
 )
@@ -41,7 +43,32 @@ _COVERBS = frozenset("把被在给向从跟对")
 _NOT_SO = re.compile("[被由于]|(出生|成立|建|毕业|始建|创建|源|死)于|源自")
 _CLOSED = frozenset("把被在给向从跟对为用与于和由以将")
 _ADVERBS = frozenset(("已", "已经", "总是", "经常", "常常", "正在"))
-_NO_OBJECT = frozenset(("的", "了", "着", "过", "、", "和", "或", "与", "不", "-", "/", "于"))
+_NO_OBJECT = frozenset(
+    (
+        "的",
+        "了",
+        "着",
+        "过",
+        "、",
+        "和",
+        "或",
+        "与",
+        "不",
+        "-",
+        "/",
+        "于",
+        "起来",
+        "上去",
+        "中",
+        "期间",
+    )
+)
+_NOT_TOLD = frozenset(
+    ("可", "可以", "能", "会", "就", "即可", "了", "是", "还", "还是", "都", "也")
+)
+"""Words of a clause that tells what is, not what to do."""
+_TOOLS = frozenset("跟给把用")
+"""What one is told to do is the verb behind these: 把门打开, but not 跟图片一样."""
 _BEGUN = frozenset(
     ("会", "能", "可以", "可", "将", "已", "已经", "曾", "被", "把", "让", "使", "所")
 )
@@ -51,6 +78,8 @@ def negated(clause: Clause) -> list[Change]:
     """Return the ways to negate a clause that has no negation and is a statement or a request."""
     words, text = clause.words, clause.text
     if NEGATION.search(text) or clause.end in tuple("！!?？") or _EXCLAIMS.search(text):
+        return []
+    if _CONTRASTS.search(clause.sentence):
         return []
     rules = (_copula, _modal, _have, _degree, _state, _perfect, _command, _place, _coverb, _adverb)
     found = (
@@ -102,7 +131,7 @@ def _have(words: Words, i: int, text: str) -> Change | None:
     word, before, after = words[i], at(words, i - 1), at(words, i + 1)
     if word.text != "有" or re.search("有(时(?!间)|[的点限关效了过着待])|一[样族]", text):
         return None
-    if not _after_subject(words, i) or before.text in ("所", "只", "还"):
+    if not _after_subject(words, i) or before.text in ("所", "只", "还") or _says_how(words):
         return None
     if after.tag[0] == "m":
         following = at(words, i + 2)
@@ -136,7 +165,12 @@ def _state(words: Words, i: int, text: str) -> Change | None:
     word, before, after = words[i], at(words, i - 1), at(words, i + 1)
     if word.text not in listed("states") or not _after_subject(words, i) or not after.text:
         return None
-    if after.text in ("的", "和", "与", "、", "或", "您的", "有") or after.text[0] in "了过着":
+    if (
+        after.text in ("的", "和", "与", "、", "或", "您的", "有", "得")
+        or after.text[0] in "了过着"
+    ):
+        return None
+    if word.text not in listed("minds") and _says_how(words):
         return None
     begun = any(one.text in _BEGUN for one in words[:i]) or before.text in ("自行", "各自", "将值")
     begun |= word.text.endswith("于") and any(map(is_verb, words[:i]))
@@ -194,7 +228,13 @@ def _command(words: Words, i: int, text: str) -> Change | None:
     begins = i == 0 or (i == 1 and words[0].text == "请")
     if word.text not in listed("commands") or not begins or not after.text:
         return None
-    if after.text in _NO_OBJECT or text.endswith(("的", "时", "后", "了", "过")):
+    if (
+        after.text in _NO_OBJECT
+        or text.endswith(("的", "时", "后", "了", "过"))
+        or _says_how(words)
+    ):
+        return None
+    if word.text in _TOOLS and not _has_verb(words, i):
         return None
     bound = after.tag[0] in "cdp" and after.text not in (
         "在",
@@ -208,13 +248,30 @@ def _command(words: Words, i: int, text: str) -> Change | None:
     )
     heads = ("的" in text and len(words) <= 3) or words[-1].stop - words[0].start < 5
     later = any(
-        one.text in ("可", "会", "就", "即可", "了")
-        or (one.text == "将" and is_verb(at(words, j + 1)))
+        one.text in _NOT_TOLD or (one.text == "将" and at(words, j + 1).tag[0] in "vp")
         for j, one in enumerate(words)
     )
     if bound or heads or later or _ASIDES.search(text):
         return None
     return Edit(word.start, word.start, "不要")
+
+
+def _says_how(words: Words) -> bool:
+    """Return whether a clause is about how something is: 速度很快, 体验不错, 跟图片一样."""
+    last = words[-1]
+    if last.tag[0] == "a" or last.text in ("很快", "不错", "一样", "一般", "差不多"):
+        return True
+    inside = max((j for j, word in enumerate(words) if word.text == "的"), default=-1)
+    return any(word.text in listed("degrees") for word in words[inside + 1 :])
+
+
+def _has_verb(words: Words, i: int) -> bool:
+    """Return whether a verb is told behind word i, or 给 gives somebody something."""
+    to, what = at(words, i + 1), at(words, i + 2)
+    if words[i].text == "给" and to.text in listed("pronouns") and what.tag[0] in "mnr":
+        return True
+    verbs = (j for j in range(i + 1, len(words)) if is_verb(words[j]) and words[j].tag != "vn")
+    return any(at(words, j + 1).text != "的" for j in verbs)
 
 
 def _place(words: Words, i: int, text: str) -> Change | None:

@@ -2,15 +2,18 @@
 
 import functools
 from collections import defaultdict
+from itertools import pairwise
 from typing import NamedTuple
 
 from pairsmith.augmenters.perturb.edits import Change, Edit
 from pairsmith.augmenters.perturb.english_words import (
+    BE,
     DATA,
     MODALS,
     SUBJECTS,
     Token,
     Verb,
+    asked,
     capital_like,
     sentences,
     verbs,
@@ -29,6 +32,9 @@ _POLAR = words(
     "any anyone anybody anything ever either yet not n't never no don't didn't won't can't"
 )
 """Words that want a negation or a condition, and negations: they stay beside what they go with."""
+_ASKS = BE | MODALS | words("do does did have has had")
+_ASKED = SUBJECTS | words("there my this that these")
+_OPENERS = words("and but so or also then well ok okay yes no hi hello great perfect please")
 _DEGREES = words("more most less least as so too very rather how")
 
 
@@ -54,12 +60,31 @@ def candidates(text: str) -> list[Change]:
     parts = sentences(text)
     present = {token.low for sentence in parts for token in sentence}
     for sentence in parts:
+        if _asks_yes_or_no(sentence):
+            continue
+        inside = asked(sentence)
         for at, token in enumerate(sentence):
+            if at in inside:
+                continue
             for rule in rules.get(token.low, ()):
                 if _fits(rule, sentence, at) and not (rule.pair - {token.low}) & present:
                     found.append(_edit(sentence, at, rule.new))
                     break
     return found
+
+
+def _asks_yes_or_no(sentence: list[Token]) -> bool:
+    """Return whether it is a question that asks the same with the opposite: `Is that correct?`."""
+    marked = any(token.text == "?" for token in sentence[-2:])  # many leave it out
+    if marked and len(sentence) == 2:  # Correct?
+        return True
+    for at, (token, after) in enumerate(pairwise(sentence)):
+        before = sentence[at - 1] if at else None
+        if before is None or not before.is_word or before.low in _OPENERS:
+            asks = token.low in _ASKS or token.low.endswith("n't")
+            if asks and (marked or after.low in _ASKED):
+                return True
+    return False
 
 
 def _fits(rule: _Rule, sentence: list[Token], at: int) -> bool:

@@ -10,6 +10,7 @@ from pairsmith.augmenters.perturb.english_words import (
     PREPOSITIONS,
     SUBJECTS,
     Token,
+    verbs,
     words,
 )
 
@@ -49,6 +50,7 @@ _FINITE = words(
 )
 _TITLES = words("mr mrs miss ms dr sir lady lord captain colonel aunt uncle madame professor")
 _NO_NOUN = ("ed", "ing", "ous", "ive", "al", "ic", "ful", "less", "ary", "able", "ible")
+_ADVERBS = words("never always often also still just really already not only even now then soon")
 PLACES = words("city country state continent")
 _CLOSED = (
     PREPOSITIONS
@@ -87,13 +89,24 @@ def argument(sentence: list[Token], at: int, as_object: bool) -> Argument | None
     )
     if found and as_object and found.last < len(sentence):
         after = sentence[found.last]
-        if token.low not in ("me", "him", "us", "them") and after.low in _FINITE:
-            return None  # it is a subject
+        if token.low not in ("me", "him", "us", "them") and _is_subject(sentence, found.last):
+            return None
         if token.low in _OBJECT_OF.values():
             return found
         if after.is_word and after.low not in _CLOSED and not after.low.endswith("ly"):
             return None
     return found
+
+
+def _is_subject(sentence: list[Token], at: int) -> bool:
+    """Return whether a finite verb begins there, perhaps behind adverbs: `you still need`."""
+    forms = verbs()
+    for token in sentence[at:]:
+        if token.low in _ADVERBS or token.low.endswith("ly"):
+            continue
+        known = token.low in forms.base or token.low in forms.past or token.low in forms.third
+        return token.low in _FINITE or (known and token.low not in PREPOSITIONS - {"like"})
+    return False
 
 
 def _pronoun(sentence: list[Token], at: int, as_object: bool) -> Argument | None:

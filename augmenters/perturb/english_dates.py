@@ -21,9 +21,10 @@ MONTHS = [
     "November",
     "December",
 ]
+_SHORT = [month[:3] for month in MONTHS]
 DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 _LENGTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-_MONTH = rf"(?P<month>{'|'.join(MONTHS)})"
+_MONTH = rf"(?P<month>(?:{'|'.join(MONTHS)})\b|(?:{'|'.join(_SHORT)}|Sept)\b\.?)"
 _WHEN = (
     r"in|since|by|until|till|last|next|this|early|late|mid|of|from|to|through|throughout|during|"
     r"between|before|after|and|early-|late-|mid-|around|for|on|at|through|as of|or"
@@ -34,7 +35,7 @@ _FULL = re.compile(
     r"(?:,? (?P<year>[12]\d{3})\b(?![-–/]))?"
 )
 _DAY_FIRST = re.compile(
-    rf"\b(?:the )?(?P<day>\d{{1,2}})(?P<th>st|nd|rd|th)?(?: of)? {_MONTH}\b"
+    rf"\b(?:the )?(?P<day>\d{{1,2}})(?P<th>st|nd|rd|th)?(?: of)? {_MONTH}"
     r"(?:,? (?P<year>[12]\d{3})\b)?"
 )
 _BARE = re.compile(rf"(?:{_WHEN})[ -]$", re.IGNORECASE)
@@ -90,7 +91,7 @@ def dates(text: str) -> Iterator[Place]:
 def _months(text: str) -> Iterator[Place]:
     for m in _FULL.finditer(text):
         lead = text[max(0, m.start() - 12) : m.start()]
-        if m["day"] or m["year"] or _BARE.search(lead):
+        if m["day"] or m["year"] or (m["month"] in MONTHS and _BARE.search(lead)):
             if (
                 m["month"] in ("May", "March", "August")
                 and lead.endswith(("to ", "and ", "or "))
@@ -103,16 +104,18 @@ def _months(text: str) -> Iterator[Place]:
 
 def _parts(m: re.Match[str], month: str) -> Iterator[Place]:
     """Yield the month, day and year that a date has."""
-    number = MONTHS.index(month)
+    number = _SHORT.index(month[:3])
     day = int(m["day"]) if m["day"] else 0
-    others = [(n, name) for n, name in enumerate(MONTHS) if day <= _LENGTHS[n]]
+    dot = "." if month.endswith(".") else ""
+    names = MONTHS if month in MONTHS else [short + dot for short in _SHORT]
+    others = [(n, t) for n, t in enumerate(names) if day <= _LENGTHS[n] and t != "May."]
     yield _place(m, "month", "month", number, others)
     if 1 <= day <= 31:
         days = [(n, _day(n, m["th"])) for n in range(2, 29, 3)]
         stop = m.end("th") if m["th"] else m.end("day")
         yield Place(m.start("day"), stop, "day", day, tuple((n, t) for n, t in days if n != day))
     if m["year"]:
-        yield _year(m.start("year"), m["year"], leap=(month, day) == ("February", 29))
+        yield _year(m.start("year"), m["year"], leap=(number, day) == (1, 29))
 
 
 def _day(n: int, th: str | None) -> str:

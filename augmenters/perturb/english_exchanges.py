@@ -43,6 +43,8 @@ def _from_to(sentence: list[Token], at: int) -> list[Change]:
     """Return `from Paris to London` as `from London to Paris`."""
     if any(token.low in _DISTANCES for token in sentence):
         return []
+    if sum(token.low == "from" for token in sentence) > 1:
+        return []  # from sea to sea, from north to south: everywhere
     origin = _place(sentence, at + 1)
     if origin is None or origin >= len(sentence) - 1 or sentence[origin].low != "to":
         return []

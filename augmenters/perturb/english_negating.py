@@ -1,5 +1,6 @@
 """Where `not` can be put into an English sentence that negates nothing yet."""
 
+from collections.abc import Container
 from itertools import pairwise
 
 from pairsmith.augmenters.perturb.edits import Change, Edit
@@ -13,6 +14,7 @@ from pairsmith.augmenters.perturb.english_words import (
     PREPOSITIONS,
     SUBJECTS,
     Token,
+    asked,
     verbs,
     words,
 )
@@ -23,13 +25,19 @@ _NOT_AFTER = words(
     "little few about quite simply like better so such therefore thus"
 )
 """Words that do not stand right behind `not`, or say something else there."""
-_AFTER_WHICH = words("probably certainly now therefore clearly surely obviously generally usually")
-"""Adverbs that stand before `not`."""
+_AFTER_WHICH = words(
+    "probably certainly therefore clearly surely obviously generally usually definitely possibly "
+    "unfortunately fortunately sadly luckily thankfully hopefully apparently evidently supposedly "
+    "presumably arguably undoubtedly"
+)
+"""Adverbs that stand before `not`: most speak of the whole sentence."""
+_BESIDE = words("then also even later finally eventually just never always soon")
+"""Adverbs that stand between `and` and a second verb, as those in -ly."""
 _NOT_IN_CLAUSE = words(
     "already also too somewhat some several still yet as than whether until till unless lest only "
     "either ever any anything anyone rather both something someone"
 )
-_NOT_BEFORE = words("as than whether until till lest how after before once glad wonder")
+_NOT_BEFORE = words("as than until till lest how after before once glad wonder")
 _NO_SUBJECT = CONJUNCTIONS | PREPOSITIONS | words("here what how where when why such so there's")
 _OPENERS = words("and but that because if when while since although though so which who what")
 _SPEECH = words(
@@ -47,18 +55,18 @@ def insertions(text: str, sentence: list[Token]) -> list[Change]:
     found: list[Change] = []
     if sentence[0].low in ("yes", "yeah", "sure", "ok", "okay", "what", "how", "so", "such"):
         return found
+    inside = asked(sentence)
     for at in range(len(sentence) - 1):
         token = sentence[at]
         before = sentence[at - 1] if at else None
-        following = sentence[at + 1]
-        if not token.is_word or not _clause_allows(sentence, at):
+        if not token.is_word or at in inside or not _clause_allows(sentence, at):
             continue
         if token.low in BE | MODALS:
             found += _after_auxiliary(sentence, at)
         elif token.low in ("has", "have", "had") and at:
             found += _after_have(sentence, at)
         elif token.low.endswith(("'m", "'re", "'s", "'ll")):
-            found += _after_contracted(token, following)
+            found += _after_contracted(sentence, at)
         elif token.low in SUBJECTS and (
             before is None or not before.is_word or before.low in _OPENERS
         ):
@@ -79,6 +87,24 @@ def _clause_allows(sentence: list[Token], at: int) -> bool:
     return not any(token.low in _NOT_BEFORE for token in sentence[max(0, at - 4) : at])
 
 
+def coordinated(rest: list[Token], forms: Container[str]) -> bool:
+    """Return whether a second verb of these forms follows, which `did not` would deny or change."""
+    joined = False
+    for token in rest:
+        if joined and token.low in forms and token.low not in BE:
+            return True
+        skipped = joined and (token.low in _BESIDE or token.low.endswith("ly"))
+        joined = skipped or token.low in ("and", "or", "but", ",")
+    return False
+
+
+def _behind(sentence: list[Token], at: int) -> tuple[Token, Token]:
+    """Return what `not` follows, the auxiliary sentence[at] or an adverb, and the next word."""
+    if sentence[at + 1].low in _AFTER_WHICH and at + 2 < len(sentence):
+        return sentence[at + 1], sentence[at + 2]
+    return sentence[at], sentence[at + 1]
+
+
 def _after_auxiliary(sentence: list[Token], at: int) -> list[Change]:
     token, following = sentence[at], sentence[at + 1]
     if at == 0 or not sentence[at - 1].is_word or sentence[at - 1].low in _NO_SUBJECT:
@@ -87,9 +113,7 @@ def _after_auxiliary(sentence: list[Token], at: int) -> list[Change]:
         return []
     if token.text[0].isupper() or following.low == "all":  # a title; that is all
         return []
-    place = token
-    if following.low in _AFTER_WHICH and at + 2 < len(sentence):
-        place, following = following, sentence[at + 2]
+    place, following = _behind(sentence, at)
     if following.low in _NOT_AFTER or not following.is_word:
         return []
     if token.low in MODALS:
@@ -120,17 +144,21 @@ def _after_have(sentence: list[Token], at: int) -> list[Change]:
     return [Edit(token.stop, token.stop, " not")]
 
 
-def _after_contracted(token: Token, following: Token) -> list[Change]:
+def _after_contracted(sentence: list[Token], at: int) -> list[Change]:
+    token = sentence[at]
+    place, following = _behind(sentence, at)
     subject, _, ending = token.low.rpartition("'")
     if following.low in _NOT_AFTER or not following.is_word or following.low in SUBJECTS:
         return []
     if following.low in ("welcome", "all"):
         return []
     if ending in ("m", "re") and subject in SUBJECTS:
-        return [Edit(token.stop, token.stop, " not")]
+        return [Edit(place.stop, place.stop, " not")]
     if ending == "s" and subject in ("he", "she", "it", "that", "there"):
-        return [Edit(token.stop, token.stop, " not")]
+        return [Edit(place.stop, place.stop, " not")]
     if ending == "ll" and subject in SUBJECTS and following.low in verbs().base:
+        if place is not token:
+            return [Edit(place.stop, place.stop, " not")]
         return [Edit(token.stop - 3, token.stop, " won" + token.text[-3] + "t")]
     return []
 
@@ -161,8 +189,6 @@ def _with_do(sentence: list[Token], at: int) -> list[Change]:
         or following.low not in ("a", "an", "the", "to", "my", "his", "her", "their", "our", "your")
     ):
         return []
-    beside = sentence[at + 3].low if at + 3 < len(sentence) else ""
-    changed = {"does": verbs().third, "did": verbs().past}.get(do, {})
-    if following is not None and following.low in ("and", "or", "but", ",") and beside in changed:
-        return []  # a second verb that the same `do` would have to change
+    if coordinated(sentence[at + 2 :], {"does": verbs().third, "did": verbs().past}.get(do, {})):
+        return []
     return [Edit(verb.start, verb.stop, f"{do} not {known.base}")]

@@ -7,14 +7,16 @@ left alone, because its negation asks the same.
 from itertools import pairwise
 
 from pairsmith.augmenters.perturb.edits import Change, Edit
-from pairsmith.augmenters.perturb.english_negating import insertions
+from pairsmith.augmenters.perturb.english_negating import coordinated, insertions
 from pairsmith.augmenters.perturb.english_words import (
     BE,
     CONJUNCTIONS,
     DETERMINERS,
     MODALS,
+    PREPOSITIONS,
     SUBJECTS,
     Token,
+    asked,
     capital_like,
     is_negative,
     sentences,
@@ -63,6 +65,7 @@ _SOME = words(
 _SPANS = words("years months weeks days hours ages decades")
 _NOT_ALONE = words("for long help")
 """Words that mean something else, or nothing, when `not` before them goes: `could not help`."""
+_ASKED = words("if whether who whom whose what which where when why how")
 
 
 def candidates(text: str) -> list[Change]:
@@ -74,7 +77,7 @@ def candidates(text: str) -> list[Change]:
         negatives = [at for at, token in enumerate(sentence) if is_negative(token)]
         if not negatives:
             found += insertions(text, sentence)
-        elif len(negatives) == 1:
+        elif len(negatives) == 1 and negatives[0] not in asked(sentence):
             found += _removals(text, sentence, negatives[0])
         elif [sentence[at].low for at in negatives] == ["neither", "nor"]:
             found += _either(sentence, *negatives)
@@ -95,7 +98,7 @@ def _removals(text: str, sentence: list[Token], at: int) -> list[Change]:
     if not rest or any(t.low in _ONLY_NEGATED for t in rest) or _has_at_all(rest):
         return []
     before = sentence[at - 1] if at else None
-    if _lasts(token, before, rest):
+    if _lasts(sentence, at) or _unsure(sentence, at):
         return []
     if token.low in ("not", *_CONTRACTED, *_DO):
         return _not_removed(text, sentence, at)
@@ -103,6 +106,8 @@ def _removals(text: str, sentence: list[Token], at: int) -> list[Change]:
         return _never_removed(before, token, rest)
     if token.low == "no":
         return _no_removed(token, before, rest)
+    if before is None and rest[0].low in PREPOSITIONS:  # an answer: nothing for now
+        return []
     if token.low in _THINGS and not (rest[0].low in _NOT_A_THING and rest[0].is_word):
         return [Edit(token.start, token.stop, capital_like(token.text, _THINGS[token.low]))]
     if token.low == "none" and rest[0].low in (".", ","):
@@ -114,13 +119,27 @@ def _has_at_all(rest: list[Token]) -> bool:
     return any(a.low == "at" and b.low == "all" for a, b in pairwise(rest))
 
 
-def _lasts(token: Token, before: Token | None, rest: list[Token]) -> bool:
-    """Return whether `in years`, or a perfect's `for ages`, follows, which wants a negation."""
-    pairs = [(a.low, b.low) for a, b in pairwise(rest)]
-    have = {"have", "has", "had", "haven't", "hasn't", "hadn't"}
-    perfect = token.low in have or (before is not None and before.low in have)
+def _lasts(sentence: list[Token], at: int) -> bool:
+    """Return whether it goes with a time in which all was so, which wants a negation.
+
+    That is `in years` behind it, and around a perfect `for ages` or `still`.
+    """
+    pairs = [(a.low, b.low) for a, b in pairwise(sentence[at + 1 :])]
+    lead = {token.low for token in sentence[max(0, at - 2) : at]}
+    perfect = (lead | {sentence[at].low}) & words("have has had haven't hasn't hadn't")
     return any(a == "in" and b in _SPANS for a, b in pairs) or (
-        perfect and any(pair in pairs for pair in (("for", "years"), ("for", "ages")))
+        bool(perfect) and ("still" in lead or ("for", "years") in pairs or ("for", "ages") in pairs)
+    )
+
+
+def _unsure(sentence: list[Token], at: int) -> bool:
+    """Return whether `sure why` or `seem to` follows, which none says of what is sure or can be."""
+    token, rest = sentence[at], sentence[at + 1 : at + 4]
+    unable = token.low in ("can't", "cannot", "couldn't") or (
+        token.low == "not" and at > 0 and sentence[at - 1].low in ("can", "could")
+    )
+    return (unable and rest[0].low == "seem") or any(
+        a.low in ("sure", "certain") and b.low in _ASKED for a, b in pairwise(rest)
     )
 
 
@@ -181,16 +200,9 @@ def _without_do(sentence: list[Token], first: int, last: int) -> list[Change]:
         return [Edit(do.start, verb.start, "")]
     if before is None or not before.is_word or before.low in CONJUNCTIONS or verb.low == "be":
         return []
-    if _coordinated(rest):
+    if coordinated(rest, verbs().base):
         return []
     return [Edit(do.start, verb.stop, known.third if form == "does" else known.past)]
-
-
-def _coordinated(rest: list[Token]) -> bool:
-    """Return whether another bare verb depends on the same `did not`."""
-    base = verbs().base
-    pairs = pairwise(rest)
-    return any(a.low in ("and", "or", ",") and b.low in base for a, b in pairs)
 
 
 def _never_removed(before: Token, token: Token, rest: list[Token]) -> list[Change]:

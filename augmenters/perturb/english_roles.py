@@ -33,8 +33,6 @@ _WITH = {
     "gaze": "at",
     "glance": "at",
     "listen": "to",
-    "speak": "to",
-    "talk": "to",
     "turn": "to",
     "write": "to",
     "come": "to",
@@ -88,8 +86,8 @@ def _coordinated(sentence: list[Token], at: int) -> bool:
     """Return whether sentence[at] may be the second of two subjects: `you and Miss Fairfax`."""
     if at < 2 or sentence[at - 1].low != "and":
         return False
-    first = sentence[at - 2]
-    return first.low in SUBJECTS | OBJECTS or first.text[0].isupper()
+    first = sentence[at - 2]  # a full stop: `Mr. and Mrs. Brown`
+    return first.low in SUBJECTS | OBJECTS or first.text[0].isupper() or first.text == "."
 
 
 def _clause(text: str, sentence: list[Token], at: int) -> list[Change]:
@@ -165,7 +163,8 @@ def _active(
     elif known.base not in _RELATIONS and not person:
         return []
     thing = argument(sentence, last, as_object=True)
-    if thing is not None and thing.last < len(sentence) and sentence[thing.last].low == "of":
+    after = sentence[thing.last].low if thing is not None and thing.last < len(sentence) else ""
+    if after == "of" or (after in ("and", "or") and sentence[last].low not in OBJECTS):
         return []
     if (
         thing is None
@@ -212,7 +211,7 @@ def _swapped(
         return []
     first = sentence[subject.first]
     new = other.subject
-    if _opens(text, first.start) or (first.text[0].isupper() and first.low in _DETERMINED):
+    if first.text[0].isupper() and (_opens(text, first.start) or first.low in _DETERMINED):
         new = new[:1].upper() + new[1:]
     edits = [
         Edit(first.start, sentence[subject.last - 1].stop, new),

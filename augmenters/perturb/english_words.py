@@ -224,10 +224,37 @@ NEGATIVES = words(
     "seldom rarely ain't needn't n't unable"
 )
 
+_ASKING = words(
+    "ask asks asked asking check checks checked checking confirm confirms confirmed confirming "
+    "determine determined find found know knows knew known knowing learn learned see sees saw seen "
+    "seeing tell tells told telling verify verifies verified verifying wonder wonders wondered "
+    "wondering certain clear curious sure unsure"
+)
+"""What an `if` that means `whether` goes with: `let me know if …`."""
+
 
 def is_negative(token: Token) -> bool:
     """Return whether a word negates."""
     return token.low in NEGATIVES or token.low.endswith("n't")
+
+
+def asked(sentence: list[Token]) -> frozenset[int]:
+    """Return which tokens are of a yes-no question inside the sentence: `I wonder if he is here`.
+
+    It asks the same with a negation, and with the opposite.
+    """
+    found: list[int] = []
+    inside, asking = False, -9
+    for at, token in enumerate(sentence):
+        if not token.text[0].isalnum():
+            inside, asking = False, -9
+        elif token.low in _ASKING:
+            asking = at
+        elif token.low == "whether" or (token.low == "if" and at - asking < 5):
+            inside = True
+        if inside:
+            found.append(at)
+    return frozenset(found)
 
 
 def capital_like(old: str, new: str) -> str:

@@ -89,6 +89,14 @@ NEGATIONS = [
     ("她不喜歡我們。", "她喜歡我們。"),
     ("他還沒來。", "他已經來了。"),
     ("他买了《不，谢谢》。", "他没买《不，谢谢》。"),
+    ("他并不是老师。", "他是老师。"),
+    ("这并不会影响结果。", "这会影响结果。"),
+    ("质量并不高。", "质量很高。"),
+    ("原因尚不清楚。", "原因已清楚。"),
+    ("请使用更大的字体。", "请不要使用更大的字体。"),
+    ("请把这扇门打开。", "请不要把这扇门打开。"),
+    ("给我拿一杯水。", "不要给我拿一杯水。"),
+    ("我觉得房间很好。", "我不觉得房间很好。"),
 ]
 
 
@@ -119,10 +127,40 @@ def test_a_negation_goes_out_or_comes_in(text, view):
         "特别的人",
         "谁是老师？",
         "多么美啊！",
+        "客服一直没发货",
+        "客服迟迟不发货",
+        "等了半天没有人接",
+        "他三天没吃饭",
+        "没有想象中的好",
+        "没有那么好",
+        "不需要任何软件",
+        "他弹的是吉他，而不是钢琴",
+        "请问是红色的，还是蓝色的",
     ],
 )
 def test_questions_fixed_words_and_what_leans_on_a_negation_stay(text):
     assert views(chinese_negation.candidates, text) == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "view"),
+    [
+        ("运行速度很快", set()),
+        ("使用体验不错", set()),
+        ("安装师傅很专业", set()),
+        ("使用时间很长", {"使用时间不长"}),
+        ("用起来很方便", {"用起来不方便"}),
+        ("跟图片一样", set()),
+        ("给妈妈买的手机", set()),
+        ("显示效果很好", {"显示效果不好"}),
+        ("手机使用流畅", set()),
+        ("通话有杂音很大", set()),
+        ("选择「是」将对控件启用该功能", set()),
+        ("住得很舒服", {"住得不舒服"}),
+    ],
+)
+def test_what_tells_how_something_is_tells_nobody_to_do_it(text, view):
+    assert views(chinese_negation.candidates, text) == view
 
 
 @pytest.mark.parametrize(
@@ -154,6 +192,9 @@ def test_a_word_becomes_its_opposite(text, view):
         "除了他之外",
         "我爱吃苹果",
         "软件支持该格式",
+        "这样正确吗",
+        "你支持他吗？",
+        "大家是否支持他",
     ],
 )
 def test_parts_of_words_opposites_side_by_side_and_titles_stay(text):

@@ -24,6 +24,7 @@ SWAPPED = {
     "Many people came.": "Few people came.",
     "That is more important.": "That is less important.",
     "Unlike him, she came.": "Like him, she came.",
+    "Why is it correct?": "Why is it incorrect?",
 }
 LEFT = [
     "more or less",
@@ -42,6 +43,15 @@ LEFT = [
     "The room was half full again.",
     "He was half asleep.",
     "We do not ask if he knows any of them.",
+    "Is that correct?",
+    "Atlanta. Correct?",
+    "Great, is it possible to get a refund?",
+    "Are pets allowed there?",
+    "Don't you accept cards?",
+    "is it possible to get a refund",
+    "Please check if the store is open.",
+    "I wonder whether the answer is correct.",
+    "He eased himself into the chair.",
     "",
 ]
 

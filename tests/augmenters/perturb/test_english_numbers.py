@@ -41,10 +41,12 @@ NAMES = [
     "247 Miller Ave.",
     "the Group of Thirty",
     "two or three",
+    "He was two-and-twenty.",
     "two-thirds of it, 1/2 cup, 5-1/4 percent",
     "a 5-4 vote",
     "one cat",
     "He may march on.",
+    "in Juneau, by Mayor Brown",
     "Henry VIII",
     "1984 was dull.",
     "1. Go.",
@@ -114,6 +116,8 @@ DATES = {
     "on %B %d, %Y": ["on February 29, 2020", "on January 31, 2021", "on February 29, 1904"],
     "on %d %B %Y": ["on 29 February 2020", "on 31 March 2021"],
     "on %Y-%m-%d": ["on 2020-02-29", "on 2021-03-31"],
+    "on %b. %d, %Y": ["on Feb. 29, 2020", "on Jan. 31, 2021"],
+    "on %d %b %Y": ["on 31 Aug 2021"],
     "on %m/%d/%Y": ["on 02/29/2020", "on 12/31/2021"],
 }
 

@@ -2,7 +2,7 @@
 
     python tests/data/perturbations/draw.py negation --seed 7 > negation_en.jsonl
 
-Needs the folder `corpus` of the shared test data (`PAIRSMITH_SHARED`). The judgements are added by
+Needs the shared test data (`PAIRSMITH_SHARED`). The judgements are added by
 whoever reads the views; `phrases_en.json` holds what `PhraseSwap` was fitted to (`--fit`).
 """
 
@@ -27,7 +27,14 @@ from pairsmith.augmenters.perturb.phrases import Phrase
 
 HERE = Path(__file__).parent
 KINDS = ("negation", "number_change", "phrase_swap", "antonym", "role_swap")
-SOURCES = ("fed_sentences_en", "us_speeches_sentences_en", "novels_documents_en")
+PROSE = (
+    "corpus/fed_sentences_en",
+    "corpus/us_speeches_sentences_en",
+    "corpus/novels_documents_en",
+)
+TALK = ("corpus/sgd_turns_en", "eval/banking77_train_en")
+PER_SOURCE = 8_000
+"""How many sentences of each source are tried: Banking77 has few more."""
 WORDS = range(4, 41)
 """How long a sentence may be that is drawn."""
 FIT_SEED = 99
@@ -42,21 +49,22 @@ def augmenter_of(kind: str) -> Negation | NumberChange | PhraseSwap | AntonymSwa
     return plain[kind]() if kind in plain else RoleSwap()
 
 
-def sentences() -> dict[str, list[str]]:
-    """Return the sentences of each public-domain source."""
-    folder = Path(os.environ.get("PAIRSMITH_SHARED", "../shared")) / "data" / "corpus"
+def sentences(sources: tuple[str, ...]) -> dict[str, list[str]]:
+    """Return the sentences of each source, of those that repeat themselves one each."""
+    folder = Path(os.environ.get("PAIRSMITH_SHARED", "../shared")) / "data"
     found = {}
-    for source in SOURCES:
+    for source in sources:
         texts = pq.read_table(folder / f"{source}.parquet")["text"].to_pylist()
         lines = (line for text in texts for line in text.split("\n"))
-        found[source] = [line for line in lines if len(line.split()) in WORDS]
+        fitting = [line for line in lines if len(line.split()) in WORDS]
+        found[source] = sorted(set(fitting)) if source in TALK else fitting
     return found
 
 
 def fit() -> dict[str, list[str]]:
-    """Return the phrases, by kind, of 20,000 sentences of each source."""
+    """Return the phrases, by kind, of 20,000 sentences of each source of prose."""
     rng = random.Random(FIT_SEED)
-    texts = [text for part in sentences().values() for text in rng.sample(part, 20_000)]
+    texts = [text for part in sentences(PROSE).values() for text in rng.sample(part, 20_000)]
     phrases: dict[str, list[str]] = {}
     for text, kind in PhraseSwap().fit(pa.array(texts)).phrases:
         phrases.setdefault(kind, []).append(text)
@@ -66,13 +74,15 @@ def fit() -> dict[str, list[str]]:
 def draw(kind: str, seed: int, count: int) -> list[dict[str, object]]:
     """Return the first `count` of random sentences, as many of each source, that get a view."""
     rng = random.Random(seed)
-    texts = [text for part in sentences().values() for text in rng.sample(part, 20_000)]
-    rng.shuffle(texts)
+    parts = sentences(PROSE + TALK).items()
+    drawn = [(text, of) for of, part in parts for text in rng.sample(part, PER_SOURCE)]
+    rng.shuffle(drawn)
+    texts = [text for text, _ in drawn]
     keys = [rng.getrandbits(64) for _ in texts]
     views = augmenter_of(kind)(pa.array(texts), np.array(keys, np.uint64)).to_pylist()
     rows = [
-        {"text": text, "key": key, "view": view}
-        for text, key, view in zip(texts, keys, views, strict=True)
+        {"source": source.split("/")[1], "text": text, "key": key, "view": view}
+        for (text, source), key, view in zip(drawn, keys, views, strict=True)
         if view is not None
     ]
     return rows[:count]

@@ -37,6 +37,8 @@ SOURCES = {
     "libreoffice": ("parallel/libreoffice_help_en_zh", ["zh"]),
     "pawsx": ("eval/pawsx_zh", ["sentence1", "sentence2"]),
 }
+TALK = {"talk": ("corpus/mixed_sentences_zh", ["text"])}
+"""Reviews, questions, news: to be read only, for their licences keep them out of the lists."""
 LENGTHS = range(4, 101)
 """How many characters a sentence may have that is drawn."""
 PER_KIND = 60
@@ -51,11 +53,11 @@ def augmenter_of(kind: str) -> Negation | NumberChange | PhraseSwap | AntonymSwa
     return PhraseSwap(tuple(Phrase(text, kind) for kind in phrases for text in phrases[kind]))
 
 
-def sentences() -> dict[str, list[str]]:
+def sentences(sources: dict[str, tuple[str, list[str]]]) -> dict[str, list[str]]:
     """Return the sentences of each source."""
     folder = Path(os.environ.get("PAIRSMITH_SHARED", "../shared")) / "data"
     found = {}
-    for source, (file, columns) in SOURCES.items():
+    for source, (file, columns) in sources.items():
         table = pq.read_table(folder / f"{file}.parquet", columns=columns)
         texts = {text for column in columns for text in table[column].to_pylist()}
         found[source] = sorted(text for text in texts if len(text) in LENGTHS)
@@ -64,7 +66,7 @@ def sentences() -> dict[str, list[str]]:
 
 def fit() -> dict[str, list[str]]:
     """Return the most frequent phrases of all sentences, by kind."""
-    texts = [text for part in sentences().values() for text in part]
+    texts = [text for part in sentences(SOURCES).values() for text in part]
     phrases: dict[str, list[str]] = {}
     rng = random.Random(99)
     fitted = list(PhraseSwap().fit(pa.array(texts)).phrases)
@@ -75,7 +77,9 @@ def fit() -> dict[str, list[str]]:
     return {kind: sorted(phrases[kind]) for kind in sorted(phrases) if len(phrases[kind]) > 2}
 
 
-def draw(kind: str, seed: int, count: int) -> list[dict[str, object]]:
+def draw(
+    kind: str, seed: int, count: int, sources: dict[str, tuple[str, list[str]]]
+) -> list[dict[str, object]]:
     """Return random sentences that get a view: as many of each source as there are, up to a third.
 
     Sentences much like one that was drawn are passed over: PAWS-X says most things four times.
@@ -84,7 +88,7 @@ def draw(kind: str, seed: int, count: int) -> list[dict[str, object]]:
     augmenter = augmenter_of(kind)
     rows: dict[str, list[dict[str, object]]] = {}
     seen: list[set[str]] = []
-    for source, texts in sentences().items():
+    for source, texts in sentences(sources).items():
         rng.shuffle(texts)
         keys = [rng.getrandbits(64) for _ in texts]
         views = augmenter(pa.array(texts), np.array(keys, np.uint64)).to_pylist()
@@ -96,7 +100,7 @@ def draw(kind: str, seed: int, count: int) -> list[dict[str, object]]:
             if any(len(pieces & other) > 0.4 * len(pieces | other) for other in seen):
                 continue
             seen.append(pieces)
-            rows[source].append({"text": text, "key": key, "view": view})
+            rows[source].append({"source": source, "text": text, "key": key, "view": view})
     drawn: list[dict[str, object]] = []
     for i in range(count):
         drawn += [part[i] for part in rows.values() if i < len(part)]
@@ -109,9 +113,11 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--fit", action="store_true", help="print the phrases instead")
+    parser.add_argument("--talk", action="store_true", help="draw from reviews and questions")
     arguments = parser.parse_args()
     if arguments.fit:
         print(json.dumps(fit(), ensure_ascii=False, indent=0))
     else:
-        for row in draw(arguments.kind, arguments.seed, arguments.count):
+        sources = TALK if arguments.talk else SOURCES
+        for row in draw(arguments.kind, arguments.seed, arguments.count, sources):
             print(json.dumps(row, ensure_ascii=False))
