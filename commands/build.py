@@ -199,6 +199,7 @@ def recipe_of(options: Options) -> "Recipe":
 def check_options(options: Options, beam_flags: Sequence[str]) -> None:
     """Raise UserError for a value that cannot be meant."""
     from pairsmith.pipelines.asked import builds_elsewhere
+    from pairsmith.schemas.store import check_local
 
     for name in ("batch_rows", "shards", "workers", "waves"):
         if (value := getattr(options, name)) is not None and value < 1:
@@ -207,6 +208,8 @@ def check_options(options: Options, beam_flags: Sequence[str]) -> None:
         raise UserError("--max-failed is a share: between 0 and 1")
     if not 0 <= options.min_changed <= 1:
         raise UserError("--min-changed is a share: between 0 and 1")
+    if options.cache:
+        check_local(options.cache, "--cache")
     check_beam_flags(options, beam_flags)
     for name in ("workers", "waves"):
         if getattr(options, name) is not None and builds_elsewhere(beam_flags):

@@ -128,6 +128,7 @@ def test_what_the_user_can_mend_is_one_line_and_leaves_nothing(
         "tune DATA --output s3://bucket/model --maximise s --search seed=1,2",
         "tune DATA --output model --maximise s --search seed=1,2 --storage sqlite:///search.db",
         "export model --onnx s3://bucket/model.onnx",
+        "build context --input DATA --output pairs --cache s3://bucket/cache",
     ],
 )
 def test_a_url_is_refused_where_only_a_path_will_do(
