@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from pairsmith.schemas import require
 from pairsmith.training.gold import document_ids, documents, judgements
@@ -51,6 +50,8 @@ def search(queries: Vectors, chunks: Iterable[Vectors], depth: int) -> tuple[Vec
     queries: (Q, D). chunks: the searched vectors, (n, D) each; places count through them all.
     Both results have shape (Q, min(depth, number of vectors)).
     """
+    import torch  # not with the module: commands read the settings of evaluations without it
+
     parts = torch.from_numpy(queries).split(QUERIES_AT_A_TIME)
     best = [(part.new_empty(len(part), 0), torch.empty(len(part), 0).long()) for part in parts]
     before = 0
