@@ -42,8 +42,6 @@ ENOUGH = 800_000
 """Sentences in all runs of a size: a small build is measured more often, as what it costs beyond a
 build of hardly any is the difference of two figures that are alike."""
 MOST_RUNS = 11
-POOL_BYTES = 8 << 20
-"""Of text: a smaller input gets one process, however many there may be."""
 PLAINLY, BUILD, BY_ROW = "plain", "build", "row by row"
 MANY_SHARDS = "build, more shards"
 PROCESSES = "processes"
@@ -129,8 +127,6 @@ def table(
     # A process of its own: the peak that the system tells of a child is never below its parent's.
     with get_context("spawn").Pool(1) as pool:
         size = pool.apply(write_corpus, (files, count, corpus))
-    if size < POOL_BYTES:
-        names = [name for name in names if not name.endswith(PROCESSES)]
     if BY_ROW not in names or count == HARDLY_ANY:
         runs = max(runs, min(MOST_RUNS, ENOUGH // count))
     done = race(corpus, folder, runs, names, shards)

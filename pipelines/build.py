@@ -17,7 +17,7 @@ from pairsmith.pipelines.claim import Claim, claimed
 from pairsmith.pipelines.increments import count_reused
 from pairsmith.pipelines.inputs import Input, absolute, check_unchanged, plan_inputs
 from pairsmith.pipelines.job import Job
-from pairsmith.pipelines.local import Plan, build_here, cores, plan_work
+from pairsmith.pipelines.local import Plan, build_here, plan_work
 from pairsmith.pipelines.progress import ProgressLine
 from pairsmith.pipelines.recipe import Recipe
 from pairsmith.pipelines.recipes import sources_of
@@ -103,7 +103,7 @@ def build_at(
         files = tuple(map(absolute, files))
         output = output if is_remote(output) else str(Path(output).absolute())
     splits = [split for file in files for split in file.splits]
-    plan = plan_work(splits, recipe.shards, workers or cores(), waves)
+    plan = plan_work(splits, recipe.shards, workers, waves)
     terms = Terms(recipe, name, files, max_failed, min_changed, warn_idle)
     with ExitStack() as held:
         run = recipe

@@ -24,7 +24,7 @@ from pairsmith.pipelines.workers import frugal_memory, workers
 from pairsmith.schemas import heeding_interrupts, put
 
 _POOL_BYTES = 8 << 20
-"""Of input; for less, starting processes costs more than they save."""
+"""Of input; for less, starting processes costs more than they save. Who asks for some gets them."""
 _TASK_BYTES = 4 << 20
 """Of input for each task and wave: what is lost at most when a build is killed."""
 _TASKS = 64
@@ -42,14 +42,15 @@ class Plan:
     workers: int
 
 
-def plan_work(splits: Sequence[Split], shards: int, workers: int, waves: int | None) -> Plan:
+def plan_work(splits: Sequence[Split], shards: int, workers: int | None, waves: int | None) -> Plan:
     """Return the tasks and waves for an input of this size.
 
+    workers: how many processes, instead of one for each core, or one alone for a small input.
     waves: how many, instead of one for every 4 MiB of input, and four for each of several
     processes; never more than there are shards.
     """
     size = sum(split.bytes for split in splits)
-    workers = workers if size >= _POOL_BYTES else 1
+    workers = workers or (cores() if size >= _POOL_BYTES else 1)
     pieces = min(_TASKS, max(1, size // _TASK_BYTES))
     tasks = max(1, min(len(splits), pieces))
     waves = min(shards, waves or max(pieces, _WAVES_EACH * workers if workers > 1 else 1))

@@ -112,8 +112,8 @@ def forecast(
     processes = workers or cores()
     expected = _expected(found, tried, recipe.shards)
     shards = _recommended(expected, tried, processes, machines)
-    plan = plan_work(splits, shards, processes, waves)
-    asked = plan_work(splits, recipe.shards, processes, waves)
+    plan = plan_work(splits, shards, workers, waves)
+    asked = plan_work(splits, recipe.shards, workers, waves)
     costs = _Costs(found, tried, copies, fixed, recipe.costly)
     hours = [
         costs.wall(asked.workers if n == 1 else processes, len(asked.tasks), len(asked.waves), n)

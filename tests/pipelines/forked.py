@@ -52,8 +52,6 @@ class Fault:
     """Pattern of a file that must be there before these seconds begin."""
     file_bytes: int = 0
     """The process is killed in the midst of writing a file of more bytes; 0 for never."""
-    pool: bool = False
-    """Whether the build works in processes of its own, however small its input."""
 
 
 @dataclass(frozen=True)
@@ -138,13 +136,11 @@ def _serve() -> None:
     replies = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
         asked = json.loads(line)
-        ended = _build(main, local, workers, asked["arguments"], Fault(**asked["fault"]))
+        ended = _build(main, workers, asked["arguments"], Fault(**asked["fault"]))
         print(json.dumps(asdict(ended)), file=replies, flush=True)
 
 
-def _build(
-    main: Callable[..., int], local: Any, pool: Any, arguments: list[str], fault: Fault
-) -> Ended:
+def _build(main: Callable[..., int], pool: Any, arguments: list[str], fault: Fault) -> Ended:
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as changes:
         child = os.fork()
         if not child:
@@ -152,8 +148,6 @@ def _build(
             for number in (1, 2):
                 os.dup2(output.fileno(), number)
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-            if fault.pool:
-                local._POOL_BYTES = 0
             if fault.worker:
                 os.environ[_FAULT] = json.dumps(asdict(fault))
                 pool._run_here = _leave_to_others

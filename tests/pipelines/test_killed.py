@@ -43,7 +43,7 @@ def test_a_build_that_is_interrupted_leaves_its_neighbours_alone_and_goes_on(
     (tmp_path / "runs" / "second").mkdir(parents=True)
     (tmp_path / "runs" / "second" / "precious").write_text("keep me")
     build = ("quickstart", "--input", corpus, "--shards", 8, "--waves", 8, "--output")
-    pressed = Fault(str(output), after=0, when=".work/wave-*.json", sent=sent, pool=True)
+    pressed = Fault(str(output), after=0, when=".work/wave-*.json", sent=sent)
     first = forks.run(*build, output, "--workers", 2, fault=pressed)
     assert first.code == code, first.said
     assert first.said == f"pairsmith build: {line}\n"

@@ -142,7 +142,7 @@ def test_killed_at_random_moments(bench: Bench) -> None:
 def test_driver_killed_while_worker_processes_are_at_work(bench: Bench) -> None:
     for turn in range(DRIVERS):
         shutil.rmtree(bench.output, ignore_errors=True)
-        fault = Fault(str(bench.output), after=0.05 * turn, when=".work/cut-*.json", pool=True)
+        fault = Fault(str(bench.output), after=0.05 * turn, when=".work/cut-*.json")
         ended = bench.killed(fault, "--workers", 2)
         assert ended.killed
         assert ended.workers
@@ -157,7 +157,7 @@ def test_driver_killed_while_worker_processes_are_at_work(bench: Bench) -> None:
 def test_worker_processes_killed(bench: Bench) -> None:
     for turn in range(WORKERS):
         shutil.rmtree(bench.output, ignore_errors=True)
-        fault = Fault(str(bench.output), at=4 + 8 * turn, worker=True, pool=True)
+        fault = Fault(str(bench.output), at=4 + 8 * turn, worker=True)
         ended = bench.killed(fault, "--workers", 2)
         assert ended.code == 2, ended.said
         (line,) = ended.said.strip().splitlines()
