@@ -17,8 +17,10 @@ from pairsmith.schemas import ROW_GROUP_ROWS
 
 _KEPT_BYTES = 24 << 20
 """Of runs in memory; beyond that they go to a file. What most shards hold stays below."""
-_PIECE_ROWS = 256
+_PIECE_ROWS = 512
 """Of a run in a file: so many are read at a time, of each run."""
+_BUFFER_BYTES = 1 << 20
+"""Of a file that is written: a piece has many small columns, and each would be a system call."""
 
 
 class Runs:
@@ -86,7 +88,7 @@ class Runs:
         with tempfile.NamedTemporaryFile(dir=self.folder) as named:
             kept = [(n, run.run) for n, run in enumerate(self._runs) if isinstance(run, _Kept)]
             with (
-                pa.OSFile(named.name, "wb") as sink,
+                pa.output_stream(named.name, compression=None, buffer_size=_BUFFER_BYTES) as sink,
                 pa.ipc.new_file(sink, self.schema) as writer,
             ):
                 for _, run in kept:
