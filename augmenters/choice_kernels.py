@@ -11,7 +11,7 @@ from pairsmith.augmenters.edit_kernels import list_hits, write_edits
 from pairsmith.augmenters.kernels import MOST_BYTES, lengthened, longest, scan
 from pairsmith.augmenters.operations import DROP, NO_MARKS, PUNCTUATE, SHUFFLE, Choice, Edit, Words
 from pairsmith.augmenters.plans import BLOCK, Bytes, Ints, Keys, Longs, draw, integer
-from pairsmith.augmenters.rewrite import plan_text, write_text
+from pairsmith.augmenters.word_kernels import plan_text, write_text
 
 
 @kernel

@@ -116,7 +116,7 @@ class Plan(NamedTuple):
         Raises ValueError for keys that do not fit the texts, and when the result exceeds 2 GiB.
         """
         require("numba", extra="build")
-        from pairsmith.augmenters.rewrite import rewrite
+        from pairsmith.augmenters.word_kernels import rewrite
 
         # Settings may be of any number type; each would be compiled for anew.
         plan = self._replace(low=float(self.low), high=float(self.high), size=int(self.size))

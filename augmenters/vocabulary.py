@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from pairsmith.augmenters.buffers import read_only, string_array, string_buffers
 from pairsmith.augmenters.characters import CJK, char_classes
+from pairsmith.augmenters.chinese_cuts import word_insides
 from pairsmith.augmenters.letters import letter_kinds, to_lower, to_upper
 from pairsmith.augmenters.operations import NO_CUTS, Words
-from pairsmith.augmenters.segment import word_insides
 from pairsmith.schemas import require
 
 _ROWS: Final = 16_384

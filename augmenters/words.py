@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pairsmith.augmenters.buffers import string_buffers
+from pairsmith.augmenters.chinese_cuts import word_insides
 from pairsmith.augmenters.operations import (
     CROP,
     DROP,
@@ -36,7 +37,6 @@ from pairsmith.augmenters.operations import (
     check_style,
     marks_of,
 )
-from pairsmith.augmenters.segment import word_insides
 
 
 @dataclass(frozen=True)

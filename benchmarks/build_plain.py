@@ -9,8 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pairsmith.augmenters import SpanMask, WordDropout, count_words, word_overlap
-from pairsmith.pipelines.bases import Neighbours
-from pairsmith.pipelines.segment import Sentences
+from pairsmith.pipelines.recipe import Neighbours, Sentences
 from pairsmith.schemas import record_keys
 
 

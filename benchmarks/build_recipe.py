@@ -1,9 +1,7 @@
 """The recipe that benchmarks/build.py measures."""
 
 from pairsmith.augmenters import SpanMask, WordDropout
-from pairsmith.pipelines.bases import Neighbours
-from pairsmith.pipelines.recipe import Pair, Recipe, View
-from pairsmith.pipelines.rules import MinWords, Overlap, Unchanged
+from pairsmith.pipelines.recipe import MinWords, Neighbours, Overlap, Pair, Recipe, Unchanged, View
 
 
 def three_kinds() -> Recipe:

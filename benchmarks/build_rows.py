@@ -23,8 +23,7 @@ from apache_beam.pvalue import TaggedOutput
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from xxhash import xxh3_64_intdigest, xxh3_128_hexdigest
 
-from pairsmith.pipelines.bases import Neighbours
-from pairsmith.pipelines.segment import Sentences
+from pairsmith.pipelines.recipe import Neighbours, Sentences
 from pairsmith.schemas import PAIRS, ROW_GROUP_ROWS
 
 SHARDS = 16

@@ -180,8 +180,8 @@ def pairsmith() -> Begin:
     import pyarrow as pa
 
     from pairsmith.schemas import open_dataset
-    from pairsmith.training.corpus import StreamConfig, open_order
-    from pairsmith.training.loader import Cursor, Share, stream
+    from pairsmith.training.streaming.corpus import StreamConfig, open_order
+    from pairsmith.training.streaming.loader import Cursor, Share, stream
 
     pa.array([0])  # pyarrow puts off importing pandas, where that is installed, to its first array
 

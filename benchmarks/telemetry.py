@@ -17,10 +17,10 @@ import pyarrow.parquet as pq
 import torch
 
 from pairsmith.schemas import Dataset, Manifest, ShardFile
-from pairsmith.training.breakdown import Breakdown
-from pairsmith.training.corpus import StreamConfig, shard_files
-from pairsmith.training.evaluation import Tasks
-from pairsmith.training.leaks import find_leaks
+from pairsmith.training.evaluation.leaks import find_leaks
+from pairsmith.training.evaluation.scores import Tasks
+from pairsmith.training.streaming.corpus import StreamConfig, shard_files
+from pairsmith.training.telemetry.breakdown import Breakdown
 
 ROWS = 1024
 STEP = 0.045

@@ -31,12 +31,12 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from translation import pin
 
 from pairsmith.schemas import open_dataset
-from pairsmith.training.corpus import StreamConfig, shard_files
-from pairsmith.training.packing import padded
-from pairsmith.training.row_groups import row_groups
-from pairsmith.training.token_build import token_cache
-from pairsmith.training.token_ids import cutter, frame_of, framed, from_bytes
-from pairsmith.training.tokenizer import train_tokenizer
+from pairsmith.training.encoders.packing import padded
+from pairsmith.training.streaming.corpus import StreamConfig, shard_files
+from pairsmith.training.streaming.row_groups import row_groups
+from pairsmith.training.tokens.build import token_cache
+from pairsmith.training.tokens.ids import cutter, frame_of, framed, from_bytes
+from pairsmith.training.tokens.tokenizer import train_tokenizer
 
 LENGTH, BATCH = 128, 64
 Contest = dict[str, Callable[[], int]]

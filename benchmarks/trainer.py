@@ -106,9 +106,9 @@ def prepare(folder: Path, sentences: Path) -> None:
 
     from pairsmith.commands.main import main as pairsmith
     from pairsmith.schemas import open_dataset
-    from pairsmith.training.corpus import StreamConfig, shard_files
-    from pairsmith.training.row_groups import row_groups
-    from pairsmith.training.tokenizer import train_tokenizer
+    from pairsmith.training.streaming.corpus import StreamConfig, shard_files
+    from pairsmith.training.streaming.row_groups import row_groups
+    from pairsmith.training.tokens.tokenizer import train_tokenizer
 
     texts = pq.read_table(sentences, columns=["text"])["text"].slice(0, PAIRS)
     pq.write_table(pa.table({"text": texts}), folder / "texts.parquet")

@@ -108,8 +108,8 @@ def _build(options: Options, beam_flags: Sequence[str]) -> int:
     started = time.monotonic()
     with heeding_interrupts():
         check_installed("build", "apache_beam", "numba", "orjson")
-        from pairsmith.pipelines.asked import builds_elsewhere
         from pairsmith.pipelines.build import build_at
+        from pairsmith.pipelines.engines.asked import builds_elsewhere
 
         check_options(options, beam_flags)
         recipe = recipe_of(options)
@@ -186,7 +186,7 @@ def _telling_ctrl_c() -> Iterator[None]:
 
 def recipe_of(options: Options) -> "Recipe":
     """Return the recipe that is named, with the seed and the number of shards that are given."""
-    from pairsmith.pipelines.recipes import find_recipe
+    from pairsmith.pipelines.recipe.shipped import find_recipe
 
     recipe = find_recipe(options.recipe)
     return dataclasses.replace(
@@ -198,7 +198,7 @@ def recipe_of(options: Options) -> "Recipe":
 
 def check_options(options: Options, beam_flags: Sequence[str]) -> None:
     """Raise UserError for a value that cannot be meant."""
-    from pairsmith.pipelines.asked import builds_elsewhere
+    from pairsmith.pipelines.engines.asked import builds_elsewhere
     from pairsmith.schemas.store import check_local
 
     for name in ("batch_rows", "shards", "workers", "waves"):

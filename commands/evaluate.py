@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from pairsmith.schemas import UserError, require
-from pairsmith.training.evaluation import Tasks
+from pairsmith.training.evaluation.scores import Tasks
 
 _DESCRIPTION = """Score a text encoder.
 
@@ -59,9 +59,9 @@ def main(argv: Sequence[str]) -> int:
     )
     for module in ("scipy", "sklearn", "pytrec_eval"):
         require(module, "train")
-    from pairsmith.training.evaluation import evaluate
-    from pairsmith.training.saved import encode_with, open_saved
-    from pairsmith.training.telemetry import print_scores
+    from pairsmith.training.evaluation.saved import encode_with, open_saved
+    from pairsmith.training.evaluation.scores import evaluate
+    from pairsmith.training.telemetry.journal import print_scores
 
     if not (options.tasks or options.task):
         raise UserError(
@@ -74,7 +74,7 @@ def main(argv: Sequence[str]) -> int:
     benchmarks = []
     if options.task:
         require("mteb", "mteb")
-        from pairsmith.training.benchmark import open_task, score_task
+        from pairsmith.training.evaluation.mteb_tasks import open_task, score_task
 
         benchmarks = [open_task(name) for name in options.task]
     disable_progress_bar()  # type: ignore[no-untyped-call]

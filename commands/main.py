@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pairsmith.commands.flags import asks_json
 from pairsmith.schemas import UserError
 from pairsmith.schemas.private import without_secrets
-from pairsmith.training.stopping import Terminated
+from pairsmith.training.signals import Terminated
 
 COMMANDS = {
     "plan": "foresee a build from a sample of its input",

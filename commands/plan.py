@@ -17,7 +17,7 @@ from pairsmith.pipelines.telling import Logging, emit
 from pairsmith.schemas import UserError, check_installed
 
 if TYPE_CHECKING:
-    from pairsmith.pipelines.plan import Forecast
+    from pairsmith.pipelines.planning.forecast import Forecast
 
 _DESCRIPTION = """Foresee a build from a sample of its input, without writing anything.
 
@@ -76,7 +76,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _plan(options: Options, beam_flags: Sequence[str]) -> int:
     check_installed("build", "apache_beam", "numba", "orjson")
-    from pairsmith.pipelines.plan import forecast
+    from pairsmith.pipelines.planning.forecast import forecast
 
     build.check_options(options, beam_flags)
     _check(options)

@@ -74,7 +74,7 @@ def main(argv: Sequence[str]) -> int:
         require("wandb", "wandb")
     from transformers.utils.logging import disable_progress_bar
 
-    from pairsmith.training.telemetry import print_scores
+    from pairsmith.training.telemetry.journal import print_scores
     from pairsmith.training.train import train
 
     leads = os.environ.get("RANK", "0") == "0"  # of torchrun's processes, one tells

@@ -12,9 +12,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pairsmith.pipelines.made import Made
+from pairsmith.pipelines.pairing.made import Made
 from pairsmith.pipelines.refused import RefusedUserError
-from pairsmith.pipelines.runs import Runs
+from pairsmith.pipelines.shards.runs import Runs
 from pairsmith.schemas import ShardFile
 
 OUTCOMES = ("written", "dropped", "failed")

@@ -12,26 +12,26 @@ from rich.console import Console
 
 from pairsmith.augmenters.cache import check_folder
 from pairsmith.augmenters.settings import as_data
-from pairsmith.pipelines.asked import asked
-from pairsmith.pipelines.claim import Claim, claimed
+from pairsmith.pipelines.engines.asked import asked
 from pairsmith.pipelines.increments import count_reused
-from pairsmith.pipelines.inputs import Input, absolute, check_unchanged, plan_inputs
 from pairsmith.pipelines.job import Job
-from pairsmith.pipelines.local import Plan, build_here, plan_work
+from pairsmith.pipelines.local.waves import Plan, build_here, plan_work
 from pairsmith.pipelines.progress import ProgressLine
-from pairsmith.pipelines.recipe import Recipe
-from pairsmith.pipelines.recipes import sources_of
+from pairsmith.pipelines.reading.inputs import Input, absolute, check_unchanged, plan_inputs
+from pairsmith.pipelines.reading.splits import name_of
+from pairsmith.pipelines.recipe.recipe import Recipe
+from pairsmith.pipelines.recipe.shipped import sources_of
 from pairsmith.pipelines.refused import RefusedUserError
 from pairsmith.pipelines.settle import Terms, settle, versions
-from pairsmith.pipelines.splits import name_of
-from pairsmith.pipelines.storage import check_output, use_options
+from pairsmith.pipelines.storage.claim import Claim, claimed
+from pairsmith.pipelines.storage.files import check_output, use_options
 from pairsmith.pipelines.telling import AsJson, OnConsole, Teller
 from pairsmith.schemas import Dataset, Manifest, UserError, heeding_interrupts
 from pairsmith.schemas.manifest import InputFile, digest
 from pairsmith.schemas.store import is_remote
 
 if TYPE_CHECKING:
-    from pairsmith.pipelines.store_claim import StoreClaim
+    from pairsmith.pipelines.storage.store_claim import StoreClaim
 
 MAX_FAILED = 0.01
 """Share of the rows that may fail."""
@@ -108,7 +108,7 @@ def build_at(
     with ExitStack() as held:
         run = recipe
         if recipe.costly and (elsewhere or plan.workers > 1):
-            from pairsmith.pipelines.shared import shared
+            from pairsmith.pipelines.local.shared import shared
 
             run = held.enter_context(shared(recipe))
         with heeding_interrupts():
@@ -139,14 +139,14 @@ def build_at(
                 hints=engine.hints,
             )
             if engine.detached and not isinstance(claim, Claim):
-                from pairsmith.pipelines.elsewhere import hand_over
+                from pairsmith.pipelines.engines.elsewhere import hand_over
 
                 claim.detached = True
                 hand_over(job, splits, beam_flags, terms, output)
                 return None
             try:
                 if elsewhere:
-                    from pairsmith.pipelines.elsewhere import build_elsewhere
+                    from pairsmith.pipelines.engines.elsewhere import build_elsewhere
 
                     counted = None if heard else progress.address
                     results = build_elsewhere(job, splits, beam_flags, counted)
@@ -173,7 +173,7 @@ def _claimed(
     """
     if not is_remote(output):
         return claimed(Path(output), inputs, replace)
-    from pairsmith.pipelines.store_claim import claimed_on_store, staged
+    from pairsmith.pipelines.storage.store_claim import claimed_on_store, staged
 
     return claimed_on_store(output) if elsewhere else staged(output)
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pairsmith.pipelines.storage import join, open_file
+from pairsmith.pipelines.storage.files import join, open_file
 from pairsmith.schemas import Manifest
 
 _EXAMPLES = 2

@@ -22,10 +22,10 @@ from pairsmith.augmenters.cache import Tally, tally
 from pairsmith.pipelines.accounts import ShardResult
 from pairsmith.pipelines.batches import column_bytes
 from pairsmith.pipelines.job import Job, progress_of
-from pairsmith.pipelines.parts import SCHEMAS, Tag
 from pairsmith.pipelines.progress import report
-from pairsmith.pipelines.recipe import Recipe
-from pairsmith.pipelines.shards import check_size, fill_shard
+from pairsmith.pipelines.recipe.recipe import Recipe
+from pairsmith.pipelines.shards.fill import check_size, fill_shard
+from pairsmith.pipelines.shards.parts import SCHEMAS, Tag
 from pairsmith.schemas import put
 from pairsmith.schemas.dataset import sha256_file
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from pairsmith.pipelines.accounts import ShardResult
 from pairsmith.pipelines.progress import Address
-from pairsmith.pipelines.recipe import Recipe
-from pairsmith.pipelines.storage import join
+from pairsmith.pipelines.recipe.recipe import Recipe
+from pairsmith.pipelines.storage.files import join
 
 WORK = ".work"
 WORKERS = "workers"

@@ -15,11 +15,11 @@ from pairsmith.pipelines.accounts import (
     idle_augmenters,
     top_reasons,
 )
-from pairsmith.pipelines.claim import FOLDERS
-from pairsmith.pipelines.inputs import Input, check_unchanged
-from pairsmith.pipelines.recipe import Recipe
+from pairsmith.pipelines.reading.inputs import Input, check_unchanged
+from pairsmith.pipelines.reading.splits import name_of
+from pairsmith.pipelines.recipe.recipe import Recipe
 from pairsmith.pipelines.refused import RefusedUserError
-from pairsmith.pipelines.splits import name_of
+from pairsmith.pipelines.storage.claim import FOLDERS
 from pairsmith.pipelines.telling import Teller
 from pairsmith.schemas import Manifest
 from pairsmith.schemas.manifest import InputFile

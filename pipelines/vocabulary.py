@@ -23,13 +23,13 @@ import pyarrow.compute as pc
 from rich.console import Console
 from xxhash import xxh3_128_digest
 
-from pairsmith.pipelines.blocks import segment_documents
-from pairsmith.pipelines.engine import run_pipeline, runs_elsewhere
-from pairsmith.pipelines.inputs import plan_inputs
-from pairsmith.pipelines.read import read_split
-from pairsmith.pipelines.recipe import Documents
-from pairsmith.pipelines.splits import Split
-from pairsmith.pipelines.storage import use_options
+from pairsmith.pipelines.engines.engine import run_pipeline, runs_elsewhere
+from pairsmith.pipelines.reading.blocks import segment_documents
+from pairsmith.pipelines.reading.inputs import plan_inputs
+from pairsmith.pipelines.reading.read import read_split
+from pairsmith.pipelines.reading.splits import Split
+from pairsmith.pipelines.recipe.recipe import Documents
+from pairsmith.pipelines.storage.files import use_options
 from pairsmith.schemas import UserError, put, require
 
 _SAMPLE = pa.schema(

@@ -7,11 +7,11 @@ from typing import Any
 from pairsmith.schemas import Dataset
 from pairsmith.schemas.store import RemoteDataset
 from pairsmith.training.config import TrainConfig
-from pairsmith.training.curves import CURVES
 from pairsmith.training.encoders.encoder import Encoder
 from pairsmith.training.encoders.static import StaticEncoder
 from pairsmith.training.settings import flag
-from pairsmith.training.telemetry import Groups
+from pairsmith.training.telemetry.curves import CURVES
+from pairsmith.training.telemetry.journal import Groups
 
 _NAMES = {
     "anchor_view": "the anchor's view",

@@ -27,8 +27,8 @@ from torch.optim import Optimizer
 
 from pairsmith.schemas import UserError, subkeys
 from pairsmith.training.distributed import ALONE, World
-from pairsmith.training.loader import Cursor
 from pairsmith.training.precision import LossScale
+from pairsmith.training.streaming.loader import Cursor
 
 MODEL = "model.safetensors"
 OPTIMIZER = "optimizer.safetensors"

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from pairsmith.schemas import group_ids, text_hashes
-from pairsmith.training.loader import Cursor, Share
-from pairsmith.training.packing import Features, on_device
-from pairsmith.training.row_groups import ABOUT, NEGATIVES, TARGETS, TEXTS
-from pairsmith.training.token_cache import NEGATIVE_IDS, TEXT_IDS
-from pairsmith.training.token_ids import TokenIds, ids_of_pairs
+from pairsmith.training.encoders.packing import Features, on_device
+from pairsmith.training.streaming.loader import Cursor, Share
+from pairsmith.training.streaming.row_groups import ABOUT, NEGATIVES, TARGETS, TEXTS
+from pairsmith.training.tokens.cache import NEGATIVE_IDS, TEXT_IDS
+from pairsmith.training.tokens.ids import TokenIds, ids_of_pairs
 
 Ints = npt.NDArray[np.int64]
 

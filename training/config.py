@@ -14,9 +14,8 @@ import tyro
 from pairsmith.schemas import UserError
 from pairsmith.schemas.functions import made_by
 from pairsmith.schemas.store import shown
-from pairsmith.training.corpus import StreamConfig
 from pairsmith.training.encoders.config import EncoderConfig
-from pairsmith.training.evaluation import EvaluationConfig
+from pairsmith.training.evaluation.scores import EvaluationConfig
 from pairsmith.training.losses.config import LossConfig
 from pairsmith.training.schedule import ScheduleConfig
 from pairsmith.training.settings import (
@@ -30,8 +29,9 @@ from pairsmith.training.settings import (
     plain,
     settings,
 )
-from pairsmith.training.telemetry import TelemetryConfig
-from pairsmith.training.token_cache import TokenConfig
+from pairsmith.training.streaming.corpus import StreamConfig
+from pairsmith.training.telemetry.journal import TelemetryConfig
+from pairsmith.training.tokens.cache import TokenConfig
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 

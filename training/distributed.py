@@ -26,9 +26,9 @@ from torch.nn.parallel import DistributedDataParallel
 from pairsmith.schemas import UserError
 from pairsmith.training.config import Precision, TrainConfig
 from pairsmith.training.encoders.encoder import Encoder
-from pairsmith.training.packing import Features, in_micro_batches, on_device
+from pairsmith.training.encoders.packing import Features, in_micro_batches, on_device
+from pairsmith.training.evaluation.vectors import Encode
 from pairsmith.training.precision import computing
-from pairsmith.training.vectors import Encode
 
 TIMEOUT = timedelta(hours=2)
 """How long a process waits for another: longer than the slowest takes to check its data, or rank 0

@@ -14,7 +14,6 @@ from tokenizers import Tokenizer
 from pairsmith.schemas import Dataset, UserError
 from pairsmith.schemas.locks import lock_alone
 from pairsmith.schemas.store import RemoteDataset
-from pairsmith.training.boards import BOARDS
 from pairsmith.training.card import model_card
 from pairsmith.training.checkpoint import (
     Progress,
@@ -25,11 +24,12 @@ from pairsmith.training.checkpoint import (
     native_errors,
 )
 from pairsmith.training.config import TrainConfig
-from pairsmith.training.curves import CURVES, draw_curves
 from pairsmith.training.encoders.encoder import Encoder
-from pairsmith.training.row_groups import RowGroup
-from pairsmith.training.telemetry import LOG, last_groups, say
-from pairsmith.training.tokenizer import train_tokenizer
+from pairsmith.training.streaming.row_groups import RowGroup
+from pairsmith.training.telemetry.boards import BOARDS
+from pairsmith.training.telemetry.curves import CURVES, draw_curves
+from pairsmith.training.telemetry.journal import LOG, last_groups, say
+from pairsmith.training.tokens.tokenizer import train_tokenizer
 
 RUN, TOKENIZER, CHECKPOINTS, BEST = "run.json", "tokenizer.json", "checkpoints", "best"
 

@@ -19,24 +19,24 @@ from pairsmith.training.config import TrainConfig
 from pairsmith.training.distributed import World, check_alone, open_device
 from pairsmith.training.encoders.encoder import Encoder
 from pairsmith.training.encoders.opening import open_encoder
-from pairsmith.training.evaluation import EvaluationConfig
-from pairsmith.training.flops import token_counts
-from pairsmith.training.loader import Stream, stream
+from pairsmith.training.encoders.packing import CALL_TOKENS, token_count
+from pairsmith.training.evaluation.scores import EvaluationConfig
 from pairsmith.training.losses.tiles import strip_rows
-from pairsmith.training.order import Order
-from pairsmith.training.packing import CALL_TOKENS, token_count
 from pairsmith.training.precision import resolve
-from pairsmith.training.row_groups import RowGroup
 from pairsmith.training.run import open_checked
 from pairsmith.training.schedule import ScheduleConfig
 from pairsmith.training.settings import change
-from pairsmith.training.shuffle import Quality
-from pairsmith.training.shuffle import measure as measure_shuffle
-from pairsmith.training.stopping import saying
-from pairsmith.training.telemetry import LOG, TelemetryConfig, duration
-from pairsmith.training.tokenizer import train_tokenizer
+from pairsmith.training.signals import saying
+from pairsmith.training.streaming.loader import Stream, stream
+from pairsmith.training.streaming.order import Order
+from pairsmith.training.streaming.row_groups import RowGroup
+from pairsmith.training.streaming.shuffle_quality import Quality
+from pairsmith.training.streaming.shuffle_quality import measure as measure_shuffle
+from pairsmith.training.streaming.window import Cursor
+from pairsmith.training.telemetry.flops import token_counts
+from pairsmith.training.telemetry.journal import LOG, TelemetryConfig, duration
+from pairsmith.training.tokens.tokenizer import train_tokenizer
 from pairsmith.training.train import train
-from pairsmith.training.window import Cursor
 
 SAMPLE_ROWS = 16_384
 WARM_UP = 2

@@ -24,34 +24,34 @@ from pairsmith.training.checkpoint import (
 )
 from pairsmith.training.collate import Batch, KeptIds, collate, columns
 from pairsmith.training.config import Precision, TrainConfig
-from pairsmith.training.corpus import (
-    check_targets,
-    notes_on_negatives,
-    open_data,
-    open_order,
-    shard_files,
-)
 from pairsmith.training.distributed import Spread, World, spread
 from pairsmith.training.encoders.encoder import Encoder
 from pairsmith.training.encoders.opening import open_encoder
+from pairsmith.training.encoders.packing import Features, in_chunks
 from pairsmith.training.encoders.start import rarity
 from pairsmith.training.encoders.static import StaticEncoder
+from pairsmith.training.evaluation.leaks import check_leaks
 from pairsmith.training.folder import (
     CHECKPOINTS,
     data_tokenizer,
     is_begun,
     open_folder,
 )
-from pairsmith.training.kept_tokens import open_tokens_of, tokenised
-from pairsmith.training.leaks import check_leaks
-from pairsmith.training.loader import Stream, stream
 from pairsmith.training.losses.objective import Objective
 from pairsmith.training.optimizer import make_optimizer
-from pairsmith.training.order import Order
-from pairsmith.training.packing import Features, in_chunks
 from pairsmith.training.precision import FIRST_SCALE, LossScale, resolve
-from pairsmith.training.telemetry import say
-from pairsmith.training.tokenizer import count_tokens
+from pairsmith.training.streaming.corpus import (
+    check_targets,
+    notes_on_negatives,
+    open_data,
+    open_order,
+    shard_files,
+)
+from pairsmith.training.streaming.loader import Stream, stream
+from pairsmith.training.streaming.order import Order
+from pairsmith.training.telemetry.journal import say
+from pairsmith.training.tokens.kept import open_tokens_of, tokenised
+from pairsmith.training.tokens.tokenizer import count_tokens
 
 Watch = Callable[[int, Mapping[str, float]], None]
 

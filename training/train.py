@@ -21,8 +21,8 @@ from pairsmith.training.collate import Batch
 from pairsmith.training.config import TrainConfig
 from pairsmith.training.distributed import open_world, shared_encode
 from pairsmith.training.encoders.opening import open_encoder
-from pairsmith.training.evaluation import evaluate
-from pairsmith.training.flops import token_counts
+from pairsmith.training.encoders.packing import Features
+from pairsmith.training.evaluation.scores import evaluate
 from pairsmith.training.folder import (
     CHECKPOINTS,
     best_weights,
@@ -34,13 +34,13 @@ from pairsmith.training.folder import (
 from pairsmith.training.losses.cache import cached_step
 from pairsmith.training.losses.objective import Outcome
 from pairsmith.training.optimizer import finish_gradients
-from pairsmith.training.packing import Features
 from pairsmith.training.precision import computing
-from pairsmith.training.reports import Reports
 from pairsmith.training.run import Run, Watch, as_saved, chunks_of, open_run, open_stream
 from pairsmith.training.schedule import best_step, drops, learning_rate, since_best
-from pairsmith.training.stopping import Stop, Terminated, stop_signals
-from pairsmith.training.telemetry import Step
+from pairsmith.training.signals import Stop, Terminated, stop_signals
+from pairsmith.training.telemetry.flops import token_counts
+from pairsmith.training.telemetry.journal import Step
+from pairsmith.training.telemetry.reports import Reports
 
 
 def train(config: TrainConfig, watch: Watch | None = None) -> dict[int, dict[str, float]]:

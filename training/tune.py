@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 from pairsmith.schemas import UserError
 from pairsmith.schemas.store import check_local
 from pairsmith.training.config import TrainConfig, without_idle
-from pairsmith.training.corpus import open_data
 from pairsmith.training.settings import Setting, change, settings
-from pairsmith.training.stopping import saying
-from pairsmith.training.telemetry import say
+from pairsmith.training.signals import saying
+from pairsmith.training.streaming.corpus import open_data
+from pairsmith.training.telemetry.journal import say
 from pairsmith.training.trials import trials_folder
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import pyarrow as pa
 from pairsmith.augmenters.augmenter import Keys
 from pairsmith.augmenters.buffers import check_keys, string_buffers
 from pairsmith.augmenters.characters import CJK, char_classes
+from pairsmith.augmenters.chinese_cuts import word_insides
 from pairsmith.augmenters.letters import letter_kinds
-from pairsmith.augmenters.segment import word_insides
 from pairsmith.schemas import require
 
 _SPACES = re.compile(r"\s+")

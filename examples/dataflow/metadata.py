@@ -17,8 +17,8 @@ from typing import Any, get_args, get_type_hints
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pairsmith.commands.build import Options
-from pairsmith.pipelines.cloud import ModelOptions
-from pairsmith.pipelines.patience import StoreOptions
+from pairsmith.pipelines.engines.cloud import ModelOptions
+from pairsmith.pipelines.storage.patience import StoreOptions
 
 # Of no use where no process of this machine does the work or on a store, or set by main.py.
 LEFT_OUT = ("workers", "waves", "replace", "verbose", "log")

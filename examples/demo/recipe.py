@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pairsmith.augmenters import BackTranslate
 from pairsmith.pipelines.recipe import Pair, Recipe, View
-from pairsmith.pipelines.recipes import quickstart
+from pairsmith.pipelines.recipe.shipped import quickstart
 
 MODELS = Path(__file__).resolve().parents[1] / "translation" / "models"
 

@@ -28,8 +28,8 @@ from pairsmith.augmenters import (
     WordDropout,
 )
 from pairsmith.schemas import open_dataset, text_hashes
-from pairsmith.training.saved import encode_with, open_saved
-from pairsmith.training.vectors import Encode, unit
+from pairsmith.training.evaluation.saved import encode_with, open_saved
+from pairsmith.training.evaluation.vectors import Encode, unit
 
 CHANGES = (Negation(), NumberChange(), AntonymSwap(), RoleSwap())
 DEMO = Path(__file__).resolve().parents[1] / "demo" / "corpus"

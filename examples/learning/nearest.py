@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pyarrow.parquet as pq
 
-from pairsmith.training.saved import encode_with, open_saved
+from pairsmith.training.evaluation.saved import encode_with, open_saved
 
 
 def main(parquet: str, *models: str) -> None:

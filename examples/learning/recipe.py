@@ -11,10 +11,8 @@ from pairsmith.augmenters import (
     RoleSwap,
     WordDropout,
 )
-from pairsmith.pipelines.bases import Neighbours, Passage
-from pairsmith.pipelines.negatives import Perturbed
-from pairsmith.pipelines.recipe import Pair, Recipe, View
-from pairsmith.pipelines.recipes import context, quickstart
+from pairsmith.pipelines.recipe import Neighbours, Pair, Passage, Perturbed, Recipe, View
+from pairsmith.pipelines.recipe.shipped import context, quickstart
 
 
 def near() -> Recipe:

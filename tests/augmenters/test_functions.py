@@ -152,7 +152,7 @@ def test_kernels_let_other_threads_run():
 
 def test_kernels_are_compiled_once_whatever_the_arrays_and_settings():
     from pairsmith.augmenters.id_kernels import rewrite_ids
-    from pairsmith.augmenters.rewrite import rewrite
+    from pairsmith.augmenters.word_kernels import rewrite
 
     texts, own = pa.array(["a b", None, "中文"]), keys(3)
     frozen = own.copy()

@@ -11,12 +11,12 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from pairsmith.augmenters import BackTranslate
 from pairsmith.pipelines.build import build_at
-from pairsmith.pipelines.cloud import engine_flags, model_hints
-from pairsmith.pipelines.elsewhere import wire_build
+from pairsmith.pipelines.engines.cloud import engine_flags, model_hints
+from pairsmith.pipelines.engines.elsewhere import wire_build
 from pairsmith.pipelines.job import Job
+from pairsmith.pipelines.reading.splits import Split
 from pairsmith.pipelines.recipe import Pair, Recipe, View
-from pairsmith.pipelines.recipes import find_recipe
-from pairsmith.pipelines.splits import Split
+from pairsmith.pipelines.recipe.shipped import find_recipe
 from pairsmith.schemas import UserError
 
 WHY = "needs other packages: .ci/cloud-test installs them beside the usual ones and runs this"

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from pairsmith.pipelines import store_claim
 from pairsmith.pipelines.build import build, build_at
 from pairsmith.pipelines.recipe import Recipe
-from pairsmith.pipelines.recipes import find_recipe
-from pairsmith.pipelines.storage import put_file, use_options
-from pairsmith.pipelines.store_claim import staged
+from pairsmith.pipelines.recipe.shipped import find_recipe
+from pairsmith.pipelines.storage import store_claim
+from pairsmith.pipelines.storage.files import put_file, use_options
+from pairsmith.pipelines.storage.store_claim import staged
 from pairsmith.schemas import Manifest, UserError
 from tests.cloud.conftest import Store
 from tests.pipelines.corpora import documents, pairsmith, sums, write_jsonl, write_parquet

@@ -9,8 +9,8 @@ from urllib.parse import quote
 import pytest
 
 from pairsmith.pipelines.build import build_at
-from pairsmith.pipelines.recipes import find_recipe
-from pairsmith.training.corpus import StreamConfig, open_data, open_order
+from pairsmith.pipelines.recipe.shipped import find_recipe
+from pairsmith.training.streaming.corpus import StreamConfig, open_data, open_order
 from tests.cloud.conftest import Store
 from tests.pipelines.corpora import documents, write_parquet
 from tests.training.streams import anchors, epoch

@@ -34,8 +34,7 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from pairsmith.pipelines.recipe import Documents, Pair, Recipe, View
-from pairsmith.pipelines.segment import Lines
+from pairsmith.pipelines.recipe import Documents, Lines, Pair, Recipe, View
 
 
 def leak() -> str:

@@ -15,11 +15,11 @@ from apache_beam.portability.api import beam_runner_api_pb2 as api
 from apache_beam.runners.portability.portable_runner import PortableRunner
 
 from pairsmith.pipelines.accounts import ShardResult, add_up
-from pairsmith.pipelines.claim import claimed
-from pairsmith.pipelines.inputs import plan_inputs
+from pairsmith.pipelines.engines.transforms import BuildDataset
 from pairsmith.pipelines.job import Job
-from pairsmith.pipelines.recipes import quickstart
-from pairsmith.pipelines.transforms import BuildDataset
+from pairsmith.pipelines.reading.inputs import plan_inputs
+from pairsmith.pipelines.recipe.shipped import quickstart
+from pairsmith.pipelines.storage.claim import claimed
 from pairsmith.schemas import Manifest
 from tests.engines.adversary import Adversary
 from tests.engines.conftest import SHARDS

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pairsmith.pipelines.causes import cause, mendable
+from pairsmith.pipelines.engines.causes import cause, mendable
 from pairsmith.schemas import UserError
 
 PYTHON = """Traceback (most recent call last):

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from pairsmith.pipelines.build import build
-from pairsmith.pipelines.elsewhere import build_elsewhere
+from pairsmith.pipelines.engines.elsewhere import build_elsewhere
 from pairsmith.pipelines.job import Job
 from pairsmith.pipelines.recipe import Pair, Recipe, View
-from pairsmith.pipelines.recipes import quickstart
-from pairsmith.pipelines.rules import Mask, Measured, Values
+from pairsmith.pipelines.recipe.rules import Mask, Measured, Values
+from pairsmith.pipelines.recipe.shipped import quickstart
 from pairsmith.schemas import Manifest, UserError, open_dataset
 from tests.engines.conftest import SHARDS
 from tests.pipelines.corpora import pairsmith

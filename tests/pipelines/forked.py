@@ -128,11 +128,13 @@ class Forks:
 
 def _serve() -> None:
     from pairsmith.commands.main import main
-    from pairsmith.pipelines import build, local, recipes, workers
+    from pairsmith.pipelines import build
+    from pairsmith.pipelines.local import waves, workers
+    from pairsmith.pipelines.recipe.shipped import quickstart
 
-    recipes.quickstart().setup()
+    quickstart().setup()
     assert build
-    local._TASK_BYTES = 1 << 12  # so that small inputs are cut in several tasks
+    waves._TASK_BYTES = 1 << 12  # so that small inputs are cut in several tasks
     replies = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
         asked = json.loads(line)

@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pairsmith.pipelines import batches
-from pairsmith.pipelines.duplicates import (
+from pairsmith.pipelines.reading.duplicates import (
     copies_file,
     drop_copies,
     find_all_copies,
     keys_of,
     open_copies,
 )
-from pairsmith.pipelines.read import DOCUMENTS
+from pairsmith.pipelines.reading.read import DOCUMENTS
 from pairsmith.schemas import UserError, text_ids
 
 small = st.sampled_from("abcd")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pairsmith.commands.main import main
-from pairsmith.pipelines.inputs import plan_inputs
+from pairsmith.pipelines.reading.inputs import plan_inputs
 from pairsmith.pipelines.recipe import Documents
 from pairsmith.schemas import UserError, open_dataset
 from tests.pipelines.corpora import documents, everything, write_jsonl, write_parquet

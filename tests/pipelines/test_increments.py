@@ -17,10 +17,8 @@ from pairsmith.augmenters import (
 )
 from pairsmith.pipelines import increments
 from pairsmith.pipelines.build import build
-from pairsmith.pipelines.negatives import Perturbed, RandomNegatives
-from pairsmith.pipelines.recipe import Pair, Recipe, View
+from pairsmith.pipelines.recipe import Pair, Perturbed, RandomNegatives, Recipe, Similarity, View
 from pairsmith.pipelines.settle import versions
-from pairsmith.pipelines.similarity import Similarity
 from pairsmith.schemas import Dataset, UserError, open_dataset
 from tests.augmenters.fakes import Calls, Model
 from tests.pipelines.corpora import (

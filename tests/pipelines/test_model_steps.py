@@ -16,8 +16,7 @@ from pairsmith.augmenters import (
     from_function,
 )
 from pairsmith.pipelines.build import build
-from pairsmith.pipelines.negatives import Perturbed, RandomNegatives
-from pairsmith.pipelines.recipe import Pair, Recipe, View
+from pairsmith.pipelines.recipe import Pair, Perturbed, RandomNegatives, Recipe, View
 from pairsmith.schemas import Dataset, UserError, open_dataset
 from tests.augmenters.fakes import Calls, Model
 from tests.pipelines.corpora import documents, sums, write_jsonl

@@ -5,7 +5,7 @@ import pyarrow.compute as pc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pairsmith.pipelines.negatives import RandomNegatives, add_random
+from pairsmith.pipelines.recipe.negatives import RandomNegatives, add_random
 from pairsmith.schemas import PAIRS, group_ids, text_hashes
 
 

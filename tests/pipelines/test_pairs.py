@@ -10,14 +10,25 @@ import pyarrow as pa
 import pytest
 
 from pairsmith.augmenters import Crop, SpanMask, TokenDropout, WordDropout, from_function
-from pairsmith.pipelines import shards
-from pairsmith.pipelines.bases import Neighbours, Passage
 from pairsmith.pipelines.build import build
-from pairsmith.pipelines.negatives import RandomNegatives
-from pairsmith.pipelines.recipe import Documents, Pair, Recipe, View
-from pairsmith.pipelines.recipes import sources_of
-from pairsmith.pipelines.rules import MaxChars, MaxWords, MinWords, Overlap, Unchanged
-from pairsmith.pipelines.segment import Lines, Sentences
+from pairsmith.pipelines.recipe import (
+    Documents,
+    Lines,
+    MaxChars,
+    MaxWords,
+    MinWords,
+    Neighbours,
+    Overlap,
+    Pair,
+    Passage,
+    RandomNegatives,
+    Recipe,
+    Sentences,
+    Unchanged,
+    View,
+)
+from pairsmith.pipelines.recipe.shipped import sources_of
+from pairsmith.pipelines.shards import fill
 from pairsmith.schemas import (
     PAIRS,
     Dataset,
@@ -294,7 +305,7 @@ def test_a_shard_that_is_too_large_names_a_number_of_shards_that_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, too_large: Recipe, part: float
 ) -> None:
     rows = documents(40)
-    monkeypatch.setattr(shards, "COLUMN_BYTES", int(part * sum(len(r["text"]) for r in rows)))
+    monkeypatch.setattr(fill, "COLUMN_BYTES", int(part * sum(len(r["text"]) for r in rows)))
     same = Pair("same", View(), View(), every=4, gates=())
     recipe = dataclasses.replace(too_large, pairs=(*too_large.pairs, same), shards=1)
     with pytest.raises(UserError, match=r"shard 0 of 1 holds .* in one column") as refused:

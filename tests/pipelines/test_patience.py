@@ -9,9 +9,9 @@ from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pairsmith.pipelines.patience import ask
-from pairsmith.pipelines.storage import use_options
-from pairsmith.pipelines.stores import check_store
+from pairsmith.pipelines.storage.files import use_options
+from pairsmith.pipelines.storage.patience import ask
+from pairsmith.pipelines.storage.stores import check_store
 from pairsmith.schemas import UserError
 
 

@@ -16,12 +16,12 @@ import pytest
 
 from pairsmith.commands.main import main
 from pairsmith.pipelines.build import build
-from pairsmith.pipelines.costs import Cost, fixed_costs
-from pairsmith.pipelines.inputs import plan_inputs
-from pairsmith.pipelines.plan import Forecast, forecast
+from pairsmith.pipelines.planning.costs import Cost, fixed_costs
+from pairsmith.pipelines.planning.forecast import Forecast, forecast
+from pairsmith.pipelines.planning.scan import Scan, distinct, scan
+from pairsmith.pipelines.reading.inputs import plan_inputs
 from pairsmith.pipelines.recipe import Documents, Pair, Recipe, View
-from pairsmith.pipelines.recipes import dropout, quickstart
-from pairsmith.pipelines.scan import Scan, distinct, scan
+from pairsmith.pipelines.recipe.shipped import dropout, quickstart
 from pairsmith.schemas import Dataset, UserError
 from tests.pipelines.corpora import documents, pairsmith, write_csv, write_jsonl, write_parquet
 
@@ -193,7 +193,7 @@ def seconds_a_piece(path: Path) -> float:
 def test_a_recipe_that_takes_for_ever_to_load_is_one_line(
     corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pairsmith.pipelines.costs._SECONDS", 0.01)
+    monkeypatch.setattr("pairsmith.pipelines.planning.costs._SECONDS", 0.01)
     with pytest.raises(UserError, match=r"a build of three rows takes over 0\.01 s"):
         forecast(dropout(), [str(corpus)], seconds=0)
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pairsmith.pipelines.inputs import plan_inputs
-from pairsmith.pipelines.read import read_split
+from pairsmith.pipelines.reading.inputs import plan_inputs
+from pairsmith.pipelines.reading.read import read_split
+from pairsmith.pipelines.reading.splits import Split
 from pairsmith.pipelines.recipe import Documents
-from pairsmith.pipelines.splits import Split
 from pairsmith.schemas import UserError, text_ids
 from tests.pipelines.corpora import documents, write_csv, write_jsonl, write_parquet
 

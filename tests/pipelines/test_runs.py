@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pairsmith.pipelines import runs
-from pairsmith.pipelines.row_groups import in_order
+from pairsmith.pipelines.shards import runs
+from pairsmith.pipelines.shards.row_groups import in_order
 from pairsmith.schemas import ROW_GROUP_ROWS
 
 SIZES = [[], [1], [0, 3, 0], [9000, 1, 8000], [100] * 200, [256, 512, 300]]

@@ -17,9 +17,8 @@ import pytest
 
 from pairsmith.augmenters import Augmenter, Cached, WordDropout
 from pairsmith.augmenters.rewriting import Rewrite
-from pairsmith.pipelines import shared
-from pairsmith.pipelines.recipe import Pair, Recipe, View
-from pairsmith.pipelines.similarity import Similarity
+from pairsmith.pipelines.local import shared
+from pairsmith.pipelines.recipe import Pair, Recipe, Similarity, View
 from pairsmith.schemas import UserError
 from tests.augmenters.fakes import Calls, Model
 from tests.augmenters.plain_tokens import keys
@@ -71,7 +70,7 @@ def test_a_model_is_not_loaded_where_workers_are_on_other_machines(
     def send(*_: object) -> None:
         raise RuntimeError("the job would be sent now")
 
-    monkeypatch.setattr("pairsmith.pipelines.elsewhere.build_elsewhere", send)
+    monkeypatch.setattr("pairsmith.pipelines.engines.elsewhere.build_elsewhere", send)
     monkeypatch.setattr(shared, "_folder", lambda: tmp_path)
     model = Loaded(Calls(log=str(tmp_path / "asked")))
     with pytest.raises(RuntimeError, match="sent now"):
@@ -82,7 +81,7 @@ def test_a_model_is_not_loaded_where_workers_are_on_other_machines(
 HOLD = """
 import pickle, sys, time
 from pathlib import Path
-from pairsmith.pipelines import shared
+from pairsmith.pipelines.local import shared
 shared._folder = lambda: Path(sys.argv[1])
 print(shared._host(pickle.loads(bytes.fromhex(sys.argv[2]))).process(), flush=True)
 time.sleep(60)

@@ -11,11 +11,8 @@ import pytest
 from rich.console import Console
 
 from pairsmith.augmenters import WordDropout, cache
-from pairsmith.pipelines import similarity
 from pairsmith.pipelines.build import build
-from pairsmith.pipelines.recipe import Pair, Recipe, View
-from pairsmith.pipelines.rules import Overlap
-from pairsmith.pipelines.similarity import Similarity
+from pairsmith.pipelines.recipe import Overlap, Pair, Recipe, Similarity, View, similarity
 from pairsmith.schemas import Dataset, UserError
 from tests.pipelines import fake_encoder
 from tests.pipelines.corpora import documents, sums, write_jsonl

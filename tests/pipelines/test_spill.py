@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pairsmith.pipelines.parts import rejected_parts
-from pairsmith.pipelines.rejected import rejected_batch
-from pairsmith.pipelines.spill import Spill, Spilled
+from pairsmith.pipelines.pairing.rejected import rejected_batch
+from pairsmith.pipelines.shards.parts import rejected_parts
+from pairsmith.pipelines.shards.spill import Spill, Spilled
 
 FILES, SHARDS = 200, 3
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from pairsmith.augmenters import WordDropout
-from pairsmith.pipelines import inputs
 from pairsmith.pipelines.build import build
+from pairsmith.pipelines.reading import inputs
 from pairsmith.pipelines.recipe import Pair, Recipe, View
-from pairsmith.pipelines.rules import Mask, Measured, Values
+from pairsmith.pipelines.recipe.rules import Mask, Measured, Values
 from pairsmith.schemas import Dataset, UserError
 from tests.pipelines.corpora import documents, write_jsonl
 

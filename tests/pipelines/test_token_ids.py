@@ -14,9 +14,7 @@ import sentencepiece
 from pairsmith.augmenters import WordDropout
 from pairsmith.commands.main import main
 from pairsmith.pipelines.build import build
-from pairsmith.pipelines.recipe import Documents, Pair, Recipe, View
-from pairsmith.pipelines.segment import Whole
-from pairsmith.pipelines.token_ids import TokenIds
+from pairsmith.pipelines.recipe import Documents, Pair, Recipe, TokenIds, View, Whole
 from pairsmith.pipelines.vocabulary import Trainer
 from pairsmith.schemas import Dataset, UserError, open_dataset
 from tests.pipelines.corpora import documents, sums, write_parquet
@@ -24,8 +22,7 @@ from tests.pipelines.forked import Forks
 
 RECIPE = """
 from pairsmith.augmenters import WordDropout
-from pairsmith.pipelines.recipe import Pair, Recipe, View
-from pairsmith.pipelines.token_ids import TokenIds
+from pairsmith.pipelines.recipe import Pair, Recipe, TokenIds, View
 
 
 def with_ids():

@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pairsmith.pipelines.bases import Base, Neighbours, Passage, Unit
-from pairsmith.pipelines.blocks import segment_documents
-from pairsmith.pipelines.pairs import list_units
-from pairsmith.pipelines.read import DOCUMENTS
-from pairsmith.pipelines.segment import Lines, Sentences, Whole
+from pairsmith.pipelines.pairing.pairs import list_units
+from pairsmith.pipelines.reading.blocks import segment_documents
+from pairsmith.pipelines.reading.read import DOCUMENTS
+from pairsmith.pipelines.recipe import Base, Lines, Neighbours, Passage, Sentences, Unit, Whole
 from pairsmith.schemas import UserError
 
 

@@ -6,9 +6,8 @@ import pytest
 import sentencepiece
 from xxhash import xxh3_128_hexdigest
 
-from pairsmith.pipelines.recipe import Documents
-from pairsmith.pipelines.segment import Lines, Sentences
-from pairsmith.pipelines.splits import open_input
+from pairsmith.pipelines.reading.splits import open_input
+from pairsmith.pipelines.recipe import Documents, Lines, Sentences
 from pairsmith.pipelines.vocabulary import Trainer, Vocabulary, train_vocabulary
 from pairsmith.schemas import UserError
 from tests.pipelines.corpora import documents, write_csv, write_jsonl, write_parquet

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pairsmith.pipelines.workers import workers
+from pairsmith.pipelines.local.workers import workers
 from pairsmith.schemas import UserError, open_dataset
 
 CALLS = 12
@@ -80,7 +80,7 @@ def test_a_script_that_starts_itself_again_is_told_how_to_be_mended(tmp_path: Pa
     script.write_text(
         "import time\n"
         "from pathlib import Path\n"
-        "from pairsmith.pipelines.workers import workers\n"
+        "from pairsmith.pipelines.local.workers import workers\n"
         f"with workers(2, Path({str(tmp_path / 'lock')!r}), (time.time,)) as run:\n"
         "    run([(time.sleep, 0.1)] * 600)\n"
     )
@@ -90,13 +90,15 @@ def test_a_script_that_starts_itself_again_is_told_how_to_be_mended(tmp_path: Pa
 
 
 def test_worker_processes_load_no_beam() -> None:
-    assert loads_no_beam("import pairsmith.pipelines.tasks")
+    assert loads_no_beam("import pairsmith.pipelines.local.tasks")
 
 
 def test_a_build_of_folders_by_one_process_loads_no_beam(tmp_path: Path) -> None:
     texts = [f"Sentence number {i} says something of its own." for i in range(50)]
     (tmp_path / "texts.txt").write_text("\n".join(texts))
-    (tmp_path / "mine.py").write_text("from pairsmith.pipelines.recipes import dropout as noisy\n")
+    (tmp_path / "mine.py").write_text(
+        "from pairsmith.pipelines.recipe.shipped import dropout as noisy\n"
+    )
     given = ["build", "mine.py:noisy", "--input", "texts.txt", "--output", "out"]
     assert loads_no_beam(f"import pairsmith.commands.main as m; m.main({given})", tmp_path)
     assert open_dataset(tmp_path / "out").manifest.counts["pairs"]["written"]

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from pairsmith.schemas import open_dataset
-from pairsmith.training.corpus import StreamConfig, open_order
-from pairsmith.training.loader import Cursor, Share, stream
-from pairsmith.training.order import Order
-from pairsmith.training.row_groups import ABOUT, TEXTS
+from pairsmith.training.streaming.corpus import StreamConfig, open_order
+from pairsmith.training.streaming.loader import Cursor, Share, stream
+from pairsmith.training.streaming.order import Order
+from pairsmith.training.streaming.row_groups import ABOUT, TEXTS
 
 
 def numbered(first: int, count: int, **more: Any) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import distributed
 
-from pairsmith.training.breakdown import (
+from pairsmith.training.telemetry.breakdown import (
     Breakdown,
     length_buckets,
     means,

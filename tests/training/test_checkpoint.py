@@ -16,8 +16,8 @@ from pairsmith.training.checkpoint import (
     save_checkpoint,
     seed_step,
 )
-from pairsmith.training.loader import Cursor
 from pairsmith.training.precision import LossScale
+from pairsmith.training.streaming.loader import Cursor
 
 IDENTITY: dict[str, Any] = {"seed": 1, "data": ["abc"], "temperature": 0.05}
 

@@ -11,7 +11,7 @@ import torch
 
 from pairsmith.schemas import group_ids, text_hashes
 from pairsmith.training.collate import Batch, Features, collate
-from pairsmith.training.loader import Cursor, Share
+from pairsmith.training.streaming.loader import Cursor, Share
 from tests.training.pair_folders import pairs
 
 ROWS: list[dict[str, Any]] = [

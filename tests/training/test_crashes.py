@@ -164,8 +164,8 @@ def test_a_file_that_may_not_grow_is_one_line_and_leaves_the_checkpoint_before(
 def test_weights_of_the_best_evaluation_are_the_result(
     tmp_path: Path, config: TrainConfig, sts_file: Path
 ) -> None:
-    from pairsmith.training.evaluation import sts
-    from pairsmith.training.saved import encode_with, open_saved
+    from pairsmith.training.evaluation.saved import encode_with, open_saved
+    from pairsmith.training.evaluation.scores import sts
 
     name = "sts/made/spearman"
     watched = change(

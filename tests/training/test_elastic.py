@@ -14,9 +14,9 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from pairsmith.training.loader import Cursor, Share, stream
-from pairsmith.training.order import Order
-from pairsmith.training.row_groups import TEXTS
+from pairsmith.training.streaming.loader import Cursor, Share, stream
+from pairsmith.training.streaming.order import Order
+from pairsmith.training.streaming.row_groups import TEXTS
 from tests.training.pair_folders import write_dataset
 from tests.training.ranks import FORKS
 from tests.training.streams import anchors, numbered, order_of

@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from pairsmith.schemas import UserError
-from pairsmith.training.bitext import bitext
-from pairsmith.training.evaluation import Tasks, evaluate, intent, pair_classification, sts
-from pairsmith.training.gold import intents
-from pairsmith.training.retrieval import retrieval, search
-from pairsmith.training.vectors import Vectors
+from pairsmith.training.evaluation.bitext import bitext
+from pairsmith.training.evaluation.gold import intents
+from pairsmith.training.evaluation.retrieval import retrieval, search
+from pairsmith.training.evaluation.scores import Tasks, evaluate, intent, pair_classification, sts
+from pairsmith.training.evaluation.vectors import Vectors
 
 
 def angles(texts: list[str]) -> Vectors:

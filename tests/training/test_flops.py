@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from pairsmith.training.encoders.config import EncoderConfig
 from pairsmith.training.encoders.opening import open_encoder
-from pairsmith.training.flops import peak_flops, step_flops, token_counts, utilisation
+from pairsmith.training.telemetry.flops import peak_flops, step_flops, token_counts, utilisation
 
 
 @pytest.mark.parametrize("frozen", [False, True])

@@ -12,11 +12,11 @@ from pyarrow.fs import LocalFileSystem
 from pairsmith.schemas import Dataset, UserError, open_dataset
 from pairsmith.schemas.store import RemoteDataset, Store
 from pairsmith.training.config import make_config
-from pairsmith.training.corpus import StreamConfig, remote_shards, shard_files
-from pairsmith.training.evaluation import EvaluationConfig, Tasks
-from pairsmith.training.leaks import check_leaks, find_leaks
-from pairsmith.training.row_groups import Shard
+from pairsmith.training.evaluation.leaks import check_leaks, find_leaks
+from pairsmith.training.evaluation.scores import EvaluationConfig, Tasks
 from pairsmith.training.settings import change
+from pairsmith.training.streaming.corpus import StreamConfig, remote_shards, shard_files
+from pairsmith.training.streaming.row_groups import Shard
 from pairsmith.training.train import train
 from tests.training.pair_folders import paired_sentences, write_dataset
 

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pairsmith.schemas import UserError
-from pairsmith.training.loader import Cursor, stream
-from pairsmith.training.order import permutation, spread
-from pairsmith.training.row_groups import IDENTITY, NEGATIVES, TEXTS, RowGroup
+from pairsmith.training.streaming.loader import Cursor, stream
+from pairsmith.training.streaming.order import permutation, spread
+from pairsmith.training.streaming.row_groups import IDENTITY, NEGATIVES, TEXTS, RowGroup
 from tests.training.pair_folders import write_dataset
 from tests.training.streams import anchors, epoch, numbered, order_of
 
@@ -244,7 +244,7 @@ def test_a_resumed_stream_decodes_nothing_in_vain(
 
 def count_decoded(monkeypatch: pytest.MonkeyPatch) -> list[RowGroup]:
     """Return a list to which every row group is added whose texts are decoded."""
-    import pairsmith.training.loader as loader
+    import pairsmith.training.streaming.loader as loader
 
     seen: list[RowGroup] = []
     read = loader.read

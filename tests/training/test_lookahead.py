@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from xxhash import xxh3_64_hexdigest
 
 from pairsmith.schemas import subkeys
-from pairsmith.training.lookahead import conflicts, deal
+from pairsmith.training.streaming.lookahead import conflicts, deal
 
 KEY = np.array([7], np.uint64)
 quick = settings(max_examples=60, deadline=None)

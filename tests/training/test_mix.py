@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pairsmith.schemas import UserError
-from pairsmith.training.loader import Cursor
-from pairsmith.training.mix import apportion, cut
+from pairsmith.training.streaming.loader import Cursor
+from pairsmith.training.streaming.mix import apportion, cut
 from tests.training.pair_folders import write_dataset
 from tests.training.streams import anchors, epoch, numbered, order_of
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from pairsmith.training.packed_attention import in_runs, jagged
+from pairsmith.training.encoders.packed_attention import in_runs, jagged
 
 
 @pytest.mark.parametrize("causal", [False, True])

@@ -28,9 +28,8 @@ from transformers import (
 )
 
 from pairsmith.schemas import UserError
-from pairsmith.training.encoders.pooling import pool, pool_packed
-from pairsmith.training.packed_attention import jagged, use_packed_attention
-from pairsmith.training.packing import (
+from pairsmith.training.encoders.packed_attention import jagged, use_packed_attention
+from pairsmith.training.encoders.packing import (
     Features,
     TokenCount,
     bagged,
@@ -43,7 +42,8 @@ from pairsmith.training.packing import (
     padded,
     token_count,
 )
-from pairsmith.training.token_ids import TokenIds
+from pairsmith.training.encoders.pooling import pool, pool_packed
+from pairsmith.training.tokens.ids import TokenIds
 
 SIZES = {
     "vocab_size": 100,
@@ -274,7 +274,7 @@ def test_a_cpu_attends_once_for_lengths_that_are_alike(monkeypatch: pytest.Monke
         calls.append(tuple(query.shape))
         return attend(query, *rest, **given)
 
-    place = "pairsmith.training.packed_attention.scaled_dot_product_attention"
+    place = "pairsmith.training.encoders.packed_attention.scaled_dot_product_attention"
     monkeypatch.setattr(place, counted)
     model = bert().eval()
     use_packed_attention(model)
@@ -302,7 +302,7 @@ def test_no_layer_asks_a_gpu_for_the_lengths_of_texts(monkeypatch: pytest.Monkey
     texts = TokenIds(np.arange(12) + 5, np.array([3, 2, 7]))
     expected = packed_states(model, packed(texts))
     monkeypatch.setattr("torch.nested._internal.nested_tensor._get_sdpa_extreme_seqlen", ask)
-    place = "pairsmith.training.packed_attention"
+    place = "pairsmith.training.encoders.packed_attention"
     monkeypatch.setattr(f"{place}.scaled_dot_product_attention", chosen)
     monkeypatch.setattr(f"{place}.in_runs", jagged)
     with sdpa_kernel(SDPBackend.MATH):

@@ -16,13 +16,13 @@ from pairsmith.commands.main import main
 from pairsmith.schemas import UserError, open_dataset
 from pairsmith.training.collate import Identities
 from pairsmith.training.config import TrainConfig
-from pairsmith.training.corpus import StreamConfig, shard_files
 from pairsmith.training.encoders.config import EncoderConfig
 from pairsmith.training.encoders.opening import open_encoder
 from pairsmith.training.plan import Sample, meeting, memory, plan
-from pairsmith.training.row_groups import row_groups
 from pairsmith.training.settings import change
-from pairsmith.training.telemetry import LOG
+from pairsmith.training.streaming.corpus import StreamConfig, shard_files
+from pairsmith.training.streaming.row_groups import row_groups
+from pairsmith.training.telemetry.journal import LOG
 from pairsmith.training.train import train
 from tests.training.pair_folders import paired_sentences, write_dataset
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from pairsmith.schemas import UserError
-from pairsmith.training.shard_cache import ShardCache, hash_number
+from pairsmith.training.streaming.shard_cache import ShardCache, hash_number
 
 KEY = "{:032x}-00000"
 

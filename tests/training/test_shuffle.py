@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pairsmith.training.shuffle import measure
+from pairsmith.training.streaming.shuffle_quality import measure
 from tests.training.pair_folders import write_dataset
 from tests.training.streams import numbered, order_of
 

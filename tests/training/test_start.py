@@ -13,8 +13,8 @@ from tokenizers import Tokenizer
 from pairsmith.schemas import UserError
 from pairsmith.training.config import TrainConfig, make_config
 from pairsmith.training.encoders.opening import open_encoder
-from pairsmith.training.evaluation import sts
-from pairsmith.training.saved import encode_with, open_saved
+from pairsmith.training.evaluation.saved import encode_with, open_saved
+from pairsmith.training.evaluation.scores import sts
 from pairsmith.training.settings import change
 from pairsmith.training.train import train
 from tests.training.pair_folders import paired_sentences, write_dataset

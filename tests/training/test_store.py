@@ -19,14 +19,14 @@ from tokenizers import Tokenizer
 
 from pairsmith.schemas import UserError, open_dataset, store
 from pairsmith.training.config import make_config
-from pairsmith.training.corpus import StreamConfig, open_data, open_order, remote_shards
-from pairsmith.training.evaluation import EvaluationConfig
-from pairsmith.training.kept_tokens import open_tokens_of
-from pairsmith.training.remote_tokens import RemoteTokens, remote_tokens
+from pairsmith.training.evaluation.scores import EvaluationConfig
 from pairsmith.training.settings import change
-from pairsmith.training.token_build import token_cache
-from pairsmith.training.token_cache import TokenConfig
-from pairsmith.training.token_ids import TokenIds
+from pairsmith.training.streaming.corpus import StreamConfig, open_data, open_order, remote_shards
+from pairsmith.training.tokens.build import token_cache
+from pairsmith.training.tokens.cache import TokenConfig
+from pairsmith.training.tokens.ids import TokenIds
+from pairsmith.training.tokens.kept import open_tokens_of
+from pairsmith.training.tokens.remote import RemoteTokens, remote_tokens
 from pairsmith.training.train import train
 from tests.training.pair_folders import paired_sentences, write_dataset
 from tests.training.streams import anchors, epoch, numbered

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 import torch
 
-from pairsmith.training.boards import open_boards
-from pairsmith.training.breakdown import Breakdown
 from pairsmith.training.config import TrainConfig, make_config
-from pairsmith.training.curves import CURVES, draw_curves
 from pairsmith.training.encoders.opening import open_encoder
-from pairsmith.training.evaluation import EvaluationConfig
+from pairsmith.training.evaluation.scores import EvaluationConfig
 from pairsmith.training.settings import change
-from pairsmith.training.telemetry import (
+from pairsmith.training.telemetry.boards import open_boards
+from pairsmith.training.telemetry.breakdown import Breakdown
+from pairsmith.training.telemetry.curves import CURVES, draw_curves
+from pairsmith.training.telemetry.journal import (
     LOG,
     Journal,
     Meter,

@@ -21,18 +21,18 @@ from tokenizers import Tokenizer, models, processors
 from pairsmith.commands.train import parse
 from pairsmith.schemas import Dataset, UserError, open_dataset, read_manifest, text_hashes
 from pairsmith.schemas.dataset import sha256_file
-from pairsmith.training import token_build
 from pairsmith.training.collate import hard_negatives
-from pairsmith.training.token_build import token_cache, tokens_to_read
-from pairsmith.training.token_cache import (
+from pairsmith.training.tokens import build as token_build
+from pairsmith.training.tokens.build import token_cache, tokens_to_read
+from pairsmith.training.tokens.cache import (
     TokenCache,
     TokenConfig,
     open_tokens,
     token_folder,
     tokenizer_digest,
 )
-from pairsmith.training.token_ids import from_bytes, ids_of_pairs
-from pairsmith.training.token_work import Run, working
+from pairsmith.training.tokens.ids import from_bytes, ids_of_pairs
+from pairsmith.training.tokens.work import Run, working
 from tests.training.pair_folders import paired_sentences, sentences, write_dataset
 
 
@@ -296,7 +296,7 @@ import sys
 from pathlib import Path
 from tokenizers import Tokenizer
 from pairsmith.schemas import open_dataset
-from pairsmith.training.token_build import token_cache, tokens_to_read
+from pairsmith.training.tokens.build import token_cache, tokens_to_read
 
 if __name__ == "__main__":
     dataset, tokenizer, folder, workers = sys.argv[1:]

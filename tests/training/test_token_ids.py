@@ -21,7 +21,7 @@ from tokenizers import (
 )
 
 from pairsmith.schemas import UserError
-from pairsmith.training.token_ids import (
+from pairsmith.training.tokens.ids import (
     Frame,
     TokenIds,
     cutter,

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from pairsmith.schemas import open_dataset
-from pairsmith.training.corpus import StreamConfig, shard_files
-from pairsmith.training.row_groups import row_groups
-from pairsmith.training.tokenizer import train_tokenizer
+from pairsmith.training.streaming.corpus import StreamConfig, shard_files
+from pairsmith.training.streaming.row_groups import row_groups
+from pairsmith.training.tokens.tokenizer import train_tokenizer
 from tests.training.pair_folders import paired_sentences, write_dataset
 
 

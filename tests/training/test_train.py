@@ -17,7 +17,7 @@ import torch
 from pairsmith.schemas import UserError
 from pairsmith.training.config import TrainConfig
 from pairsmith.training.settings import change
-from pairsmith.training.telemetry import LOG
+from pairsmith.training.telemetry.journal import LOG
 from pairsmith.training.train import train
 from tests.training.pair_folders import (
     paired_sentences,
@@ -53,8 +53,8 @@ def interrupt_after(steps: int, config: TrainConfig) -> None:
 def test_the_loss_falls_and_the_saved_model_scores_as_reported(
     config: TrainConfig, sts_file: Path
 ) -> None:
-    from pairsmith.training.evaluation import sts
-    from pairsmith.training.saved import encode_with, open_saved
+    from pairsmith.training.evaluation.saved import encode_with, open_saved
+    from pairsmith.training.evaluation.scores import sts
 
     scores = train(change(config, epochs=4, steps=0, sts=(sts_file,)))
     losses = [line["loss"] for line in log(config.output)]

@@ -24,9 +24,9 @@ from pairsmith.commands.main import main
 from pairsmith.commands.tune import arguments
 from pairsmith.schemas import UserError
 from pairsmith.training.config import TrainConfig, make_config
-from pairsmith.training.evaluation import EvaluationConfig
+from pairsmith.training.evaluation.scores import EvaluationConfig
 from pairsmith.training.settings import change
-from pairsmith.training.telemetry import TelemetryConfig
+from pairsmith.training.telemetry.journal import TelemetryConfig
 from pairsmith.training.tune import TuneConfig, best_config, parse_choice, tune
 from tests.training.pair_folders import paired_sentences, write_dataset
 
@@ -359,7 +359,7 @@ def test_a_search_over_the_settings_of_a_function_prints_what_differs_from_them(
     file.write_text(
         "from pathlib import Path\n"
         "from pairsmith.training.config import make_config\n"
-        "from pairsmith.training.evaluation import EvaluationConfig\n"
+        "from pairsmith.training.evaluation.scores import EvaluationConfig\n"
         "def mine():\n"
         f"    sts = EvaluationConfig(sts=(Path({str(config.evaluation.sts[0])!r}),))\n"
         f"    model = {config.encoder.model!r}\n"

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, normalizers
 
-from pairsmith.training.wordpiece import ColumnWordPiece
+from pairsmith.training.tokens.wordpiece import ColumnWordPiece
 
 
 @pytest.fixture(scope="module", params=["trained", "published"])

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pairsmith.training.encoders.packing import Features, on_device
 from pairsmith.training.encoders.subwords import Subwords
-from pairsmith.training.packing import Features, on_device
-from pairsmith.training.token_ids import TokenIds
+from pairsmith.training.tokens.ids import TokenIds
 
 
 class Encoder(nn.Module, ABC):

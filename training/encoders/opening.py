@@ -190,7 +190,7 @@ def _pack(encoder: TransformerEncoder, config: EncoderConfig) -> None:
     """Have texts computed end to end, where that is asked for, or open and possible."""
     if not (config.packs if config.packed is None else config.packed):
         return
-    from pairsmith.training.packed_attention import use_packed_attention
+    from pairsmith.training.encoders.packed_attention import use_packed_attention
 
     try:
         encoder.first_position = use_packed_attention(encoder.model)

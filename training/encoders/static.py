@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pairsmith.training.encoders.encoder import Encoder
+from pairsmith.training.encoders.packing import Features, bagged
 from pairsmith.training.encoders.sentence_folder import write_modules
 from pairsmith.training.encoders.subwords import Subwords
-from pairsmith.training.packing import Features, bagged
-from pairsmith.training.token_ids import TokenIds
+from pairsmith.training.tokens.ids import TokenIds
 
 
 class StaticEncoder(Encoder):

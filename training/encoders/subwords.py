@@ -2,7 +2,7 @@
 
 from tokenizers import Tokenizer
 
-from pairsmith.training.token_ids import Frame, TokenIds, cutter, frame_of, framed
+from pairsmith.training.tokens.ids import Frame, TokenIds, cutter, frame_of, framed
 
 
 class Subwords:

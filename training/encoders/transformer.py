@@ -8,14 +8,7 @@ from torch import Tensor, nn
 
 from pairsmith.training.encoders.config import Pooling
 from pairsmith.training.encoders.encoder import Encoder
-from pairsmith.training.encoders.pooling import pool, pool_packed
-from pairsmith.training.encoders.sentence_folder import (
-    plain_tokenizer,
-    write_modules,
-    write_pooling,
-)
-from pairsmith.training.encoders.subwords import Subwords
-from pairsmith.training.packing import (
+from pairsmith.training.encoders.packing import (
     BOUNDS,
     Features,
     by_length,
@@ -23,7 +16,14 @@ from pairsmith.training.packing import (
     packed_states,
     padded,
 )
-from pairsmith.training.token_ids import TokenIds
+from pairsmith.training.encoders.pooling import pool, pool_packed
+from pairsmith.training.encoders.sentence_folder import (
+    plain_tokenizer,
+    write_modules,
+    write_pooling,
+)
+from pairsmith.training.encoders.subwords import Subwords
+from pairsmith.training.tokens.ids import TokenIds
 
 
 class TransformerEncoder(Encoder):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pairsmith.augmenters.memory import cut_batches, run_batches
 from pairsmith.augmenters.translation.batches import BatchedTranslator, output_limit
 from pairsmith.augmenters.translation.translator import Decoding
-from pairsmith.pipelines.augment import augment
+from pairsmith.pipelines.pairing.augment import augment
 from pairsmith.schemas import UserError
 from tests.augmenters.translation.fakes import FakeEngine, faked
 

@@ -11,7 +11,7 @@ from pairsmith.schemas import UserError
 from pairsmith.training.encoders.config import EncoderConfig
 from pairsmith.training.encoders.opening import open_encoder
 from pairsmith.training.encoders.transformer import TransformerEncoder
-from pairsmith.training.token_ids import TokenIds
+from pairsmith.training.tokens.ids import TokenIds
 from tests.training.encoders.conftest import TEXTS
 from tests.training.encoders.opened import (
     FAMILIES,

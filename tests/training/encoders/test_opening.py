@@ -16,7 +16,7 @@ from pairsmith.schemas import UserError
 from pairsmith.training.config import make_config
 from pairsmith.training.encoders.config import EncoderConfig
 from pairsmith.training.encoders.transformer import TransformerEncoder
-from pairsmith.training.saved import open_saved
+from pairsmith.training.evaluation.saved import open_saved
 from pairsmith.training.settings import change
 from tests.training.encoders.conftest import TEXTS
 from tests.training.encoders.opened import (

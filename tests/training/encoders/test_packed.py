@@ -11,13 +11,13 @@ from transformers import AutoModel
 
 from pairsmith.schemas import UserError
 from pairsmith.training.encoders.encoder import Encoder
+from pairsmith.training.encoders.packing import Features, in_chunks, padded, token_count
 from pairsmith.training.encoders.pooling import pool
 from pairsmith.training.encoders.transformer import TransformerEncoder
 from pairsmith.training.losses.cache import cached_step
 from pairsmith.training.losses.config import LossConfig
 from pairsmith.training.losses.objective import Objective, Outcome
-from pairsmith.training.packing import Features, in_chunks, padded, token_count
-from pairsmith.training.token_ids import TokenIds
+from pairsmith.training.tokens.ids import TokenIds
 from tests.training.encoders.conftest import TEXTS
 from tests.training.encoders.opened import encoder
 from tests.training.losses.batches import made

@@ -8,10 +8,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pairsmith.schemas import UserError
-from pairsmith.training.breakdown import measures, row_means
 from pairsmith.training.losses.config import LossConfig
 from pairsmith.training.losses.objective import Objective
 from pairsmith.training.losses.plain import Pairs, false_negatives
+from pairsmith.training.telemetry.breakdown import measures, row_means
 from tests.training.losses.batches import LOSSES, error, fast, made, plainly, settings, vectors
 
 EXACT = 1e-5

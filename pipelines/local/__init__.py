@@ -1,0 +1,1 @@
+"""A build on one machine: tasks, waves and processes."""

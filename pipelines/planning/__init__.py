@@ -1,0 +1,1 @@
+"""Foreseeing a build: what comes out, how long it takes, what it costs."""

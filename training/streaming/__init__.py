@@ -1,0 +1,1 @@
+"""Which rows make up which batch, and reading them: order, shuffle, look-ahead, threads."""

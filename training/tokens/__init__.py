@@ -1,0 +1,1 @@
+"""Ids of texts: cut once, kept beside the shards, read in place of texts."""
