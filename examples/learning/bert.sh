@@ -12,10 +12,9 @@ mkdir -p "$work"
 .venv/bin/python examples/learning/captions.py "$data/pairs/multi30k_captions5_en.parquet" \
   "$data/eval/stsb_en.parquet" "$work/captions.parquet"
 for recipe in examples/learning/recipe.py:near identity; do
-  name=${recipe##*:}
-  test -d "$work/$name" || "$pairsmith" build "$recipe" --output "$work/$name" \
-    --input "$work/captions.parquet"
-  time "$pairsmith" train "$work/$name" --output "$work/bert-$name" --model bert::2x128 --vocabulary 8000 \
+  name=${recipe##*:} pairs=$work/captions-${recipe##*:}
+  test -d "$pairs" || "$pairsmith" build "$recipe" --output "$pairs" --input "$work/captions.parquet"
+  time "$pairsmith" train "$pairs" --output "$work/bert-$name" --model bert::2x128 --vocabulary 8000 \
     --batch-size 256 --learning-rate 0.001 --max-length 32 --steps 1000 --evaluate-every 250 \
     --sts "$data/eval/stsb_en.parquet" "${@:2}"
 done
