@@ -10,7 +10,7 @@ from xxhash import xxh3_64_hexdigest
 F = TypeVar("F", bound=Callable[..., Any])
 _KERNEL: Any = {"nogil": True, "cache": True, "error_model": "numpy", "forceinline": True}
 _PART: Any = {**_KERNEL, "_nrt": False}
-_OTHERS = ("characters", "compiled", "letters", "operations", "plans", "rewrite")
+_OTHERS = ("characters", "compiled", "letters", "operations", "plans")
 
 
 def kernel(function: F) -> F:
