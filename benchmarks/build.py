@@ -83,7 +83,7 @@ def main() -> None:
     several = f"build, {len(cores())} {PROCESSES}"
     with tempfile.TemporaryDirectory() as name:
         folder, runs = Path(name), options.runs
-        nothing = table(files, folder, runs, HARDLY_ANY, [PLAINLY, BUILD, BY_ROW], {})
+        nothing = table(files, folder, runs, HARDLY_ANY, [PLAINLY, BUILD, several, BY_ROW], {})
         tables = []
         for count in options.sentences:
             names = [PLAINLY, BUILD, several]
@@ -122,7 +122,10 @@ def table(
     nothing: Runs,
     shards: int = SHARDS,
 ) -> Runs:
-    """Print a row for each contender and return its runs. shards: of the build with more."""
+    """Print a row for each contender and return its runs.
+
+    nothing: runs with hardly any sentences. shards: of the build with more.
+    """
     corpus = folder / f"{count}.parquet"
     # A process of its own: the peak that the system tells of a child is never below its parent's.
     with get_context("spawn").Pool(1) as pool:
