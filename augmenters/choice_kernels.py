@@ -9,8 +9,17 @@ from pairsmith.augmenters.compiled import kernel, njit
 from pairsmith.augmenters.copy_kernels import SLACK
 from pairsmith.augmenters.edit_kernels import list_hits, write_edits
 from pairsmith.augmenters.kernels import MOST_BYTES, lengthened, longest, scan
-from pairsmith.augmenters.operations import DROP, NO_MARKS, PUNCTUATE, SHUFFLE, Choice, Edit, Words
-from pairsmith.augmenters.plans import BLOCK, Bytes, Ints, Keys, Longs, draw, integer
+from pairsmith.augmenters.operations import (
+    CHOOSING,
+    DROP,
+    NO_MARKS,
+    PUNCTUATE,
+    SHUFFLE,
+    Choice,
+    Edit,
+    Words,
+)
+from pairsmith.augmenters.plans import BLOCK, Bytes, Ints, Keys, Longs, draw, integer, unit
 from pairsmith.augmenters.word_kernels import plan_text, write_text
 
 
@@ -23,12 +32,11 @@ def rewrite_by_choice(
     classes: Bytes,
     kinds: Bytes,
     inside: Bytes,
-    chosen: Longs,
     choice: Choice,
 ) -> tuple[Bytes, Ints]:
     """Return the views as (bytes, int32 offsets); no offsets at all beyond 2 GiB.
 
-    chosen: the number of a text's operation, whose view is that of the subkey of this number.
+    The view of a text is that which its operation makes of the subkey of its number.
     """
     rows = offsets.size - 1
     bounds = np.empty(longest(offsets) + 4, np.int32)
@@ -52,7 +60,10 @@ def rewrite_by_choice(
         start = integer(offsets[row])
         end = integer(offsets[row + 1])
         n = scan(data, start, end, classes, inside, bounds, edges)
-        number = integer(chosen[row])
+        drawn = unit(draw(keys[row], CHOOSING))
+        number = 0
+        for end_of_share in choice.ends:
+            number += drawn >= end_of_share
         op = choice.operations[number]
         state = draw(draw(keys[row], number), op)
         m = _plan(n, state, choice, number, bounds, edges, places, ranks, what, gap)

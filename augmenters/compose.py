@@ -15,12 +15,10 @@ import pyarrow.compute as pc
 from pairsmith.augmenters.augmenter import Augmenter, Costly, Explains, Fits, Keys, Views, views_of
 from pairsmith.augmenters.delegating import Delegating
 from pairsmith.augmenters.languages import primary
+from pairsmith.augmenters.operations import CHOOSING
 from pairsmith.augmenters.unfinished import UnfinishedUserError
 from pairsmith.augmenters.words import WordChoice
 from pairsmith.schemas import UserError, subkeys
-
-_CHOICE = 0x0C401CE
-"""Which subkey decides; steps draw from subkeys 0, 1, …"""
 
 
 @dataclass(frozen=True)
@@ -139,20 +137,23 @@ class OneOf(Composition):
 
     def views(self, texts: pa.StringArray, keys: Keys) -> Views:
         """Return for each text the view of the augmenter that its key chose."""
-        weights = np.array(self.weights or [1.0] * len(self.steps))
-        ends = np.cumsum(weights) / weights.sum()
-        drawn = uniform(keys)
-        chosen = np.zeros(len(drawn), np.int64)
-        for end in ends[:-1]:
-            chosen += drawn >= end
         if self._choice is not None:
             nothing = pa.nulls(len(texts), pa.string())
-            return Views(self._choice(texts, keys, chosen), nothing, nothing)
+            return Views(self._choice(texts, keys), nothing, nothing)
+        drawn = uniform(keys)
+        chosen = np.zeros(len(drawn), np.int64)
+        for end in self._ends():
+            chosen += drawn >= end
         return _by_choice(self.steps, chosen, texts, keys)
+
+    def _ends(self) -> tuple[float, ...]:
+        """Return where the shares of [0, 1) end that choose each but the last."""
+        weights = np.array(self.weights or [1.0] * len(self.steps))
+        return tuple((np.cumsum(weights) / weights.sum())[:-1].tolist())
 
     @cached_property
     def _choice(self) -> WordChoice | None:
-        return WordChoice.among(self.steps)
+        return WordChoice.among(self.steps, self._ends())
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,7 @@ def intensities(
 
 def uniform(keys: Keys) -> np.ndarray:
     """Return a number in [0, 1) for each key: float64, of the key's subkey for choices."""
-    return (subkeys(keys, _CHOICE) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return (subkeys(keys, CHOOSING) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def explains(augmenter: Augmenter) -> bool:

@@ -47,6 +47,9 @@ OCR: Final = 15
 PINYIN: Final = 16
 LOOKALIKE: Final = 17
 
+CHOOSING: Final = 0x0C401CE
+"""Which subkey decides among augmenters; they draw from subkeys 0, 1, …"""
+
 Style = Literal["sentinel", "mask", "delete"]
 Marks = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], bool, int]
 """Prefix, suffix, whether a number stands between them, edge bits."""
@@ -152,6 +155,8 @@ class Edit(NamedTuple):
 class Choice(NamedTuple):
     """Operations of which each text gets one, and their settings; none of them writes marks."""
 
+    ends: npt.NDArray[np.float64]
+    """Where the shares of [0, 1) end that choose each but the last."""
     operations: npt.NDArray[np.int64]
     lows: npt.NDArray[np.float64]
     highs: npt.NDArray[np.float64]
@@ -162,8 +167,8 @@ class Choice(NamedTuple):
     """Those of all operations; what several have alike stands there once."""
 
     @classmethod
-    def of(cls, plans: Sequence["Plan | Edit"]) -> "Choice":
-        """Return the choice among some plans."""
+    def of(cls, plans: Sequence["Plan | Edit"], ends: Sequence[float]) -> "Choice":
+        """Return the choice among some plans. ends: of the shares that choose all but the last."""
         tables: list[Words] = []
         settings, ranges = [], []
         for plan in plans:
@@ -186,6 +191,7 @@ class Choice(NamedTuple):
         )
         operations, lows, highs, numbers = zip(*settings, strict=True)
         return cls(
+            np.array(ends, np.float64),
             np.array(operations, np.int64),
             np.array(lows, np.float64),
             np.array(highs, np.float64),
@@ -198,10 +204,9 @@ class Choice(NamedTuple):
         self,
         texts: Buffers,
         keys: npt.NDArray[np.uint64],
-        chosen: npt.NDArray[np.int64],
         inside: npt.NDArray[np.uint8] = NO_CUTS,
     ) -> pa.StringArray:
-        """Return each text by the operation chosen for it, which draws from its own subkey.
+        """Return each text by the operation that its key chose, which draws from its own subkey.
 
         Raises ValueError for keys that do not fit the texts, and when the result exceeds 2 GiB.
         """
@@ -210,6 +215,7 @@ class Choice(NamedTuple):
 
         tables = (char_classes(), letter_kinds())
         choice = Choice(
+            read_only(self.ends),
             read_only(self.operations),
             read_only(self.lows),
             read_only(self.highs),
@@ -217,7 +223,7 @@ class Choice(NamedTuple):
             read_only(self.ranges),
             self.words.as_read(),
         )
-        return run(rewrite_by_choice, texts, keys, *tables, inside, read_only(chosen), choice)
+        return run(rewrite_by_choice, texts, keys, *tables, inside, choice)
 
 
 def _same(words: Words, others: Words) -> bool:

@@ -79,9 +79,11 @@ class WordChoice:
     """Word augmenters of which each text gets one, all in one compiled pass."""
 
     steps: tuple[WordAugmenter, ...]
+    ends: tuple[float, ...]
+    """Where the shares of [0, 1) end that choose each step but the last."""
 
     @classmethod
-    def among(cls, steps: tuple[object, ...]) -> "WordChoice | None":
+    def among(cls, steps: tuple[object, ...], ends: tuple[float, ...]) -> "WordChoice | None":
         """Return the choice among augmenters; None unless they cut alike and write no marks.
 
         Nor for a subclass of one's own that is called otherwise.
@@ -93,31 +95,25 @@ class WordChoice:
         )
         marked = any(isinstance(step, SpanMask) for step in words)
         alike = len(words) == len(steps) and len({step.chinese for step in words}) == 1
-        return cls(words) if alike and not marked else None
+        return cls(words, ends) if alike and not marked else None
 
     def setup(self) -> None:
         """Compile. Raises UserError when numba is not installed."""
         texts = string_buffers(pa.array(["a"]))
-        choice = Choice.of([WordDropout()._plan()])
-        choice.apply(texts, np.zeros(1, np.uint64), np.zeros(1, np.int64))
+        Choice.of([WordDropout()._plan()], ()).apply(texts, np.zeros(1, np.uint64))
 
-    def __call__(
-        self,
-        texts: pa.StringArray,
-        keys: npt.NDArray[np.uint64],
-        chosen: npt.NDArray[np.int64],
-    ) -> pa.StringArray:
-        """Return the view of text i that step chosen[i] makes of the subkey of that number.
+    def __call__(self, texts: pa.StringArray, keys: npt.NDArray[np.uint64]) -> pa.StringArray:
+        """Return the view of each text by the step that its key chose, of the subkey of its number.
 
-        chosen: int64, shape (len(texts),). Raises as the steps do.
+        Raises as the steps do.
         """
         buffers = string_buffers(texts)
         inside = word_insides(buffers) if self.steps[0].chinese == "words" else NO_CUTS
-        return self._choice.apply(buffers, keys, chosen, inside)
+        return self._choice.apply(buffers, keys, inside)
 
     @cached_property
     def _choice(self) -> Choice:
-        return Choice.of([step._plan() for step in self.steps])
+        return Choice.of([step._plan() for step in self.steps], self.ends)
 
 
 @dataclass(frozen=True)
