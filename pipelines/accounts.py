@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 
 from pairsmith.pipelines.pairing.made import Made
 from pairsmith.pipelines.refused import RefusedUserError
-from pairsmith.pipelines.shards.runs import Runs
 from pairsmith.schemas import ShardFile
 
 OUTCOMES = ("written", "dropped", "failed")
@@ -69,7 +68,6 @@ class Totals:
 def count_shard(
     files: dict[str, ShardFile],
     blocks: pa.RecordBatch,
-    pairs: Runs,
     dropped: pa.Table,
     failed: pa.Table,
     made: Made,
@@ -80,7 +78,8 @@ def count_shard(
     """
     first = blocks.filter(pc.equal(blocks["blocks"], 1))["source_id"]
     several = pc.unique(blocks.filter(pc.greater(blocks["blocks"], 1))["source_id"])
-    seen = [pc.unique(ids) for ids in (pairs.source_ids, failed["source_id"])]
+    written = pa.chunked_array(made.sources, pa.string())
+    seen = [pc.unique(ids) for ids in (written, failed["source_id"])]
     outcomes = [_outcome(ids, *seen) for ids in (first, several)]
     sources = Counter(outcomes[0])
     sources["dropped"] += dropped["unit"].null_count
@@ -88,7 +87,7 @@ def count_shard(
     units_dropped = _present(dropped, "unit") - _present(dropped, "kind")
     pair_counts = {
         "made": made.pairs,
-        "written": pairs.rows,
+        "written": made.kinds.total(),
         "dropped": _present(dropped, "kind"),
         "failed": _present(failed, "kind"),
     }
@@ -99,7 +98,7 @@ def count_shard(
         units={"made": made.units, "dropped": units_dropped},
         pairs=pair_counts,
         reasons={"dropped": _reasons(dropped), "failed": _reasons(failed)},
-        kinds=dict(sorted(pairs.kinds.items())),
+        kinds=dict(sorted(made.kinds.items())),
         changes={name: counts.tolist() for name, counts in sorted(made.changes.items())},
     )
 

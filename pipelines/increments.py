@@ -66,7 +66,7 @@ def fill_or_reuse(job: Job, number: int, parts: list[tuple[Tag, pa.RecordBatch]]
     reused = result is not None
     if result is None:
         taken = (parts.pop() for _ in range(len(parts)))
-        result = fill_shard(number, taken, job.recipe, job.output, job.batch_rows, job.work)
+        result = fill_shard(number, taken, job.recipe, job.output, job.batch_rows)
     report(job.progress, **progress_of(result))
     told = {"number": number, "made_from": made_from, "reused": reused}
     counted = {what: [*now - before[what]] for what, now in _tallies(job.recipe).items()}

@@ -3,7 +3,8 @@
 All hashes are XXH3 (https://xxhash.com); fields are joined by the unit separator U+001F.
 """
 
-from itertools import repeat
+from collections.abc import Iterator
+from itertools import chain, repeat
 from typing import TypeAlias
 
 import numpy as np
@@ -21,6 +22,7 @@ _OTHER_SPACE = r"[\t-\r\x1c-\x1f\x{85}\x{1680}\x{2028}\x{2029}]"  # what NFKD le
 _TYPESET = "‘’“”–—"  # what printed text has beyond ASCII, and normalising leaves as it is
 _TYPESET_FIRST, _TYPESET_SECOND = _TYPESET.encode()[:2]
 _TYPESET_LAST = np.isin(np.arange(256), list(_TYPESET.encode()[2::3]))
+_PIECE = 1 << 14
 _CACHED_BYTES = 1 << 17  # looked at at a time, so that what is made of them stays near
 
 
@@ -92,7 +94,7 @@ def text_hashes(texts: Texts) -> UInt64Array:
 
 def text_ids(texts: pa.StringArray) -> pa.StringArray:
     """Return the source id of texts that have none of their own: XXH3-128 of the text, in hex."""
-    return _hex128(_bytes(texts))
+    return _hex128(texts)
 
 
 def group_ids(source_ids: pa.StringArray) -> UInt64Array:
@@ -108,9 +110,9 @@ def record_keys(
     The key is XXH3-64, seeded with `seed` modulo 2**64, of source id, unit, view and draw.
     """
     seed %= _SEED_LIMIT
-    joined = _joined(source_ids, units, view, str(draw))
+    joined = _records(_joined(source_ids, units, view, str(draw)))
     digests = map(xxh3_64_intdigest, joined, repeat(seed))
-    return np.fromiter(digests, np.uint64, len(joined))
+    return np.fromiter(digests, np.uint64, len(source_ids))
 
 
 def subkeys(keys: UInt64Array, stream: int) -> UInt64Array:
@@ -138,27 +140,36 @@ def shard_numbers(
     source_ids: pa.StringArray, units: npt.NDArray[np.int32], shards: int
 ) -> npt.NDArray[np.int64]:
     """Return the shard of each row: int64 in [0, shards), from source id and unit // 256."""
-    joined = _joined(source_ids, units // UNITS_PER_BLOCK)
+    joined = _records(_joined(source_ids, units // UNITS_PER_BLOCK))
     return np.array([xxh3_64_intdigest(record) % shards for record in joined], np.int64)
 
 
-def _joined(source_ids: pa.StringArray, numbers: npt.NDArray[np.int32], *rest: str) -> list[bytes]:
+def _joined(
+    source_ids: pa.StringArray, numbers: npt.NDArray[np.int32], *rest: str
+) -> pa.StringArray:
     fields = [source_ids, pa.array(numbers).cast(pa.string())]
     if rest:  # joined here, once for all rows
         fields.append("\x1f".join(rest))
-    return _bytes(pc.binary_join_element_wise(*fields, "\x1f"))
+    return pc.binary_join_element_wise(*fields, "\x1f")
 
 
-def _bytes(texts: pa.StringArray) -> list[bytes]:
-    return texts.cast(pa.binary()).to_pylist()  # type: ignore[no-any-return]
+def _pieces(texts: pa.StringArray) -> Iterator[list[bytes]]:
+    """Yield the bytes of the texts, so many at a time: as objects they take far more memory."""
+    texts = texts.cast(pa.binary())
+    for start in range(0, len(texts), _PIECE):
+        yield texts[start : start + _PIECE].to_pylist()
 
 
-def _hex128(records: list[bytes]) -> pa.StringArray:
-    """Return the XXH3-128 of each record, in hex; made in one piece, as all are of one length."""
-    digits = "".join(map(xxh3_128_hexdigest, records)).encode()
+def _records(texts: pa.StringArray) -> Iterator[bytes]:
+    return chain.from_iterable(_pieces(texts))
+
+
+def _hex128(texts: pa.StringArray) -> pa.StringArray:
+    """Return the XXH3-128 of each text, in hex; made in one piece, as all are of one length."""
+    digits = b"".join("".join(map(xxh3_128_hexdigest, piece)).encode() for piece in _pieces(texts))
     ends = np.arange(0, len(digits) + 1, 32, dtype=np.int32)
-    return pa.StringArray.from_buffers(len(records), pa.py_buffer(ends), pa.py_buffer(digits))
+    return pa.StringArray.from_buffers(len(texts), pa.py_buffer(ends), pa.py_buffer(digits))
 
 
 def _hash64(texts: pa.StringArray) -> UInt64Array:
-    return np.fromiter(map(xxh3_64_intdigest, _bytes(texts)), np.uint64, len(texts))
+    return np.fromiter(map(xxh3_64_intdigest, _records(texts)), np.uint64, len(texts))

@@ -1,11 +1,13 @@
 """What became of the units of some blocks: rows written, dropped and failed, and counts."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pairsmith.augmenters.changes import Changes
 from pairsmith.pipelines.pairing.augment import Augmented, Broken
@@ -20,12 +22,20 @@ class Made:
     units: int = 0
     pairs: int = 0
     """Pairs tried: written + dropped + failed."""
-    written: list[pa.RecordBatch] = field(default_factory=list)
-    """Each sorted by `pair_id`."""
+    kinds: Counter[str] = field(default_factory=Counter)
+    """Pairs written, by kind."""
+    sources: list[pa.StringArray] = field(default_factory=list)
+    """Ids of sources that have a pair; some stand there more than once."""
     dropped: list[pa.RecordBatch] = field(default_factory=list)
     failed: list[pa.RecordBatch] = field(default_factory=list)
     changes: dict[str, Changes] = field(default_factory=dict)
     """How much each augmenter changed, by `kind/role/number:name`."""
+
+    def count_written(self, pairs: pa.RecordBatch, kind: str) -> None:
+        """Add pairs of one kind."""
+        if len(pairs):
+            self.kinds[kind] += len(pairs)
+            self.sources.append(pc.unique(pairs["source_id"]))
 
     def count_changes(self, place: str, seen: Augmented) -> None:
         """Add what a chain of augmenters changed."""

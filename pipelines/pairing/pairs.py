@@ -1,9 +1,10 @@
 """Blocks of units become pairs: screen, view, measure, gate."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -13,7 +14,7 @@ from pairsmith.pipelines.pairing.gates import pass_gates, pass_screens
 from pairsmith.pipelines.pairing.made import Made, failed_rows, rejected_rows
 from pairsmith.pipelines.pairing.perturb import add_perturbed
 from pairsmith.pipelines.pairing.rejected import plain
-from pairsmith.pipelines.recipe.bases import Base, Unit
+from pairsmith.pipelines.recipe.bases import Around, Base, Unit
 from pairsmith.pipelines.recipe.recipe import Pair, Recipe, View
 from pairsmith.pipelines.recipe.rules import Mask, Measured
 from pairsmith.pipelines.shards.row_groups import in_order
@@ -26,29 +27,64 @@ _ROLES = ("anchor", "positive")
 
 
 class Units(NamedTuple):
-    """The units that pairs may be made of: arrays of one length, and how to see them."""
+    """The units of a shard that pairs may be made of: arrays of one length, and how to see them."""
 
     table: pa.RecordBatch
     """source_id, unit, text, text_hash, lang, label, group_id"""
-    of_base: Callable[[Base], pa.StringArray]
-    """The text of every unit as a base sees it."""
+    of_base: Callable[[Base, npt.NDArray[np.int64]], pa.StringArray]
+    """The texts of some units, by their rows, as a base sees them."""
 
 
-def make_pairs(blocks: pa.RecordBatch, recipe: Recipe, made: Made) -> None:
-    """Add all pairs of the blocks (BLOCKS), and all rows that did not become one, to `made`."""
-    units = list_units(blocks)
+class _Tried(NamedTuple):
+    """One draw of one kind for all units that it is made for: arrays of one length."""
+
+    pair: Pair
+    draw: int
+    rows: npt.NDArray[np.int64]
+    """Of the units."""
+    ids: pa.StringArray
+
+
+def make_pairs(units: Units, recipe: Recipe, made: Made, batch_units: int) -> Iterator[pa.Table]:
+    """Yield all pairs of the units in the order of their ids, those of some units at a time.
+
+    What an id is made of is known before the pair is, so no pair waits for another. What became of
+    the units that have no pair is added to `made` meanwhile.
+    batch_units: about how many units of a kind are seen at a time; it does not change the rows.
+    """
     made.units += len(units.table)
-    kept = pass_screens(units.table, recipe.screens, made)
+    tried = list(_list_pairs(units, pass_screens(units.table, recipe.screens, made), recipe))
+    if not tried:
+        return
+    order = in_order(*(one.ids for one in tried))
+    ends = np.cumsum([len(one.rows) for one in tried])
+    for start in range(0, len(order), batch_units * len(tried)):
+        some = order[start : start + batch_units * len(tried)]
+        which = np.searchsorted(ends, some, side="right")
+        batches, places = [], []
+        for number, one in enumerate(tried):
+            at = np.flatnonzero(which == number)
+            if len(at):
+                mine = some[at] - (ends[number] - len(one.rows))
+                pairs, kept = _make_kind(units, one, mine, recipe, made)
+                batches.append(pairs)
+                places.append(at[kept])
+        yield pa.Table.from_batches(batches).take(pa.array(np.argsort(np.concatenate(places))))
+
+
+def _list_pairs(units: Units, kept: Mask, recipe: Recipe) -> Iterator[_Tried]:
+    """Yield the pairs that are tried."""
+    numbers = units.table["unit"].to_numpy()
     for pair in recipe.pairs:
-        chosen = kept & (units.table["unit"].to_numpy() % pair.every == 0)
-        rows = pa.array(np.flatnonzero(chosen))
-        for draw in range(pair.draws):
-            if len(rows):
-                _make_kind(units, rows, pair, draw, recipe, made)
+        rows = np.flatnonzero(kept & (numbers % pair.every == 0))
+        source_ids = units.table["source_id"].take(pa.array(rows))
+        for draw in range(pair.draws if len(rows) else 0):
+            ids = pair_ids(source_ids, numbers[rows], pair.kind, draw)
+            yield _Tried(pair, draw, rows, ids)
 
 
 def list_units(blocks: pa.RecordBatch) -> Units:
-    """Return the own units of blocks, in order."""
+    """Return the own units of all blocks of a shard, in order."""
     before, own = blocks["before"].to_numpy(), blocks["own"].to_numpy()
     row = pa.array(np.repeat(np.arange(len(blocks)), own))
     within = np.arange(len(row)) - np.repeat(np.cumsum(own) - own, own)
@@ -58,7 +94,7 @@ def list_units(blocks: pa.RecordBatch) -> Units:
     ends = np.cumsum(around).astype(np.int64)
     place = np.repeat(ends - around + before, own) + within
     flat = pc.list_flatten(blocks["units"])
-    text = flat.take(pa.array(place))
+    text = flat if len(flat) == len(place) else flat.take(pa.array(place))
     table = pa.RecordBatch.from_pydict(
         {
             "source_id": blocks["source_id"].take(row),
@@ -72,17 +108,23 @@ def list_units(blocks: pa.RecordBatch) -> Units:
     )
     first, end = np.repeat(ends - around, own), np.repeat(ends, own)
 
-    def of_base(base: Base) -> pa.StringArray:
-        return base(flat, place, first, end)
+    around_them = Around(flat)
+
+    def of_base(base: Base, rows: npt.NDArray[np.int64]) -> pa.StringArray:
+        return base(around_them, place[rows], first[rows], end[rows])
 
     return Units(table, of_base)
 
 
 def _make_kind(
-    units: Units, rows: pa.Array, pair: Pair, draw: int, recipe: Recipe, made: Made
-) -> None:
-    """Add one draw of one pair kind for the units at `rows`."""
-    table = units.table.take(rows)
+    units: Units, tried: _Tried, some: npt.NDArray[np.int64], recipe: Recipe, made: Made
+) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
+    """Return the pairs that come of some of those tried, and which of these they are.
+
+    some: which of those tried; the pairs come in their order.
+    """
+    pair, draw, rows = tried.pair, tried.draw, tried.rows[some]
+    table = units.table.take(pa.array(rows))
     made.pairs += len(table)
     seen = {r: _see(units, rows, table, pair, r, draw, recipe.seed, made) for r in _ROLES}
     place = {"kind": pair.kind, "draw": draw}
@@ -109,7 +151,8 @@ def _make_kind(
     details = None
     if DETAILS in recipe.schema.names:
         details = join_details(None, {role: seen[role].views.details for role in _ROLES})
-    if not kept.all():
+    are = np.flatnonzero(kept)
+    if len(are) < len(kept):
         keep = pa.array(kept)
         table, anchors, positives = (x.filter(keep) for x in (table, anchors, positives))
         details = details and details.filter(keep)
@@ -120,14 +163,18 @@ def _make_kind(
     measured = Measured(anchors, positives, *hashes)
     gates = recipe.gates_of(pair)
     kept, measured = pass_gates(table, measured, gates, made, kind=pair.kind, draw=draw)
-    ids, places = _pair_ids(table, kept, pair.kind, draw)
+    good = np.flatnonzero(kept)
+    are, places = are[good], pa.array(good)
+    ids = tried.ids.take(pa.array(some[are]))
     pairs = _rows(table, ids, places, pair, draw, measured, details, plain(recipe.schema))
-    add_perturbed(pairs, table["text"], places, recipe, made)
+    pairs, kept = add_perturbed(pairs, table["text"].take(places), recipe, made)
+    made.count_written(pairs, pair.kind)
+    return pairs, are[kept]
 
 
 def _see(
     units: Units,
-    rows: pa.Array,
+    rows: npt.NDArray[np.int64],
     table: pa.RecordBatch,
     pair: Pair,
     role: str,
@@ -140,7 +187,7 @@ def _see(
     table: those units.
     """
     view: View = getattr(pair, role)
-    texts = table["text"] if view.base == Unit() else units.of_base(view.base).take(rows)
+    texts = table["text"] if view.base == Unit() else units.of_base(view.base, rows)
     numbers = table["unit"].to_numpy()
     place = f"{pair.kind}/{role}"
     keys = record_keys(seed, table["source_id"], numbers, place, draw) if view.steps else NO_KEYS
@@ -154,17 +201,6 @@ def _hashes_of(view: View, texts: pa.StringArray, table: pa.RecordBatch) -> UInt
     if view.base == Unit() and not view.steps:
         return table["text_hash"].to_numpy()  # type: ignore[no-any-return]
     return text_hashes(texts)
-
-
-def _pair_ids(
-    table: pa.RecordBatch, kept: Mask, kind: str, draw: int
-) -> tuple[pa.StringArray, pa.Array]:
-    """Return the pair ids of the units that are kept, sorted, and where in the table those are."""
-    rows = np.flatnonzero(kept)
-    source_ids = table["source_id"].take(pa.array(rows))
-    ids = pair_ids(source_ids, table["unit"].to_numpy()[rows], kind, draw)
-    order = in_order(ids)
-    return ids.take(pa.array(order)), pa.array(rows[order])
 
 
 def _rows(

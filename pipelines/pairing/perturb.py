@@ -8,23 +8,23 @@ from pairsmith.pipelines.pairing.augment import augment
 from pairsmith.pipelines.pairing.made import Made, failed_rows
 from pairsmith.pipelines.recipe.negatives import Given, Perturbed, append_negatives
 from pairsmith.pipelines.recipe.recipe import Recipe
+from pairsmith.pipelines.recipe.rules import Mask
 from pairsmith.schemas import record_keys, text_hashes
 
 
 def add_perturbed(
-    pairs: pa.RecordBatch, units: pa.StringArray, places: pa.Array, recipe: Recipe, made: Made
-) -> None:
-    """Add the pairs, with the negatives that the recipe's `Perturbed` rules make, to `made`.
+    pairs: pa.RecordBatch, units: pa.StringArray, recipe: Recipe, made: Made
+) -> tuple[pa.RecordBatch, Mask]:
+    """Return the pairs that break no `Perturbed` rule of the recipe, with the negatives by these.
 
-    pairs: one draw of one kind, sorted by `pair_id`. units, places: texts, and which of them is
-    each pair's unit. A pair that breaks a rule has failed.
+    And which of the pairs those are; one that breaks a rule is added to what failed.
+    pairs: one draw of one kind. units: the text of each one's unit.
     """
+    kept = np.ones(len(pairs), bool)
     rules = [rule for rule in recipe.negatives if isinstance(rule, Perturbed)]
     if not rules or not len(pairs):
-        made.written.append(pairs)
-        return
+        return pairs, kept
     kind, draw = pairs["kind"][0].as_py(), pairs["draw"][0].as_py()
-    kept = np.ones(len(pairs), bool)
     taken = [pairs["anchor_hash"].to_numpy(), pairs["positive_hash"].to_numpy()]
     given, said, broken = [], {}, []
     for number, rule in enumerate(rules):
@@ -46,11 +46,12 @@ def add_perturbed(
         if details.null_count < len(details):
             mask = pa.array(np.where(good, np.arange(len(pairs)), -1), mask=~good)
             said[f"negative{number + 1}"] = details.take(mask)
-    table = pairs.select(["source_id", "unit"]).append_column("text", units.take(places))
+    table = pairs.select(["source_id", "unit"]).append_column("text", units)
     made.failed += failed_rows(table, kept, broken, stage="negatives", kind=kind, draw=draw)
     full = append_negatives(pa.Table.from_batches([pairs]), given)
     if said:
         index = full.schema.get_field_index("details")
         joined = join_details(pairs["details"], said)
         full = full.set_column(index, full.schema.field(index), joined)
-    made.written += full.filter(pa.array(kept)).combine_chunks().to_batches()
+    (good,) = full.filter(pa.array(kept)).combine_chunks().to_batches() or [pairs[:0]]
+    return good, kept

@@ -5,6 +5,7 @@ returns a text for each unit that is asked for, or null where there is nothing t
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -16,6 +17,24 @@ Places = npt.NDArray[np.int64]
 # Radicals to Yi (Hangul, further on, is written with spaces), ideographs, full-width punctuation;
 # after them also …… and ——, which end sentences of any script, and what closes quotes.
 _UNSPACED = r"[\x{2e80}-\x{a4cf}\x{f900}-\x{faff}\x{ff00}-\x{ffef}\x{20000}-\x{3ffff}][…—”’\"')]*$"
+
+
+class Around:
+    """The texts of units, documents end to end, and what bases ask of each, found once."""
+
+    def __init__(self, texts: pa.StringArray) -> None:
+        self.texts = texts
+
+    @cached_property
+    def numbers(self) -> Places:
+        """Return a number for each, equal for equal texts."""
+        return self.texts.dictionary_encode().indices.to_numpy()  # type: ignore[no-any-return]
+
+    @cached_property
+    def spaced(self) -> pa.StringArray:
+        """Return each with a space behind it, but none behind Chinese or Japanese."""
+        spaced = pc.binary_join_element_wise(self.texts, "", " ")
+        return pc.if_else(pc.match_substring_regex(self.texts, _UNSPACED), self.texts, spaced)
 
 
 class Base(Protocol):
@@ -36,10 +55,8 @@ class Base(Protocol):
         """Return how many units after its own it may look at."""
         ...
 
-    def __call__(
-        self, units: pa.StringArray, own: Places, first: Places, end: Places
-    ) -> pa.StringArray:
-        """Return the text for each unit at the places `own` of `units`.
+    def __call__(self, units: Around, own: Places, first: Places, end: Places) -> pa.StringArray:
+        """Return the text for each unit at the places `own` of `units`, which may be any of them.
 
         first, end: where the units of its document begin and end; arrays as long as `own`.
         """
@@ -54,11 +71,9 @@ class Unit:
     before: ClassVar[int] = 0
     after: ClassVar[int] = 0
 
-    def __call__(
-        self, units: pa.StringArray, own: Places, first: Places, end: Places
-    ) -> pa.StringArray:
+    def __call__(self, units: Around, own: Places, first: Places, end: Places) -> pa.StringArray:
         """Return the units."""
-        return units.take(pa.array(own))
+        return units.texts.take(pa.array(own))
 
 
 @dataclass(frozen=True)
@@ -85,13 +100,11 @@ class Neighbours:
         """Return how many units after its own it may look at."""
         return self.each_side
 
-    def __call__(
-        self, units: pa.StringArray, own: Places, first: Places, end: Places
-    ) -> pa.StringArray:
+    def __call__(self, units: Around, own: Places, first: Places, end: Places) -> pa.StringArray:
         """Return the joined neighbours of each unit."""
         places, inside = _around(own, -self.each_side, self.each_side, first, end)
-        texts = units.dictionary_encode().indices.to_numpy()
-        return _joined(units, places, inside & (texts[places] != texts[own][:, np.newaxis]))
+        others = units.numbers[places] != units.numbers[own][:, np.newaxis]
+        return _joined(units, places, inside & others)
 
 
 @dataclass(frozen=True)
@@ -111,9 +124,7 @@ class Passage:
         """Return how many units after its own it may look at."""
         return self.units - 1
 
-    def __call__(
-        self, units: pa.StringArray, own: Places, first: Places, end: Places
-    ) -> pa.StringArray:
+    def __call__(self, units: Around, own: Places, first: Places, end: Places) -> pa.StringArray:
         """Return the joined passage that begins with each unit."""
         return _joined(units, *_around(own, 0, self.units - 1, first, end))
 
@@ -131,14 +142,9 @@ def _around(
     return np.where(inside, places, here), inside
 
 
-def _joined(units: pa.StringArray, places: Places, seen: npt.NDArray[np.bool_]) -> pa.StringArray:
-    """Return the units at the places of each row that are seen, joined; null where none is.
-
-    A space stands between two of them, but nothing after Chinese or Japanese.
-    """
-    glued = pc.binary_join_element_wise(units, "", " ")
-    glued = pc.if_else(pc.match_substring_regex(units, _UNSPACED), units, glued)
+def _joined(units: Around, places: Places, seen: npt.NDArray[np.bool_]) -> pa.StringArray:
+    """Return the units at the places of each row that are seen, joined; null where none is."""
     ends = np.cumsum(np.r_[0, seen.sum(1)]).astype(np.int32)
-    rows = pa.ListArray.from_arrays(pa.array(ends), glued.take(pa.array(places[seen])))
+    rows = pa.ListArray.from_arrays(pa.array(ends), units.spaced.take(pa.array(places[seen])))
     joined = pc.ascii_rtrim(pc.binary_join(rows, ""), " ")
     return pc.if_else(pa.array(seen.any(1)), joined, None)

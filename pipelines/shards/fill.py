@@ -3,10 +3,9 @@
 import hashlib
 import io
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from itertools import chain
 from typing import Any, BinaryIO
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -14,14 +13,13 @@ from pairsmith.pipelines.accounts import ShardResult, count_shard
 from pairsmith.pipelines.batches import COLUMN_BYTES, column_bytes, joined
 from pairsmith.pipelines.pairing.made import Made
 from pairsmith.pipelines.pairing.pairs import list_units, make_pairs
-from pairsmith.pipelines.pairing.rejected import PLAIN_REJECTED, plain
+from pairsmith.pipelines.pairing.rejected import PLAIN_REJECTED
 from pairsmith.pipelines.reading.blocks import BLOCKS
 from pairsmith.pipelines.recipe.negatives import RandomNegatives, add_random
 from pairsmith.pipelines.recipe.recipe import Recipe
 from pairsmith.pipelines.recipe.token_ids import add_ids
 from pairsmith.pipelines.shards.parts import SCHEMAS, Tag
 from pairsmith.pipelines.shards.row_groups import cut_row_groups
-from pairsmith.pipelines.shards.runs import Runs
 from pairsmith.pipelines.storage.files import join, write_file
 from pairsmith.schemas import REJECTED, ROW_GROUP_ROWS, ShardFile, UserError
 
@@ -51,12 +49,10 @@ def fill_shard(
     recipe: Recipe,
     output: str,
     batch_units: int,
-    scratch: str | None = None,
 ) -> ShardResult:
     """Make and write the files of one shard from all its parts, in whatever order they come.
 
     batch_units: about how many units are augmented at a time; it does not change the result.
-    scratch: the local folder where pairs wait that memory need not hold, instead of the system's.
     Every file is written under a temporary name and renamed, so it is whole or not there.
     Raises UserError for a shard that is too large.
     """
@@ -67,17 +63,15 @@ def fill_shard(
     check_size(number, column_bytes(batches["blocks"]), recipe.shards)
     blocks = joined(batches.pop("blocks"), BLOCKS).sort_by(order)
     made = Made(dropped=batches["dropped"], failed=batches["failed"])
+    units = list_units(blocks)
     if recipe.fits and len(blocks):
-        recipe = recipe.fitted(list_units(blocks).table["text"])
+        recipe = recipe.fitted(units.table["text"])
     files = {}
-    with closing(Runs(plain(recipe.schema), scratch)) as runs:
-        for some in _runs(blocks, batch_units):
-            make_pairs(some, recipe, made)
-            runs.take(made.written)
-        if runs.rows:
-            groups = _row_groups(runs, recipe, number)
-            path = f"shards/{number:05d}.parquet"
-            files["shards"] = write_parquet(groups, recipe.schema, output, path)
+    groups = _row_groups(make_pairs(units, recipe, made, batch_units), recipe, number)
+    first = next(groups, None)
+    if first is not None:
+        path = f"shards/{number:05d}.parquet"
+        files["shards"] = write_parquet(chain([first], groups), recipe.schema, output, path)
     rejected = {}
     for folder, batches_of_folder in (("dropped", made.dropped), ("failed", made.failed)):
         check_size(number, column_bytes(batches_of_folder), recipe.shards)
@@ -85,8 +79,8 @@ def fill_shard(
         rejected[folder] = rows
         if len(rows):
             path = f"{folder}/{number:05d}.parquet"
-            files[folder] = write_parquet(cut_row_groups(rows), REJECTED, output, path)
-    return count_shard(files, blocks, runs, rejected["dropped"], rejected["failed"], made)
+            files[folder] = write_parquet(cut_row_groups([rows]), REJECTED, output, path)
+    return count_shard(files, blocks, rejected["dropped"], rejected["failed"], made)
 
 
 def write_parquet(
@@ -141,20 +135,28 @@ def check_size(number: int, size: int, shards: int) -> None:
         )
 
 
-def _row_groups(runs: Runs, recipe: Recipe, number: int) -> Iterator[pa.Table]:
-    """Yield the pairs of a shard in order, with random negatives and ids where there are some."""
-    groups = runs.merged()
+def _row_groups(pairs: Iterator[pa.Table], recipe: Recipe, number: int) -> Iterator[pa.Table]:
+    """Yield pairs that come in order by row groups, with random negatives and ids if asked for."""
     rules = [rule for rule in recipe.negatives if isinstance(rule, RandomNegatives)]
     if rules:  # which are picked among all pairs of the shard
-        positives, given = (runs.column_bytes[name] for name in ("positive", "negatives"))
-        picked = sum(rule.count for rule in rules) * positives
-        check_size(number, max(positives, given + picked), recipe.shards)
-        pairs = pa.concat_tables(groups)
-        for rule in rules:
-            pairs = add_random(pairs, rule, recipe.seed)
-        groups = cut_row_groups(pairs)
-    for group in groups:
+        pairs = iter(_with_random(list(pairs), rules, recipe, number))
+    for group in cut_row_groups(pairs):
         yield group if recipe.ids is None else add_ids(group, recipe.ids, recipe.seed)
+
+
+def _with_random(
+    tables: list[pa.Table], rules: list[RandomNegatives], recipe: Recipe, number: int
+) -> list[pa.Table]:
+    if not tables:
+        return []
+    pairs = pa.concat_tables(tables)
+    tables.clear()
+    positives, given = (pairs[name].nbytes for name in ("positive", "negatives"))
+    picked = sum(rule.count for rule in rules) * positives
+    check_size(number, max(positives, given + picked), recipe.shards)
+    for rule in rules:
+        pairs = add_random(pairs, rule, recipe.seed)
+    return [pairs]
 
 
 def _sorted(
@@ -164,14 +166,3 @@ def _sorted(
     table = pa.Table.from_batches(batches, schema)
     batches.clear()
     return table.sort_by(order)
-
-
-def _runs(blocks: pa.RecordBatch, batch_units: int) -> Iterable[pa.RecordBatch]:
-    """Yield runs of blocks with about `batch_units` units each."""
-    ends = np.cumsum(blocks["own"].to_numpy())
-    start = 0
-    while start < len(blocks):
-        reached = ends[start - 1] if start else 0
-        stop = max(start + 1, int(np.searchsorted(ends, reached + batch_units, side="right")))
-        yield blocks[start:stop]
-        start = stop

@@ -1,7 +1,7 @@
-"""The pairs of a shard in their order, a row group at a time, so that there is no second copy."""
+"""The order of the pairs of a shard, and where its row groups begin."""
 
 from binascii import unhexlify
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,15 @@ def _first_halves(pair_ids: pa.StringArray) -> npt.NDArray[np.uint64]:
     return np.frombuffer(unhexlify(digits.tobytes()), ">u8")[::2].astype(np.uint64)
 
 
-def cut_row_groups(table: pa.Table) -> Iterator[pa.Table]:
-    """Yield the rows of a table by row groups."""
-    for start in range(0, len(table), ROW_GROUP_ROWS):
-        yield table.slice(start, ROW_GROUP_ROWS).combine_chunks()
+def cut_row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Yield the rows of tables by row groups."""
+    left, rows = list[pa.Table](), 0
+    for table in tables:
+        left.append(table)
+        rows += len(table)
+        while rows >= ROW_GROUP_ROWS:
+            all_left = pa.concat_tables(left)
+            yield all_left.slice(0, ROW_GROUP_ROWS).combine_chunks()
+            left, rows = [all_left.slice(ROW_GROUP_ROWS)], rows - ROW_GROUP_ROWS
+    if rows:
+        yield pa.concat_tables(left).combine_chunks()

@@ -12,6 +12,7 @@ from pairsmith.pipelines.pairing.pairs import list_units
 from pairsmith.pipelines.reading.blocks import segment_documents
 from pairsmith.pipelines.reading.read import DOCUMENTS
 from pairsmith.pipelines.recipe import Base, Lines, Neighbours, Passage, Sentences, Unit, Whole
+from pairsmith.pipelines.recipe.bases import Around
 from pairsmith.schemas import UserError
 
 
@@ -49,7 +50,7 @@ def seen(base: Base, units: list[str]) -> list[str | None]:
     """What a base sees from each unit of a document."""
     places = np.arange(len(units))
     end = np.full(len(units), len(units))
-    return base(pa.array(units, pa.string()), places, np.zeros_like(end), end).to_pylist()
+    return base(Around(pa.array(units, pa.string())), places, np.zeros_like(end), end).to_pylist()
 
 
 def test_neighbours_are_the_sentences_around_without_the_sentence_itself() -> None:
@@ -117,4 +118,8 @@ def test_a_unit_sees_the_same_neighbours_in_blocks_as_in_the_whole_document(
     units = list_units(cut.blocks)
     assert units.table["unit"].to_pylist() == list(range(count))
     assert units.table["text"].to_pylist() == lines
-    assert units.of_base(base).to_pylist() == seen(base, lines)
+    everywhere = np.arange(count)
+    assert units.of_base(base, everywhere).to_pylist() == seen(base, lines)
+    some = np.random.default_rng(count).permutation(everywhere)[: count // 2]
+    expected = [seen(base, lines)[row] for row in some]
+    assert units.of_base(base, some).to_pylist() == expected
