@@ -39,10 +39,9 @@ format: setup ## Put the code into the style that lint asks for
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
-test: setup ## The whole suite: lint beside the clouds' tests, tests with coverage, some against the wheel
-	$(MAKE) --no-print-directory --jobs 2 --output-sync lint rooms
+test: setup ## The whole suite: lint, the clouds' tests and some against the wheel; then all others, with coverage
+	$(MAKE) --no-print-directory --jobs 3 --output-sync lint rooms wheel-test
 	$(BIN)/pytest -n logical --maxprocesses 4 --dist worksteal -m "not wheel" --cov --cov-append
-	.ci/wheel-test
 
 rooms: setup # other environments, the clouds' tests in theirs; kernels are compiled once for all that follows
 	.ci/prism
@@ -53,7 +52,7 @@ rooms: setup # other environments, the clouds' tests in theirs; kernels are comp
 cloud-test: setup ## Only the tests of object stores and Dataflow, in an environment of their own
 	.ci/cloud-test
 
-wheel-test: setup ## Only the last part of test: build the wheel, install it elsewhere, test that
+wheel-test: setup ## Only one part of test: build the wheel, install it elsewhere, test that
 	.ci/wheel-test
 
 bench-train: setup ## Measure the trainer against others; needs the data in ../shared

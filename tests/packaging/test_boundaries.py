@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -40,31 +41,36 @@ def run(copy, *command):
     )
 
 
+RULES = [
+    ("schemas", "import pairsmith.augmenters", "arrows only run down"),
+    ("schemas", "import pairsmith.training", "arrows only run down"),
+    ("augmenters", "import pairsmith.pipelines", "arrows only run down"),
+    ("pipelines", "import pairsmith.commands", "arrows only run down"),
+    ("pipelines", "import pairsmith.training", "arrows only run down"),
+    ("training", "import pairsmith.pipelines", "arrows only run down"),
+    ("training", "import pairsmith.augmenters", "training knows shards, not how they are made"),
+    ("training", "import apache_beam", "only pipelines imports Beam"),
+    ("augmenters", "from apache_beam import Map", "only pipelines imports Beam"),
+    ("commands", "import apache_beam.io", "only pipelines imports Beam"),
+    ("pipelines", "import torch.nn", "the builder needs no torch"),
+    ("augmenters", "import transformers", "the builder needs no torch"),
+    ("schemas", "import numba", "the contract needs pyarrow, numpy and xxhash only"),
+]
+
+
 @pytest.mark.checkout
-@pytest.mark.parametrize(
-    ("folder", "line", "contract"),
-    [
-        ("schemas", "import pairsmith.augmenters", "arrows only run down"),
-        ("schemas", "import pairsmith.training", "arrows only run down"),
-        ("augmenters", "import pairsmith.pipelines", "arrows only run down"),
-        ("pipelines", "import pairsmith.commands", "arrows only run down"),
-        ("pipelines", "import pairsmith.training", "arrows only run down"),
-        ("training", "import pairsmith.pipelines", "arrows only run down"),
-        ("training", "import pairsmith.augmenters", "training knows shards, not how they are made"),
-        ("training", "import apache_beam", "only pipelines imports Beam"),
-        ("augmenters", "from apache_beam import Map", "only pipelines imports Beam"),
-        ("commands", "import apache_beam.io", "only pipelines imports Beam"),
-        ("pipelines", "import torch.nn", "the builder needs no torch"),
-        ("augmenters", "import transformers", "the builder needs no torch"),
-        ("schemas", "import numba", "the contract needs pyarrow, numpy and xxhash only"),
-    ],
-)
-def test_the_import_linter_refuses(copy, folder, line, contract):
-    broken = f"def use() -> None:\n    {line}\n"
-    (copy / folder / "broken.py").write_text(broken)
+def test_the_import_linter_names_every_line_that_breaks_a_rule(copy):
+    for number, (folder, line, _) in enumerate(RULES):
+        broken = f"def use() -> None:\n    {line}\n"
+        (copy / folder / f"broken_{number}.py").write_text(broken)
     result = run(copy, "lint-imports", "--no-cache")
     assert result.returncode == 1, result.stdout + result.stderr
-    assert f"{contract} BROKEN" in result.stdout
+    told = result.stdout.partition("Broken contracts")[2]
+    for number, (folder, _, contract) in enumerate(RULES):
+        assert f"{contract} BROKEN" in result.stdout
+        below = re.split(r"^(?=[a-z].*\n-+$)", told, flags=re.M)
+        (lines,) = [part for part in below if part.startswith(f"{contract}\n")]
+        assert f"pairsmith.{folder}.broken_{number} -> " in lines
 
 
 @pytest.mark.checkout

@@ -127,6 +127,8 @@ class Forks:
 
 
 def _serve() -> None:
+    import coverage
+
     from pairsmith.commands.main import main
     from pairsmith.pipelines import build
     from pairsmith.pipelines.local import waves, workers
@@ -134,6 +136,9 @@ def _serve() -> None:
 
     quickstart().setup()
     assert build
+    # What is forked ends without writing down what ran: to trace it would only cost time.
+    if tracing := coverage.Coverage.current():
+        tracing.stop()
     waves._TASK_BYTES = 1 << 12  # so that small inputs are cut in several tasks
     replies = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:

@@ -6,6 +6,7 @@ saves a model.
 
 import tempfile
 
+import coverage
 import pandas  # noqa: F401 - pyarrow looks for it
 import torch
 from transformers import BertConfig, BertModel
@@ -23,3 +24,6 @@ with tempfile.TemporaryDirectory() as folder:
     BertModel(BertConfig(num_hidden_layers=1, **_SIZES)).save_pretrained(folder)
 torch.set_num_threads(threads)
 logging.enable_progress_bar()
+# What is forked ends without writing down what ran: to trace it would only cost time.
+if tracing := coverage.Coverage.current():
+    tracing.stop()
