@@ -21,7 +21,7 @@ from rich.table import Table
 from pairsmith.commands.flags import asks_json, check_beam_flags, raising_complaints
 from pairsmith.commands.quiet import only_ours
 from pairsmith.pipelines.streams import only_json_lines
-from pairsmith.pipelines.telling import Logging, emit
+from pairsmith.pipelines.telling import AsJson, Logging, OnConsole, Teller, emit
 from pairsmith.schemas import Manifest, UserError, check_installed, heeding_interrupts
 
 if TYPE_CHECKING:
@@ -108,36 +108,33 @@ def _build(options: Options, beam_flags: Sequence[str]) -> int:
     started = time.monotonic()
     with heeding_interrupts():
         check_installed("build", "apache_beam", "numba", "orjson")
-        from pairsmith.pipelines.build import build_at
+        from pairsmith.pipelines.build import BuildConfig, build_at
         from pairsmith.pipelines.engines.asked import builds_elsewhere
 
         check_options(options, beam_flags)
         recipe = recipe_of(options)
     elsewhere = builds_elsewhere(beam_flags)
+    config = BuildConfig(
+        max_failed=options.max_failed,
+        min_changed=options.min_changed,
+        warn_idle=options.warn_idle,
+        batch_rows=options.batch_rows,
+        cache=options.cache,
+        workers=options.workers,
+        waves=options.waves,
+        replace=options.replace,
+        beam_flags=beam_flags,
+    )
     with ExitStack() as held:
-        console = Console(stderr=True)
-        if options.log == "text" and elsewhere and not options.verbose:
-            console = Console(file=held.enter_context(only_ours()))
+        teller: Teller = AsJson()
+        if options.log == "text":
+            quiet = elsewhere and not options.verbose
+            file = held.enter_context(only_ours()) if quiet else None
+            teller = OnConsole(Console(file=file, stderr=True))
         if not elsewhere:
             held.enter_context(_telling_sigterm(options.log == "json"))
             held.enter_context(_telling_ctrl_c())
-        manifest = build_at(
-            recipe,
-            options.recipe,
-            options.input,
-            options.output,
-            max_failed=options.max_failed,
-            min_changed=options.min_changed,
-            warn_idle=options.warn_idle,
-            cache=options.cache,
-            workers=options.workers,
-            waves=options.waves,
-            replace=options.replace,
-            batch_rows=options.batch_rows,
-            beam_flags=beam_flags,
-            console=console,
-            log=options.log,
-        )
+        manifest = build_at(recipe, options.recipe, options.input, options.output, config, teller)
     if options.log == "json":
         _emit_summary(manifest, options.output, time.monotonic() - started)
     elif manifest is None:

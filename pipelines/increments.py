@@ -12,6 +12,7 @@ import os
 import shutil
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ import pyarrow as pa
 from pairsmith.augmenters.cache import Tally, tally
 from pairsmith.pipelines.accounts import ShardResult
 from pairsmith.pipelines.batches import column_bytes
-from pairsmith.pipelines.job import Job, progress_of
+from pairsmith.pipelines.job import Increment, Job, StepResult, progress_of
 from pairsmith.pipelines.progress import report
 from pairsmith.pipelines.recipe.recipe import Recipe
 from pairsmith.pipelines.shards.fill import check_size, fill_shard
@@ -68,30 +69,31 @@ def fill_or_reuse(job: Job, number: int, parts: list[tuple[Tag, pa.RecordBatch]]
         taken = (parts.pop() for _ in range(len(parts)))
         result = fill_shard(number, taken, job.recipe, job.output, job.batch_rows)
     report(job.progress, **progress_of(result))
-    told = {"number": number, "made_from": made_from, "reused": reused}
-    counted = {what: [*now - before[what]] for what, now in _tallies(job.recipe).items()}
-    return orjson.dumps({**told, **counted, "result": result})
+    tallies = {what: now - before[what] for what, now in _tallies(job.recipe).items()}
+    increment = Increment(number, made_from, reused, **tallies)
+    return StepResult(increment=increment, shard=result).to_json()
 
 
-def write_increments(folder: Path, results: Iterable[dict[str, Any]]) -> None:
+def write_increments(folder: Path, results: Iterable[StepResult]) -> None:
     """Keep what the next build over this dataset needs."""
     kept = {
-        str(r["number"]): {"made_from": r["made_from"], "result": r["result"]}
-        for r in results
-        if "made_from" in r
+        str(known.number): {"made_from": known.made_from, "result": asdict(step.shard)}
+        for step in results
+        if (known := step.increment) and step.shard
     }
     if kept:
         put(folder / INCREMENTS, orjson.dumps(kept, option=orjson.OPT_SORT_KEYS))
 
 
-def count_reused(results: Iterable[dict[str, Any]]) -> Reused:
+def count_reused(results: Iterable[StepResult]) -> Reused:
     """Return what the shards of a build did not make again."""
-    shards = [result for result in results if "made_from" in result]
-    views, similarities = (
-        sum((Tally(*shard[what]) for shard in shards), Tally(0, 0))
-        for what in ("views", "similarities")
+    known = [step.increment for step in results if step.increment]
+    return Reused(
+        shards=sum(shard.reused for shard in known),
+        of_shards=len(known),
+        views=sum((shard.views for shard in known), Tally(0, 0)),
+        similarities=sum((shard.similarities for shard in known), Tally(0, 0)),
     )
-    return Reused(sum(shard["reused"] for shard in shards), len(shards), views, similarities)
 
 
 def _tallies(recipe: Recipe) -> dict[str, Tally]:

@@ -2,7 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
+import orjson
+
+from pairsmith.augmenters.cache import Tally
 from pairsmith.pipelines.accounts import ShardResult
 from pairsmith.pipelines.progress import Address
 from pairsmith.pipelines.recipe.recipe import Recipe
@@ -37,6 +41,43 @@ class Job:
     def copies(self, file: int) -> str:
         """Return the path of the COPIES of an input file."""
         return join(self.work, "copies", f"{file:05d}.parquet")
+
+
+@dataclass(frozen=True)
+class Increment:
+    """What is known of a shard that this machine filled, beside what it holds."""
+
+    number: int
+    made_from: str
+    """Hash of all that decides its files."""
+    reused: bool
+    """Whether its files are those of the dataset before."""
+    views: Tally
+    """By models."""
+    similarities: Tally
+    """By the encoders of gates."""
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a step leaves behind: how many rows it read, or what the shard holds that it filled."""
+
+    rows_read: int = 0
+    increment: Increment | None = None
+    shard: ShardResult | None = None
+
+    def to_json(self) -> bytes:
+        """Return it as JSON."""
+        return orjson.dumps(self, default=list)  # which a named tuple would not become by itself
+
+    @staticmethod
+    def from_data(data: dict[str, Any]) -> "StepResult":
+        """Return the result that became this JSON data."""
+        known, shard = data["increment"], data["shard"]
+        if known:
+            tallies = {what: Tally(*known[what]) for what in ("views", "similarities")}
+            known = Increment(**{**known, **tallies})
+        return StepResult(data["rows_read"], known, shard and ShardResult.from_data(shard))
 
 
 def as_array(results: Iterable[bytes]) -> bytes:

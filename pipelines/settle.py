@@ -5,7 +5,6 @@ import importlib.metadata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
 
 from pairsmith.pipelines.accounts import (
     ShardResult,
@@ -15,6 +14,7 @@ from pairsmith.pipelines.accounts import (
     idle_augmenters,
     top_reasons,
 )
+from pairsmith.pipelines.job import StepResult
 from pairsmith.pipelines.reading.inputs import Input, check_unchanged
 from pairsmith.pipelines.reading.splits import name_of
 from pairsmith.pipelines.recipe.recipe import Recipe
@@ -53,17 +53,17 @@ class Terms:
     warn_idle: bool
 
 
-def settle(terms: Terms, results: Sequence[dict[str, Any]], teller: Teller) -> Manifest:
+def settle(terms: Terms, results: Sequence[StepResult], teller: Teller) -> Manifest:
     """Return the manifest of what all steps wrote.
 
     Raises RefusedUserError when it is not worth one.
     """
     check_unchanged(terms.files)
-    rows_read = sum(result["rows_read"] for result in results if "rows_read" in result)
+    rows_read = sum(step.rows_read for step in results)
     if not rows_read:
         names = ", ".join(repr(file.path) for file in terms.files)
         raise RefusedUserError(f"the corpus is empty: no rows in {names}")
-    shards = [ShardResult.from_data(r["result"]) for r in results if "result" in r]
+    shards = [step.shard for step in results if step.shard]
     totals = add_up(rows_read, shards)
     _judge(totals, terms, teller)
     return _manifest(terms, shards, totals)

@@ -32,10 +32,11 @@ def asked(flags: Sequence[str], recipe: Recipe, inputs: Sequence[str], output: s
 
     check_engine(flags)
     check_cloud(flags, inputs, output)
+    elsewhere = runs_elsewhere(flags)
     return Asked(
-        elsewhere=runs_elsewhere(flags),
+        elsewhere=elsewhere,
         hears_workers=hears_workers(flags),
-        detached=is_detached(flags),
+        detached=elsewhere and is_detached(flags),
         hints=model_hints(flags, recipe),
         store_flags=store_flags(flags),
     )

@@ -10,7 +10,7 @@ from rich.console import Console
 from pairsmith.pipelines.engines.cloud import engine_flags
 from pairsmith.pipelines.engines.engine import run_pipeline
 from pairsmith.pipelines.engines.transforms import RESULTS, BuildDataset
-from pairsmith.pipelines.job import Job
+from pairsmith.pipelines.job import Job, StepResult
 from pairsmith.pipelines.progress import Address
 from pairsmith.pipelines.reading.splits import Split
 from pairsmith.pipelines.settle import Terms, settle
@@ -22,7 +22,7 @@ from pairsmith.schemas import UserError
 
 def build_elsewhere(
     job: Job, splits: Sequence[Split], flags: Sequence[str], progress: Address | None
-) -> list[Any]:
+) -> list[StepResult]:
     """Make the files of the dataset but its manifest, and return the results of all steps.
 
     progress: where to report what the engine counts; None not to ask it.
@@ -32,7 +32,7 @@ def build_elsewhere(
     path = join(job.work, RESULTS)
     try:
         with open_file(path) as stream:
-            return orjson.loads(stream.read())  # type: ignore[no-any-return]
+            return [StepResult.from_data(data) for data in orjson.loads(stream.read())]
     except FileNotFoundError as error:
         raise UserError(
             f"the job has ended, but there is no {path}: choose an --output that this command and "
@@ -83,8 +83,9 @@ class _Finish(beam.DoFn):
         use_options(self.store_flags)
 
     def process(self, group: tuple[int, Iterable[bytes]]) -> None:
-        results = [orjson.loads(result) for result in sorted(group[1])]
+        results = [StepResult.from_data(orjson.loads(data)) for data in sorted(group[1])]
         manifest = settle(self.terms, results, OnConsole(Console(stderr=True, quiet=True)))
         claim = StoreClaim(self.output)
+        claim.check(manifest)
         claim.complete(manifest, self.terms.name, results)
         claim.release()

@@ -10,14 +10,13 @@ from typing import Any
 
 import apache_beam as beam
 import numpy as np
-import orjson
 import pyarrow as pa
 from apache_beam.pvalue import AsIter, TaggedOutput
 
 from pairsmith.pipelines.batches import joined
 from pairsmith.pipelines.engines.watch import count
-from pairsmith.pipelines.job import Job, as_array, progress_of
-from pairsmith.pipelines.reading.cut import cut_documents, keep_documents, rows_result
+from pairsmith.pipelines.job import Job, StepResult, as_array, progress_of
+from pairsmith.pipelines.reading.cut import cut_documents, keep_documents
 from pairsmith.pipelines.reading.duplicates import (
     COPIES,
     KEYS,
@@ -171,7 +170,7 @@ class _Read(_Step):
             for part in kept.parts:
                 yield TaggedOutput("parts", part)
         count(self.job.progress, bytes=split.bytes)
-        yield TaggedOutput("results", (0, rows_result(rows)))
+        yield TaggedOutput("results", (0, StepResult(rows_read=rows).to_json()))
 
 
 class _Segment(_Step):
@@ -190,7 +189,7 @@ class _Fill(_Step):
         job = self.job
         result = fill_shard(number, parts, job.recipe, job.output, job.batch_rows)
         count(job.progress, **progress_of(result))
-        yield 0, orjson.dumps({"result": result})
+        yield 0, StepResult(shard=result).to_json()
 
 
 class _WriteResults(beam.DoFn):

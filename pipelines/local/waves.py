@@ -9,12 +9,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import orjson
 import pyarrow.compute as pc
 
-from pairsmith.pipelines.job import WORKERS, Job
+from pairsmith.pipelines.job import WORKERS, Job, StepResult
 from pairsmith.pipelines.local.tasks import cut_task, fill_wave, prepare, results_of
 from pairsmith.pipelines.local.workers import frugal_memory, workers
 from pairsmith.pipelines.reading.duplicates import copies_file, find_all_copies, keys_of
@@ -33,7 +32,7 @@ _WAVES_EACH = 4
 
 
 @dataclass(frozen=True)
-class Plan:
+class Work:
     """How the work is cut; decides nothing about the result."""
 
     tasks: tuple[tuple[Split, ...], ...]
@@ -42,7 +41,7 @@ class Plan:
     workers: int
 
 
-def plan_work(splits: Sequence[Split], shards: int, workers: int | None, waves: int | None) -> Plan:
+def plan_work(splits: Sequence[Split], shards: int, workers: int | None, waves: int | None) -> Work:
     """Return the tasks and waves for an input of this size.
 
     workers: how many processes, instead of one for each core, or one alone for a small input.
@@ -54,7 +53,7 @@ def plan_work(splits: Sequence[Split], shards: int, workers: int | None, waves: 
     pieces = min(_TASKS, max(1, size // _TASK_BYTES))
     tasks = max(1, min(len(splits), pieces))
     waves = min(shards, waves or max(pieces, _WAVES_EACH * workers if workers > 1 else 1))
-    return Plan(
+    return Work(
         tasks=tuple(tuple(splits[number::tasks]) for number in range(tasks)),
         waves=tuple(tuple(range(number, shards, waves)) for number in range(waves)),
         workers=min(workers, max(tasks, waves)),
@@ -68,17 +67,17 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def build_here(job: Job, splits: Sequence[Split], plan: Plan) -> list[dict[str, Any]]:
+def build_here(job: Job, splits: Sequence[Split], work: Work) -> list[StepResult]:
     """Make the files of the dataset but its manifest, and return the results of all steps."""
-    work = Path(job.work)
-    pieces = (("cut", cut_task, plan.tasks), ("wave", fill_wave, plan.waves))
+    folder = Path(job.work)
+    pieces = (("cut", cut_task, work.tasks), ("wave", fill_wave, work.waves))
     with (
         frugal_memory(),
         heeding_interrupts(),
-        workers(plan.workers, work / WORKERS, (prepare, job)) as run,
+        workers(work.workers, folder / WORKERS, (prepare, job)) as run,
     ):
         prepare(job)
-        _find_copies(job, splits, work)
+        _find_copies(job, splits, folder)
         for kind, step, given in pieces:
             run(
                 (step, job, piece, number)
@@ -86,12 +85,14 @@ def build_here(job: Job, splits: Sequence[Split], plan: Plan) -> list[dict[str, 
                 if not results_of(job, kind, number).exists()
             )
     paths = [results_of(job, kind, n) for kind, _, given in pieces for n in range(len(given))]
-    return [result for path in paths for result in orjson.loads(path.read_bytes())]
+    return [
+        StepResult.from_data(data) for path in paths for data in orjson.loads(path.read_bytes())
+    ]
 
 
-def _find_copies(job: Job, splits: Sequence[Split], work: Path) -> None:
+def _find_copies(job: Job, splits: Sequence[Split], folder: Path) -> None:
     """Leave a file of COPIES for each input file that has some."""
-    done = work / "copies.done"
+    done = folder / "copies.done"
     if done.exists():
         return
     source = job.recipe.source

@@ -19,14 +19,15 @@ _TINY = """
 import pickle, sys, time
 from contextlib import suppress
 from pathlib import Path
-from pairsmith.pipelines.build import build
+from pairsmith.pipelines.build import BuildConfig, build
 from pairsmith.pipelines.refused import RefusedUserError
 recipe, source = pickle.loads(Path(sys.argv[1]).read_bytes()), sys.argv[2]
+config = BuildConfig(max_failed=1, min_changed=0, workers=1, waves=1)
 marks = []
 for name in ("first", "second"):
     output = Path(sys.argv[1]).with_name(name)
     with suppress(RefusedUserError):  # how long it takes is asked, not what comes out
-        build(recipe, "", [source], output, max_failed=1, min_changed=0, workers=1, waves=1)
+        build(recipe, "", [source], output, config)
     marks += [time.process_time(), time.perf_counter()]
 print(*marks)
 """

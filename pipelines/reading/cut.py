@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-import orjson
 import pyarrow as pa
 
-from pairsmith.pipelines.job import Job
+from pairsmith.pipelines.job import Job, StepResult
 from pairsmith.pipelines.progress import report
 from pairsmith.pipelines.reading.blocks import segment_documents
 from pairsmith.pipelines.reading.duplicates import drop_copies, open_copies
@@ -60,9 +59,4 @@ def cut_split(job: Job, split: Split, keep: Callable[[Part], None]) -> bytes:
             for part in cut_documents(kept.documents, job.recipe):
                 keep(part)
     report(job.progress, bytes=split.bytes)
-    return rows_result(rows)
-
-
-def rows_result(rows: int) -> bytes:
-    """Return the number of rows read as a result."""
-    return orjson.dumps({"rows_read": rows})
+    return StepResult(rows_read=rows).to_json()

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from pairsmith.pipelines.card import card
 from pairsmith.pipelines.increments import INCREMENTS, write_increments
-from pairsmith.pipelines.job import WORK, WORKERS
+from pairsmith.pipelines.job import WORK, WORKERS, StepResult
 from pairsmith.pipelines.refused import RefusedUserError
 from pairsmith.schemas import Manifest, UserError, put, read_manifest
 from pairsmith.schemas.dataset import MANIFEST, sha256_file
@@ -91,7 +91,7 @@ class Claim:
             if (self.staging / folder).exists():
                 (self.staging / folder).rename(self.output / folder)
 
-    def complete(self, manifest: Manifest, name: str, results: Sequence[dict[str, Any]]) -> None:
+    def complete(self, manifest: Manifest, name: str, results: Sequence[StepResult]) -> None:
         """Put the dataset in its place, the manifest last, and remove what only the build needed.
 
         name: what the card calls the recipe. results: of all steps.

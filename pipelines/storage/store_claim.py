@@ -11,10 +11,9 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from pairsmith.pipelines.card import card
-from pairsmith.pipelines.job import WORK
+from pairsmith.pipelines.job import WORK, StepResult
 from pairsmith.pipelines.storage.claim import (
     FOLDERS,
     README,
@@ -40,17 +39,23 @@ class StoreClaim:
         self.output = output
         self.staging = output
         self.work = join(output, WORK)
-        self.detached = False
-        """Whether a job finishes the dataset that this process does not wait for."""
+
+    def go_on(self, plan: str) -> None:
+        """Begin anew: what an unfinished build has left on a store is never used."""
+        del plan
+        self.begin()
 
     def begin(self) -> None:
         """Begin anew, whatever is there."""
         _wipe(self.output)
 
-    def complete(self, manifest: Manifest, name: str, results: Sequence[dict[str, Any]]) -> None:
-        """Check what was written, remove what only the build needed, and put the manifest last."""
-        del results
+    def check(self, manifest: Manifest) -> None:
+        """Raise UserError unless the files are those that the build has told of, by their sizes."""
         check_whole(_told(self.output, manifest), _there(self.output), self.output)
+
+    def complete(self, manifest: Manifest, name: str, results: Sequence[StepResult]) -> None:
+        """Remove what only the build needed, and put the manifest last."""
+        del results
         put_file(join(self.output, README), card(manifest, self.output, name).encode())
         remove([join(self.work, "")])
         put_file(join(self.output, MANIFEST), manifest.to_json().encode())
@@ -61,9 +66,10 @@ class StoreClaim:
 
 
 @contextmanager
-def claimed_on_store(output: str) -> Iterator[StoreClaim]:
+def claimed_on_store(output: str, detached: bool = False) -> Iterator[StoreClaim]:
     """Mark a place on an object store as being built in; all but the mark goes when that fails.
 
+    detached: whether a job that nobody waits for finishes the dataset, and removes the mark.
     Raises UserError when something else, or a finished dataset, is there.
     """
     marker = join(output, UNFINISHED)
@@ -83,7 +89,7 @@ def claimed_on_store(output: str) -> Iterator[StoreClaim]:
         with suppress(UserError):  # a store that stays away is the error that is shown already
             _wipe(output, attempts=1)
         raise
-    if not claim.detached:
+    if not detached:
         claim.release()
 
 
@@ -94,12 +100,13 @@ class StagedClaim(Claim):
         super().__init__(output)
         self.store = store
 
-    def complete(self, manifest: Manifest, name: str, results: Sequence[dict[str, Any]]) -> None:
+    def complete(self, manifest: Manifest, name: str, results: Sequence[StepResult]) -> None:
         """Put all files on the store, the manifest last."""
         self.replace()
         self.store.begin()
         for file in (*manifest.shards, *manifest.dropped, *manifest.failed):
             put_file(join(self.store.output, file.path), (self.output / file.path).read_bytes())
+        self.store.check(manifest)
         self.store.complete(manifest, name, results)
 
 

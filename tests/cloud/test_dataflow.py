@@ -10,7 +10,7 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pairsmith.augmenters import BackTranslate
-from pairsmith.pipelines.build import build_at
+from pairsmith.pipelines.build import BuildConfig, build_at
 from pairsmith.pipelines.engines.cloud import engine_flags, model_hints
 from pairsmith.pipelines.engines.elsewhere import wire_build
 from pairsmith.pipelines.job import Job
@@ -138,10 +138,12 @@ def test_no_step_is_hinted_unless_asked(describe: Any) -> None:
 def test_what_dataflow_could_not_do_is_refused_before_anything_is_looked_for(
     output: str, flags: tuple[str, ...], message: str
 ) -> None:
+    config = BuildConfig(beam_flags=(*FLAGS, *flags))
     with pytest.raises(UserError, match=message):
-        build_at(RECIPE, "context", ["gs://b/c/*.parquet"], output, beam_flags=(*FLAGS, *flags))
+        build_at(RECIPE, "context", ["gs://b/c/*.parquet"], output, config)
 
 
 def test_files_of_this_machine_are_refused(tmp_path: Path) -> None:
+    config = BuildConfig(beam_flags=(*FLAGS, *IN_IMAGE))
     with pytest.raises(UserError, match="is on this machine"):
-        build_at(RECIPE, "c", [f"{tmp_path}/*"], "gs://b/out", beam_flags=(*FLAGS, *IN_IMAGE))
+        build_at(RECIPE, "c", [f"{tmp_path}/*"], "gs://b/out", config)

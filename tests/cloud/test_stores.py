@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pairsmith.pipelines.build import build, build_at
+from pairsmith.pipelines.build import BuildConfig, build, build_at
 from pairsmith.pipelines.recipe import Recipe
 from pairsmith.pipelines.recipe.shipped import find_recipe
 from pairsmith.pipelines.storage import store_claim
@@ -54,7 +54,8 @@ def put(store: Store, corpus: Path, tmp_path: Path) -> Callable[..., Manifest]:
 
     def run(*flags: str) -> Manifest:
         where = [f"{store.scheme}://corpus/{tmp_path.name}/*", f"{store.scheme}://{out(tmp_path)}"]
-        return build_at(RECIPE, "context", where[:1], where[1], beam_flags=(*store.flags, *flags))
+        config = BuildConfig(beam_flags=(*store.flags, *flags))
+        return build_at(RECIPE, "context", where[:1], where[1], config)
 
     return run
 
@@ -246,6 +247,6 @@ def test_a_missing_bucket_is_told_at_once(store: Store, corpus: Path) -> None:
     with pytest.raises(UserError, match="no-such-bucket"):
         build_at(
             *(RECIPE, "context", [f"{corpus}/*"], f"{store.scheme}://no-such-bucket/out"),
-            beam_flags=(IN_PLACE, *store.flags),
+            BuildConfig(beam_flags=(IN_PLACE, *store.flags)),
         )
     assert time.monotonic() - begun < 40  # minutes, were it asked again

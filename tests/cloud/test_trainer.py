@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from pairsmith.pipelines.build import build_at
+from pairsmith.pipelines.build import BuildConfig, build_at
 from pairsmith.pipelines.recipe.shipped import find_recipe
 from pairsmith.training.streaming.corpus import StreamConfig, open_data, open_order
 from tests.cloud.conftest import Store
@@ -35,7 +35,8 @@ def test_an_epoch_from_a_store_is_that_of_the_folder(
     corpus = str(write_parquet(tmp_path / "in.parquet", documents()))
     build_at(recipe, "context", [corpus], str(tmp_path / "out"))
     place = f"pairs/{tmp_path.name}"
-    build_at(recipe, "context", [corpus], f"{store.scheme}://{place}", beam_flags=store.flags)
+    config = BuildConfig(beam_flags=store.flags)
+    build_at(recipe, "context", [corpus], f"{store.scheme}://{place}", config)
     store.proxy.fail(failing, ("503", "reset"))
     # In its own process: pyarrow's size() of a gs:// file lets no other thread work, nor the proxy.
     with ProcessPoolExecutor(1, get_context("spawn")) as other:

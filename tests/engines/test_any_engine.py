@@ -14,9 +14,9 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability.api import beam_runner_api_pb2 as api
 from apache_beam.runners.portability.portable_runner import PortableRunner
 
-from pairsmith.pipelines.accounts import ShardResult, add_up
+from pairsmith.pipelines.accounts import add_up
 from pairsmith.pipelines.engines.transforms import BuildDataset
-from pairsmith.pipelines.job import Job
+from pairsmith.pipelines.job import Job, StepResult
 from pairsmith.pipelines.reading.inputs import plan_inputs
 from pairsmith.pipelines.recipe.shipped import quickstart
 from pairsmith.pipelines.storage.claim import claimed
@@ -163,9 +163,10 @@ def run_here(corpus: str, output: str) -> None:
 
 def check(output: Path, expected: Manifest) -> None:
     """Compare what the steps of a build have written with the dataset that is expected."""
-    results = orjson.loads((output / ".work" / "results.json").read_bytes())
-    rows_read = sum(result.get("rows_read", 0) for result in results)
-    shards = [ShardResult.from_data(r["result"]) for r in results if "result" in r]
+    written = orjson.loads((output / ".work" / "results.json").read_bytes())
+    results = [StepResult.from_data(data) for data in written]
+    rows_read = sum(result.rows_read for result in results)
+    shards = [result.shard for result in results if result.shard]
     assert add_up(rows_read, shards).as_data() == expected.counts
     files = {file for shard in shards for file in shard.files.values()}
     assert files == {*expected.shards, *expected.dropped, *expected.failed}

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pairsmith.pipelines.build import build
+from pairsmith.pipelines.build import BuildConfig, build
 from pairsmith.pipelines.engines.elsewhere import build_elsewhere
 from pairsmith.pipelines.job import Job
 from pairsmith.pipelines.recipe import Pair, Recipe, View
@@ -74,5 +74,5 @@ def test_files_that_workers_have_not_told_of_are_refused(
     recipe = Recipe((Pair("same", View(), View()),), gates=gates, shards=SHARDS)
     told = r"is not what this build wrote: .*; run one build at a time into"
     with pytest.raises(UserError, match=told):
-        build(recipe, "mine", [str(corpus)], output, beam_flags=[IN_PLACE])
+        build(recipe, "mine", [str(corpus)], output, BuildConfig(beam_flags=[IN_PLACE]))
     assert not output.exists()

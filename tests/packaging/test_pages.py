@@ -54,7 +54,7 @@ def reader(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("reader")
     tickets(folder / "tickets")
     page = checkout / "docs" / "recipes.md"
-    (recipe,) = blocks(page, "python")
+    recipe, _ = blocks(page, "python")
     (folder / "ticket_recipes.py").write_text(recipe)
     (commands,) = blocks(page, "bash")
     follow(folder, *commands.splitlines())
@@ -93,6 +93,8 @@ def test_the_query_of_the_page_counts_what_was_dropped(checkout: Path, reader: P
 def test_the_python_of_every_page_runs(checkout: Path, reader: Path) -> None:
     folder = reader / "follows"
     shutil.copytree(reader / "ticket-pairs", folder / "pairs")
+    shutil.copytree(reader / "tickets", folder / "tickets")
+    shutil.copy(reader / "ticket_recipes.py", folder)
     short = "--vocabulary 500 --max-length 32 --steps 2"
     follow(
         folder,

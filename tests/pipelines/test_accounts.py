@@ -5,7 +5,9 @@ import dataclasses
 import orjson
 import pytest
 
+from pairsmith.augmenters.cache import Tally
 from pairsmith.pipelines.accounts import ShardResult, add_up, check_failed
+from pairsmith.pipelines.job import Increment, StepResult
 from pairsmith.schemas import ShardFile, UserError
 
 RESULT = ShardResult(
@@ -58,5 +60,17 @@ def test_more_failures_than_allowed_are_refused_with_the_top_reasons() -> None:
         check_failed(totals, 0.2)
 
 
-def test_a_result_survives_its_way_through_json() -> None:
-    assert ShardResult.from_data(orjson.loads(orjson.dumps(RESULT))) == RESULT
+@pytest.mark.parametrize(
+    "result",
+    [
+        StepResult(rows_read=7),
+        StepResult(shard=RESULT),
+        StepResult(
+            increment=Increment(3, "of this", True, views=Tally(1, 2), similarities=Tally(0, 0)),
+            shard=RESULT,
+        ),
+    ],
+    ids=["read", "filled elsewhere", "filled here"],
+)
+def test_a_result_survives_its_way_through_json(result: StepResult) -> None:
+    assert StepResult.from_data(orjson.loads(result.to_json())) == result

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from pairsmith.augmenters import WordDropout, from_function
 from pairsmith.augmenters.changes import changes_of
-from pairsmith.pipelines.build import build
+from pairsmith.pipelines.build import BuildConfig, build
 from pairsmith.pipelines.recipe import Pair, Recipe, View
 from pairsmith.schemas import Dataset, UserError
 from tests.pipelines.corpora import documents, write_jsonl
@@ -21,11 +21,16 @@ def seldom(text: str, rng: np.random.Generator) -> str | None:
     return None if draw < 0.02 else text + "!" if draw < 0.03 else text
 
 
-def run(folder: Path, count: int = 60, **options: object) -> Dataset:
+def run(
+    folder: Path,
+    count: int = 60,
+    config: BuildConfig = BuildConfig(),  # noqa: B008 - frozen
+    console: Console | None = None,
+) -> Dataset:
     pair = Pair("seldom", View(), View(WordDropout(0.5), from_function(seldom)))
     rows = documents(count)
     files = [str(write_jsonl(folder / "in.jsonl", rows))]
-    return build(Recipe((pair,)), "test", files, folder / "out", **options)  # type: ignore[arg-type]
+    return build(Recipe((pair,)), "test", files, folder / "out", config, console)
 
 
 def test_a_build_is_refused_when_an_augmenter_changed_too_little(tmp_path: Path) -> None:
@@ -36,12 +41,12 @@ def test_a_build_is_refused_when_an_augmenter_changed_too_little(tmp_path: Path)
 
 def test_it_is_a_warning_when_asked_for(tmp_path: Path) -> None:
     console = Console(record=True, width=200)
-    run(tmp_path, warn_idle=True, console=console)
+    run(tmp_path, config=BuildConfig(warn_idle=True), console=console)
     assert "warning: seldom/positive/2:seldom changed" in console.export_text()
 
 
 def test_the_floor_is_a_setting_and_no_view_is_not_idleness(tmp_path: Path) -> None:
-    counts = run(tmp_path, min_changed=0.02).manifest.counts["augmenters"]
+    counts = run(tmp_path, config=BuildConfig(min_changed=0.02)).manifest.counts["augmenters"]
     told = counts["seldom/positive/2:seldom"]
     # 2 % no view and 1 % changed, in 500 texts: three standard deviations.
     assert 0 < told["no_view"] < 21
@@ -53,7 +58,7 @@ def test_few_texts_raise_no_alarm(tmp_path: Path) -> None:
 
 
 def test_the_manifest_tells_how_much_each_augmenter_changed(tmp_path: Path) -> None:
-    counts = run(tmp_path, min_changed=0).manifest.counts["augmenters"]
+    counts = run(tmp_path, config=BuildConfig(min_changed=0)).manifest.counts["augmenters"]
     assert list(counts) == ["seldom/positive/1:word_dropout", "seldom/positive/2:seldom"]
     dropout, idle = counts.values()
     assert dropout["texts"] == idle["texts"]

@@ -16,7 +16,7 @@ from pairsmith.augmenters import (
     cache,
 )
 from pairsmith.pipelines import increments
-from pairsmith.pipelines.build import build
+from pairsmith.pipelines.build import BuildConfig, build
 from pairsmith.pipelines.recipe import Pair, Perturbed, RandomNegatives, Recipe, Similarity, View
 from pairsmith.pipelines.settle import versions
 from pairsmith.schemas import Dataset, UserError, open_dataset
@@ -32,14 +32,14 @@ from tests.pipelines.forked import Fault, Forks
 
 
 def run(
-    folder: Path, name: str, recipe: Recipe, rows: list[dict[str, str]], **options: object
+    folder: Path, name: str, recipe: Recipe, rows: list[dict[str, str]], shared: Path | None = None
 ) -> str:
     """Build, and return what was said."""
     cache._index.cache_clear()
     increments._known.cache_clear()
     console = Console(record=True, width=200)
     files = [str(write_jsonl(folder / "in.jsonl", rows))]
-    build(recipe, "mine", files, folder / name, console=console, **options)  # type: ignore[arg-type]
+    build(recipe, "mine", files, folder / name, BuildConfig(cache=shared), console)
     return console.export_text()
 
 
@@ -57,9 +57,9 @@ def test_more_input_asks_models_only_about_new_texts_and_equals_a_build_from_not
     shared = tmp_path / "cache"
     model = Model(Calls(log=str(tmp_path / "asked")))
     recipe = recipe_of(model)
-    run(tmp_path, "out", recipe, documents(20), cache=shared)
+    run(tmp_path, "out", recipe, documents(20), shared)
     first = set(model.calls.logged())
-    said = run(tmp_path, "out", recipe, documents(24), cache=shared)
+    said = run(tmp_path, "out", recipe, documents(24), shared)
     asked = model.calls.logged()
     assert not first & set(asked)
     views = said.split("used again: ")[1].split(" views by models")[0].split(" and ")[-1]
@@ -67,19 +67,19 @@ def test_more_input_asks_models_only_about_new_texts_and_equals_a_build_from_not
     assert kept > 0
     assert whole - kept == len(asked)
     # Without the cache a model would be asked in other batches; the fake says so in its views.
-    run(tmp_path, "anew", recipe, documents(24), cache=shared)
+    run(tmp_path, "anew", recipe, documents(24), shared)
     assert everything(tmp_path / "out") == everything(tmp_path / "anew")
 
 
 def test_another_recipe_equals_a_build_from_nothing_byte_for_byte(tmp_path: Path) -> None:
     shared = tmp_path / "cache"
     model = Model(Calls(log=str(tmp_path / "asked")))
-    run(tmp_path, "out", recipe_of(model), documents(20), cache=shared)
+    run(tmp_path, "out", recipe_of(model), documents(20), shared)
     model.calls.logged()
-    said = run(tmp_path, "out", recipe_of(model, p=0.4), documents(20), cache=shared)
+    said = run(tmp_path, "out", recipe_of(model, p=0.4), documents(20), shared)
     assert model.calls.logged() == []
     assert "180 of 180 views by models" in said
-    run(tmp_path, "anew", recipe_of(model, p=0.4), documents(20), cache=shared)
+    run(tmp_path, "anew", recipe_of(model, p=0.4), documents(20), shared)
     assert everything(tmp_path / "out") == everything(tmp_path / "anew")
 
 

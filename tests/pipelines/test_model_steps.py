@@ -15,7 +15,7 @@ from pairsmith.augmenters import (
     cache,
     from_function,
 )
-from pairsmith.pipelines.build import build
+from pairsmith.pipelines.build import BuildConfig, build
 from pairsmith.pipelines.recipe import Pair, Perturbed, RandomNegatives, Recipe, View
 from pairsmith.schemas import Dataset, UserError, open_dataset
 from tests.augmenters.fakes import Calls, Model
@@ -42,7 +42,7 @@ def run(folder: Path, name: str, recipe: Recipe, count: int = 20, **options: obj
     rows = documents(count)
     rows[3]["text"] += " This costs a £ more than that."
     files = [str(write_jsonl(folder / "in.jsonl", rows))]
-    return build(recipe, name, files, folder / name, **options)  # type: ignore[arg-type]
+    return build(recipe, name, files, folder / name, BuildConfig(**options))  # type: ignore[arg-type]
 
 
 def test_a_rebuild_with_the_cache_asks_nothing_and_gives_the_same_bytes(

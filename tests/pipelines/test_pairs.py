@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from pairsmith.augmenters import Crop, SpanMask, TokenDropout, WordDropout, from_function
-from pairsmith.pipelines.build import build
+from pairsmith.pipelines.build import BuildConfig, build
 from pairsmith.pipelines.recipe import (
     Documents,
     Lines,
@@ -173,7 +173,7 @@ def test_one_bad_text_does_not_take_its_batch_with_it(tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").touch()
     dataset = build(
         *(recipe, "test", [str(write_jsonl(tmp_path / "in.jsonl", rows))], tmp_path / "out"),
-        max_failed=0.1,
+        BuildConfig(max_failed=0.1),
     )
     assert dataset.manifest.counts["sources"]["failed"] == 2
     assert dataset.rows == 38
@@ -276,7 +276,7 @@ def test_a_document_that_cannot_be_cut_fails_alone_and_one_without_units_is_drop
     )
     rows = [{"doc_id": f"d{n}", "text": f"left {n}|right {n}"} for n in range(10)]
     files = [str(write_jsonl(tmp_path / "in.jsonl", rows))]
-    dataset = build(recipe, "test", files, tmp_path / "out", max_failed=0.1)
+    dataset = build(recipe, "test", files, tmp_path / "out", BuildConfig(max_failed=0.1))
     assert dataset.manifest.counts["sources"] == {
         "read": 10,
         "written": 8,

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from pairsmith.augmenters import WordDropout, cache
-from pairsmith.pipelines.build import build
+from pairsmith.pipelines.build import BuildConfig, build
 from pairsmith.pipelines.recipe import Overlap, Pair, Recipe, Similarity, View, similarity
 from pairsmith.schemas import Dataset, UserError
 from tests.pipelines import fake_encoder
@@ -40,12 +40,18 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder)
 
 
-def run(folder: Path, name: str, gate: Similarity, **options: object) -> Dataset:
+def run(
+    folder: Path,
+    name: str,
+    gate: Similarity,
+    shared: Path | None = None,
+    console: Console | None = None,
+) -> Dataset:
     cache._index.cache_clear()
     pair = Pair("dropout", View(), View(WordDropout(0.5)))
     recipe = Recipe((pair,), gates=(Overlap(max=0.6), gate), shards=3)
     files = [str(write_jsonl(folder / "in.jsonl", documents(12)))]
-    return build(recipe, name, files, folder / name, **options)  # type: ignore[arg-type]
+    return build(recipe, name, files, folder / name, BuildConfig(cache=shared), console)
 
 
 def test_similarity_is_the_encoders_cosine_and_pairs_outside_the_bounds_are_dropped(
@@ -71,7 +77,7 @@ def test_figures_are_kept_and_a_rebuild_does_not_load_the_encoder(
     tmp_path: Path, encoder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shared = tmp_path / "cache"
-    first = run(tmp_path, "first", Similarity(encoder), cache=shared)
+    first = run(tmp_path, "first", Similarity(encoder), shared=shared)
     assert "cache" not in json.dumps(first.manifest.recipe)
 
     def refuse(model: str) -> None:
@@ -79,7 +85,7 @@ def test_figures_are_kept_and_a_rebuild_does_not_load_the_encoder(
 
     monkeypatch.setattr(similarity, "_encoder", refuse)
     console = Console(record=True, width=200)
-    run(tmp_path, "second", Similarity(encoder), cache=shared, console=console)
+    run(tmp_path, "second", Similarity(encoder), shared=shared, console=console)
     told = r"used again: ([1-9]\d*) of \1 similarities, from the cache\n"
     assert re.fullmatch(told, console.export_text())
     assert sums(tmp_path / "first") == sums(tmp_path / "second")
@@ -101,7 +107,7 @@ def test_batches_halve_until_the_memory_holds_them(
 
 
 def test_only_pairs_that_passed_the_gates_before_are_measured(tmp_path: Path, encoder: str) -> None:
-    run(tmp_path, "out", Similarity(encoder), cache=tmp_path / "cache")
+    run(tmp_path, "out", Similarity(encoder), shared=tmp_path / "cache")
     asked = sum(
         pa.parquet.read_table(file).num_rows for file in (tmp_path / "cache").rglob("*.parquet")
     )

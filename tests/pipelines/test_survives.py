@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pairsmith.augmenters import WordDropout
-from pairsmith.pipelines.build import build
+from pairsmith.pipelines.build import BuildConfig, build
 from pairsmith.pipelines.reading import inputs
 from pairsmith.pipelines.recipe import Pair, Recipe, View
 from pairsmith.pipelines.recipe.rules import Mask, Measured, Values
@@ -38,7 +38,8 @@ def corpus(tmp_path: Path) -> Path:
 
 
 def run(corpus: Path) -> Dataset:
-    return build(RECIPE, "mine", [str(corpus)], corpus.with_name("out"), waves=3)
+    config = BuildConfig(waves=3)
+    return build(RECIPE, "mine", [str(corpus)], corpus.with_name("out"), config)
 
 
 def looks_until(monkeypatch: pytest.MonkeyPatch, wave: Path, error: BaseException) -> None:

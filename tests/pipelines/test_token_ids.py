@@ -13,7 +13,7 @@ import sentencepiece
 
 from pairsmith.augmenters import WordDropout
 from pairsmith.commands.main import main
-from pairsmith.pipelines.build import build
+from pairsmith.pipelines.build import BuildConfig, build
 from pairsmith.pipelines.recipe import Documents, Pair, Recipe, TokenIds, View, Whole
 from pairsmith.pipelines.vocabulary import Trainer
 from pairsmith.schemas import Dataset, UserError, open_dataset
@@ -54,7 +54,8 @@ def made(
 ) -> Dataset:
     settings = {"pairs": (Pair("same", View(), View()),), "shards": 2, **settings}
     recipe = Recipe(ids=ids, **settings)
-    return build(recipe, "mine", [str(corpus)], output, batch_rows=batch_rows, beam_flags=flags)
+    config = BuildConfig(batch_rows=batch_rows, beam_flags=flags)
+    return build(recipe, "mine", [str(corpus)], output, config)
 
 
 def test_the_command_line_writes_ids_that_verify_and_are_sentencepieces_own(
