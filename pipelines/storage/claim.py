@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -60,7 +61,8 @@ class Claim:
             self.begin()
             put(kept, plan.encode())
         for path in (*self.work.rglob(".*"), *_temporary(self.output)):
-            path.unlink()
+            with suppress(OSError):  # NFS keeps what is open, in what a build before has replaced
+                path.unlink()
 
     def begin(self) -> None:
         """Begin anew, whatever an unfinished build has left."""
@@ -79,13 +81,11 @@ class Claim:
         """Put the new files in the place of the old; until the manifest comes there is no dataset.
 
         A build that is killed in between does the rest when it goes on.
+        Raises UserError where the old ones cannot be moved; they stay.
         """
         begun = self.work / _REPLACING
         if not begun.exists():
-            for name in (MANIFEST, INCREMENTS):
-                (self.output / name).unlink(missing_ok=True)
-            for folder in FOLDERS:
-                shutil.rmtree(self.output / folder, ignore_errors=True)
+            self._move_away()
             put(begun, b"")
         for folder in FOLDERS:
             if (self.staging / folder).exists():
@@ -108,6 +108,28 @@ class Claim:
                 temporary.unlink(missing_ok=True)
         put(self.output / MANIFEST, manifest)
         _remove_work(self.output)
+
+    def _move_away(self) -> None:
+        """Move the old files, first the manifest, to where they go with what only the build needed.
+
+        Files that somebody has open can be moved, but on NFS leave something when they are removed.
+        """
+        old = self.work / f"old.{uuid.uuid4().hex}"  # another killed build may have left some
+        old.mkdir()
+        with ExitStack() as undo:
+            for name in (MANIFEST, INCREMENTS, *FOLDERS):
+                path = self.output / name
+                if not path.exists():
+                    continue
+                try:
+                    path.rename(old / name)
+                except OSError as error:
+                    raise UserError(
+                        f"cannot move {path}, which is to be replaced: {error.strerror}; mend "
+                        "that and run the same command again, or choose another --output"
+                    ) from error
+                undo.callback((old / name).rename, path)
+            undo.pop_all()
 
 
 def check_whole(told: Mapping[str, str], there: Mapping[str, str], output: str) -> None:

@@ -1,7 +1,9 @@
 """A build over a finished dataset equals a build from nothing, and does only what it must."""
 
 import importlib.metadata
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -19,7 +21,7 @@ from pairsmith.pipelines import increments
 from pairsmith.pipelines.build import BuildConfig, build
 from pairsmith.pipelines.recipe import Pair, Perturbed, RandomNegatives, Recipe, Similarity, View
 from pairsmith.pipelines.settle import versions
-from pairsmith.schemas import Dataset, UserError, open_dataset
+from pairsmith.schemas import Dataset, UserError, open_dataset, problems
 from tests.augmenters.fakes import Calls, Model
 from tests.pipelines.corpora import (
     documents,
@@ -171,3 +173,29 @@ def test_until_its_end_a_build_over_a_dataset_leaves_that_usable(
     assert forks.run(*build, output).code == 0
     assert forks.run(*build, tmp_path / "anew").code == 0
     assert everything(output) == everything(tmp_path / "anew")
+
+
+def test_files_of_the_old_dataset_that_somebody_reads_do_not_hinder_the_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On NFS an open file that is removed gets another name, and its folder stays."""
+    remove = shutil.rmtree
+
+    def remove_as_nfs(path: Any, *arguments: Any, **options: Any) -> None:
+        there = [folder for folder in (Path(path), *Path(path).rglob("*")) if folder.is_dir()]
+        remove(path, *arguments, **options)
+        for folder in there:
+            if folder.name == "shards":
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / ".nfs1").touch()
+
+    recipe = Recipe((Pair("dropout", View(), View(WordDropout(0.3))),), shards=2)
+    monkeypatch.setattr(shutil, "rmtree", remove_as_nfs)
+    for count in (6, 7, 8):
+        run(tmp_path, "out", recipe, documents(count))
+        assert list(problems(open_dataset(tmp_path / "out"))) == []
+    monkeypatch.undo()
+    assert list((tmp_path / "out").rglob(".nfs1"))
+    shutil.rmtree(tmp_path / "out" / ".work")
+    run(tmp_path, "anew", recipe, documents(8))
+    assert everything(tmp_path / "out") == everything(tmp_path / "anew")
