@@ -27,6 +27,10 @@ from pairsmith.pipelines.storage.stores import match, remove
 from pairsmith.schemas import Manifest, UserError
 from pairsmith.schemas.dataset import MANIFEST
 
+_ANOTHER = (
+    "a build for a store works in a cache on this machine: set XDG_CACHE_HOME to a folder with room"
+)
+
 
 class StoreClaim:
     """A place on an object store that a build writes to."""
@@ -116,12 +120,26 @@ def staged(output: str) -> Iterator[StagedClaim]:
 
     The folder is the same for every build of that output, so an interrupted one goes on there.
     """
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = caches / "pairsmith" / "builds" / hashlib.sha256(output.encode()).hexdigest()[:16]
-    # The folder first: a build that is refused there must not touch what another is uploading.
-    with claimed(folder, ()) as claim, claimed_on_store(output) as store:
-        yield StagedClaim(claim.output, store)
+    folder = _builds() / hashlib.sha256(output.encode()).hexdigest()[:16]
+    try:
+        # The folder first: a build that is refused there must not touch what another is uploading.
+        with claimed(folder, ()) as claim, claimed_on_store(output) as store:
+            yield StagedClaim(claim.output, store)
+    except UserError as error:
+        what, _, mend = str(error).partition("; ")
+        if str(folder) in what and "--output" in mend:  # which would be another folder there
+            raise UserError(f"{what}; {_ANOTHER}") from error
+        raise
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _builds() -> Path:
+    """Return the folder below which datasets for stores are built."""
+    try:
+        caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError as error:
+        raise UserError(f"there is no home folder; {_ANOTHER}") from error
+    return Path(caches, "pairsmith", "builds")
 
 
 def _is_whole(output: str) -> bool:

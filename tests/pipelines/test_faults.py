@@ -14,6 +14,7 @@ import pytest
 from pairsmith.commands.main import main
 from pairsmith.pipelines.reading.inputs import plan_inputs
 from pairsmith.pipelines.recipe import Documents
+from pairsmith.pipelines.storage.store_claim import staged
 from pairsmith.schemas import UserError, open_dataset
 from tests.pipelines.corpora import documents, everything, sums, write_jsonl, write_parquet
 from tests.pipelines.forked import Ended, Fault, Forks
@@ -256,6 +257,23 @@ def test_a_finished_dataset_that_cannot_be_moved_away_stays(
     again = forks.run(*arguments)
     assert again.code == 0, again.said
     assert sums(output) == sums(made / "new")
+
+
+def test_a_place_for_builds_that_go_to_a_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    mend = "works in a cache on this machine: set XDG_CACHE_HOME to a folder with room$"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    told = rf"^cannot write to {tmp_path}/file/\S+: Not a directory; a build for a store {mend}"
+    with pytest.raises(UserError, match=told), staged("gs://pairs/out"):
+        pass
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", lambda user: {}[user])
+    told = f"^there is no home folder; a build for a store {mend}"
+    with pytest.raises(UserError, match=told), staged("gs://pairs/out"):
+        pass
 
 
 def test_ctrl_c_within_a_step_is_no_error_of_beam(
