@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
 from pairsmith.schemas import Dataset, UserError
-from pairsmith.schemas.locks import lock_alone
+from pairsmith.schemas.locks import holding
 from pairsmith.schemas.store import RemoteDataset
 from pairsmith.training.card import model_card
 from pairsmith.training.checkpoint import (
@@ -41,32 +41,12 @@ def held(output: Path) -> Iterator[None]:
     Raises UserError when another run holds it, or it cannot be held.
     """
     path = output.parent / f"{output.name}.unfinished.lock"
-    made = [folder for folder in path.parents if not folder.exists()]
-    with ExitStack() as undo:
-        undo.callback(_remove_if_empty, made)
+    busy = f"another run is at work on {output}; wait for it or choose another --output"
+    with holding(path, busy):
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock = undo.enter_context(path.open("a"))
-        except (FileExistsError, NotADirectoryError) as error:
-            raise UserError(f"cannot make {path}: {error.strerror} ({error.filename})") from error
-        try:
-            ours = lock_alone(path, lock)
-        except OSError as error:
-            raise UserError(
-                f"cannot lock {path}: {error.strerror}; choose an --output on another file system"
-            ) from error
-        if not ours:
-            raise UserError(
-                f"another run is at work on {output}; wait for it or choose another --output"
-            )
-        undo.callback(path.unlink, missing_ok=True)
-        yield
-
-
-def _remove_if_empty(folders: Sequence[Path]) -> None:
-    for folder in folders:
-        with suppress(OSError):
-            folder.rmdir()
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def is_begun(output: Path, identity: Mapping[str, Any]) -> bool:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pairsmith.schemas import UserError
-from pairsmith.schemas.locks import lock_alone
+from pairsmith.schemas.locks import holding
 
 _MARK = "SEARCH"
 
@@ -22,18 +22,8 @@ def trials_folder(output: Path) -> Iterator[Path]:
     mark = folder / _MARK
     if folder.exists() and not mark.is_file() and not _is_empty(folder):
         raise UserError(f"{folder} holds something else; move it, or choose another --output")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = mark.open("a")
-    except OSError as error:
-        raise UserError(
-            f"cannot write to {folder}: {error.strerror}; choose another --output"
-        ) from error
-    with lock:
-        if not lock_alone(mark, lock):
-            raise UserError(
-                f"another search is at work in {folder}; wait for it, or choose another --output"
-            )
+    busy = f"another search is at work in {folder}; wait for it, or choose another --output"
+    with holding(mark, busy):
         try:
             yield folder / "trial"
         finally:

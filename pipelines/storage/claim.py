@@ -1,14 +1,12 @@
 """Holding an output folder: one build at a time; what one that failed leaves, and what not."""
 
 import fcntl
-import os
 import shutil
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO
 
 from pairsmith.pipelines.card import card
 from pairsmith.pipelines.increments import INCREMENTS, write_increments
@@ -16,6 +14,7 @@ from pairsmith.pipelines.job import WORK, WORKERS, StepResult
 from pairsmith.pipelines.refused import RefusedUserError
 from pairsmith.schemas import Manifest, UserError, put, read_manifest
 from pairsmith.schemas.dataset import MANIFEST, sha256_file
+from pairsmith.schemas.locks import holding
 from pairsmith.schemas.manifest import InputFile
 
 UNFINISHED = "UNFINISHED"
@@ -154,22 +153,14 @@ def claimed(output: Path, inputs: Sequence[InputFile], replace: bool = False) ->
     nothing does where the input or the outcome is refused.
     """
     marker = output / UNFINISHED
-    with ExitStack() as undo:
+    with ExitStack() as held, ExitStack() as undo:
         try:
             _check_place(output, inputs, replace)
-            made = [folder for folder in (output, *output.parents) if not folder.exists()]
-            undo.callback(_remove_if_empty, made)
-            output.mkdir(parents=True, exist_ok=True)
-            lock = undo.enter_context(marker.open("a"))
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(f"another build is at work in {output}; wait for it") from error
         except OSError as error:
             raise UserError(
-                f"cannot write to {output}: {error.strerror}; choose another --output"
+                f"cannot look into {output}: {error.strerror}; choose another --output"
             ) from error
-        if not _is(marker, lock):  # the build that held the lock has finished meanwhile
-            raise UserError(f"another build has just finished in {output}; run the command again")
+        held.enter_context(holding(marker, f"another build is at work in {output}; wait for it"))
         _await_workers(output / WORK / WORKERS)
         undo.callback(marker.unlink, missing_ok=True)
         # Again: another build may have finished before the folder was held.
@@ -182,11 +173,9 @@ def claimed(output: Path, inputs: Sequence[InputFile], replace: bool = False) ->
         except BaseException as error:
             if claim.keeps and not isinstance(error, RefusedUserError):
                 undo.pop_all()
-                lock.close()
             raise
         marker.unlink()
         undo.pop_all()
-        lock.close()
 
 
 def _check_place(output: Path, inputs: Sequence[InputFile], replace: bool) -> str:
@@ -243,18 +232,6 @@ def _some(names: Counter[str]) -> str:
     """Return the first names of some, for a line."""
     first = sorted(names.elements())
     return ", ".join([*first[:3], *["…"] * (len(first) > 3)])
-
-
-def _is(path: Path, opened: TextIO) -> bool:
-    with suppress(FileNotFoundError):
-        return os.path.samestat(path.stat(), os.fstat(opened.fileno()))
-    return False
-
-
-def _remove_if_empty(folders: Sequence[Path]) -> None:
-    for folder in folders:
-        with suppress(OSError):
-            folder.rmdir()
 
 
 def wipe(output: Path) -> None:

@@ -104,7 +104,7 @@ def test_what_the_user_can_mend_is_one_line_and_leaves_nothing(
         ([str(cut), *to], "has 0 bytes"),
         ([data, "--output", str(there), *quick], "there exists; choose another --output"),
         ([data, "--output", ".", *quick], ". exists; choose another --output"),
-        ([data, "--output", str(file / "model"), *quick], "cannot make"),
+        ([data, "--output", str(file / "model"), *quick], "cannot write to"),
         ([data, "--output", output, "--model", "static:nowhere:16"], "cannot open nowhere"),
         ([data, *to, "--sts", str(tmp_path / "no.parquet")], "no file"),
         ([data, *to, "--intent", str(sts_file)], "has no column 'text'"),
