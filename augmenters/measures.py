@@ -39,7 +39,14 @@ def word_overlap(a: pa.StringArray, b: pa.StringArray) -> npt.NDArray[np.float32
     if left.rows != right.rows:
         raise ValueError(f"a has {left.rows} texts, b has {right.rows}")
     overlap: npt.NDArray[np.float32] = jaccard(
-        *(left.data, left.offsets, left.valid, right.data, right.offsets, right.valid),
-        *(char_classes(), case_folds(), NO_CUTS),
+        left.data,
+        left.offsets,
+        left.valid,
+        right.data,
+        right.offsets,
+        right.valid,
+        char_classes(),
+        case_folds(),
+        NO_CUTS,
     )
     return overlap

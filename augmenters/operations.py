@@ -85,16 +85,22 @@ class Words(NamedTuple):
     def as_read(self) -> "Words":
         """Return the words as kernels take them: arrays that were pickled can be written again."""
         return Words(
-            read_only(self.data),
-            read_only(self.offsets),
-            read_only(self.draws),
-            *(self.first, self.chinese, self.stop),
+            data=read_only(self.data),
+            offsets=read_only(self.offsets),
+            draws=read_only(self.draws),
+            first=self.first,
+            chinese=self.chinese,
+            stop=self.stop,
         )
 
 
 NO_WORDS: Final = Words(
-    *(_bytes(""), read_only(np.zeros(1, np.int32)), read_only(np.empty(0, np.uint64))),
-    *(0, 0, 0),
+    data=_bytes(""),
+    offsets=read_only(np.zeros(1, np.int32)),
+    draws=read_only(np.empty(0, np.uint64)),
+    first=0,
+    chinese=0,
+    stop=0,
 )
 
 
@@ -184,10 +190,12 @@ class Choice(NamedTuple):
         sizes = np.cumsum([0, *(table.data.size for table in tables)])
         offsets = [table.offsets[:-1] + size for table, size in zip(tables, sizes, strict=False)]
         words = Words(
-            np.concatenate([table.data for table in tables]),
-            np.concatenate([*offsets, sizes[-1:]]).astype(np.int32),
-            np.concatenate([table.draws for table in tables]),
-            *(0, 0, 0),
+            data=np.concatenate([table.data for table in tables]),
+            offsets=np.concatenate([*offsets, sizes[-1:]]).astype(np.int32),
+            draws=np.concatenate([table.draws for table in tables]),
+            first=0,
+            chinese=0,
+            stop=0,
         )
         operations, lows, highs, numbers = zip(*settings, strict=True)
         return cls(

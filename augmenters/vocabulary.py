@@ -82,10 +82,14 @@ def words_table(words: Sequence[str], weights: Sequence[float], chinese: Sequenc
     listed = [_cases(words[n]) for group in groups for n in group]
     spellings = [cases[case].encode() for case in range(3) for cases in listed]
     return Words(
-        read_only(np.frombuffer(b"".join(spellings), np.uint8)),
-        read_only(np.cumsum([0, *map(len, spellings)], dtype=np.int32)),
-        read_only(np.concatenate([_aliases([weights[n] for n in group]) for group in groups])),
-        *(0, len(groups[0]), len(words)),
+        data=read_only(np.frombuffer(b"".join(spellings), np.uint8)),
+        offsets=read_only(np.cumsum([0, *map(len, spellings)], dtype=np.int32)),
+        draws=read_only(
+            np.concatenate([_aliases([weights[n] for n in group]) for group in groups])
+        ),
+        first=0,
+        chinese=len(groups[0]),
+        stop=len(words),
     )
 
 

@@ -185,8 +185,21 @@ def open_run(config: TrainConfig, world: World) -> Run:
         if world.leads:
             say(f"resumed after step {progress.step} of {steps}")
     return Run(
-        *(config, world, checked.precision, steps, identity, checked.datasets, order, folder),
-        *(tokenizer, encoder, forward, start, objectives, optimizer, progress),
+        config=config,
+        world=world,
+        precision=checked.precision,
+        steps=steps,
+        identity=identity,
+        datasets=checked.datasets,
+        order=order,
+        folder=folder,
+        tokenizer=tokenizer,
+        encoder=encoder,
+        forward=forward,
+        start=start,
+        objectives=objectives,
+        optimizer=optimizer,
+        progress=progress,
     )
 
 

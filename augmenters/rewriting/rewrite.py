@@ -196,8 +196,14 @@ class Rewrite:
         known = traffic(os.getpid(), endpoint, self.concurrency, settings)
         with endpoint.client(self.concurrency) as client:
             asking = Asking(
-                *(endpoint, client, self.prompt, self.retries, self.backoff),
-                *(self._budget, known, stop),
+                endpoint=endpoint,
+                client=client,
+                prompt=self.prompt,
+                retries=self.retries,
+                backoff=self.backoff,
+                budget=self._budget,
+                traffic=known,
+                stop=stop,
             )
             pool = ThreadPoolExecutor(min(self.concurrency, len(rows)))
 
