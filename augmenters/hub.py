@@ -51,6 +51,11 @@ def files_sha256(files: Iterable[Path]) -> str:
     return _sha256(tuple((str(path), stat.st_size, stat.st_mtime_ns) for path, stat in stats))
 
 
+def folder_sha256(folder: Path) -> str:
+    """Return `files_sha256` of all files of a folder and of those in it."""
+    return files_sha256(sorted(path for path in folder.rglob("*") if path.is_file()))
+
+
 @functools.lru_cache(maxsize=64)
 def _sha256(files: tuple[tuple[str, int, int], ...]) -> str:
     """Return the sha256 over files; sizes and times are there to notice that they changed."""

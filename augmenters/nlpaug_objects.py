@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pairsmith.augmenters.hub import files_sha256, folder_sha256
 from pairsmith.augmenters.nlpaug_document import lighten
 from pairsmith.augmenters.nlpaug_models import (
     LANGUAGE_MODELS,
@@ -23,6 +24,7 @@ from pairsmith.augmenters.spacing import Edits, compare, cut, join
 from pairsmith.augmenters.wordnet.tags import TaggedWords
 from pairsmith.augmenters.wordnet.thesaurus import open_words
 from pairsmith.schemas import UserError, require
+from pairsmith.schemas.dataset import sha256_file
 
 _ONLY_RANDOM = {
     *("KeyboardAug", "OcrAug", "RandomCharAug", "SpellingAug", "SynonymAug", "AntonymAug"),
@@ -213,7 +215,9 @@ def described(value: Any, name: str = "") -> Any:
         return value
     if isinstance(value, str):
         path = Path(value)
-        return {"sha256": _content(path)} if "path" in name and path.exists() else value
+        if "path" not in name or not path.exists():
+            return value
+        return {"sha256": folder_sha256(path) if path.is_dir() else sha256_file(path)}
     if isinstance(value, list | tuple) and type(value) in (list, tuple):
         return [described(item) for item in value]
     if isinstance(value, set | frozenset):
@@ -249,7 +253,7 @@ def tfidf_sha256(folder: str) -> str:
             f"nlpaug's TfIdfAug finds no {lacking[0]} in {folder}; name the folder of a model of "
             "nlpaug's TfIdf as model_path"
         )
-    return _digest({file.name: _content(file) for file in files})
+    return files_sha256(files)
 
 
 def trouble(kind: str, error: Exception) -> str:
@@ -266,15 +270,6 @@ def trouble(kind: str, error: Exception) -> str:
     if kind in LANGUAGE_MODELS and not isinstance(error, OSError | ValueError):
         return too_new(kind, version("transformers"), first)
     return f"nlpaug's {kind} fails: {type(error).__name__}: {first}"
-
-
-def _content(path: Path) -> str:
-    """Return the sha256 of a file, or of the names and contents of the files of a folder."""
-    if path.is_file():
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    files = sorted(file for file in path.rglob("*") if file.is_file())
-    return _digest([[str(file.relative_to(path)), _content(file)] for file in files])
 
 
 def _digest(data: Any) -> str:

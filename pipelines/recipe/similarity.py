@@ -1,7 +1,6 @@
 """A gate that asks a text encoder how alike the two texts of a pair are."""
 
 import functools
-import hashlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ import pyarrow as pa
 
 from pairsmith.augmenters import Augmenter
 from pairsmith.augmenters.augmenter import Keys
+from pairsmith.augmenters.hub import asking_hub, folder_sha256
 from pairsmith.augmenters.memory import fitted_in, out_of_memory, refuse_failed_gpu
 from pairsmith.pipelines.recipe.rules import Mask, Measured, Values, outside
 from pairsmith.schemas import UserError, require
@@ -164,16 +164,8 @@ def _encoder(model: str) -> Any:
 @functools.cache
 def _identity(model: str) -> dict[str, str]:
     """Return the model's name and the sha256 of its files."""
-    folder = _folder(model)
-    total = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        total.update(f"{path.relative_to(folder).as_posix()}\n".encode())
-        with path.open("rb") as stream:
-            total.update(hashlib.file_digest(stream, "sha256").digest())
-    return {
-        "name": Path(model).name if Path(model).is_dir() else model,
-        "sha256": total.hexdigest(),
-    }
+    name = Path(model).name if Path(model).is_dir() else model
+    return {"name": name, "sha256": folder_sha256(_folder(model))}
 
 
 @functools.cache
@@ -181,11 +173,5 @@ def _folder(model: str) -> Path:
     """Return the folder of a model, fetched from the hub when it is no folder here."""
     if Path(model).is_dir():
         return Path(model)
-    hub = require("huggingface_hub", extra="train")
-    try:
+    with asking_hub(f"no encoder {model!r}", extra="train") as hub:
         return Path(hub.snapshot_download(model))
-    except (hub.errors.HfHubHTTPError, hub.errors.HFValidationError, OSError, ValueError) as error:
-        raise UserError(
-            f"no encoder {model!r}: there is no such folder, and the hub has no such model or "
-            "cannot be reached; give the folder of a sentence-transformers model"
-        ) from error

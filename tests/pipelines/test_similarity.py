@@ -127,6 +127,20 @@ def test_a_missing_encoder_is_one_line_before_any_work(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_hub_that_breaks_off_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    def breaks(name: str) -> None:
+        client_error, _ = huggingface_hub.errors.HfHubHTTPError.__bases__
+        raise client_error("the server closed\nthe connection")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", breaks)
+    with pytest.raises(
+        UserError, match=r"^no encoder 'some/model': .*\(the server closed\)[^\n]*$"
+    ):
+        Similarity("some/model").setup()
+
+
 def test_a_gpu_without_room_for_the_encoder_is_one_line(
     encoder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
