@@ -15,7 +15,7 @@ from pairsmith.training.encoders.packing import Features, on_device
 from pairsmith.training.streaming.loader import Cursor, Share
 from pairsmith.training.streaming.row_groups import ABOUT, NEGATIVES, TARGETS, TEXTS
 from pairsmith.training.tokens.cache import NEGATIVE_IDS, TEXT_IDS
-from pairsmith.training.tokens.ids import TokenIds, ids_of_pairs
+from pairsmith.training.tokens.ids import IdRows, ids_of_pairs
 
 Ints = npt.NDArray[np.int64]
 
@@ -95,7 +95,7 @@ class KeptIds:
 
     width: int
     """Bytes of an id."""
-    features: Callable[[TokenIds], Features]
+    features: Callable[[IdRows], Features]
 
 
 def columns(negatives: int, *, kept: bool = False) -> tuple[str, ...]:

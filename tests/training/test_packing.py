@@ -43,7 +43,7 @@ from pairsmith.training.encoders.packing import (
     token_count,
 )
 from pairsmith.training.encoders.pooling import pool, pool_packed
-from pairsmith.training.tokens.ids import TokenIds
+from pairsmith.training.tokens.ids import IdRows
 
 SIZES = {
     "vocab_size": 100,
@@ -68,10 +68,10 @@ def gpt() -> PreTrainedModel:
     return GPT2Model(GPT2Config(vocab_size=100, n_embd=32, n_layer=2, n_head=2, **tokens))
 
 
-def random_texts(count: int, longest: int = 40, seed: int = 0) -> TokenIds:
+def random_texts(count: int, longest: int = 40, seed: int = 0) -> IdRows:
     rng = np.random.default_rng(seed)
     lengths = rng.integers(1, longest + 1, count)
-    return TokenIds(rng.integers(5, 100, lengths.sum()), lengths)
+    return IdRows(rng.integers(5, 100, lengths.sum()), lengths)
 
 
 def mean(model: PreTrainedModel, features: Features) -> Tensor:
@@ -124,7 +124,7 @@ def test_micro_batches_give_the_vectors_and_gradients_of_the_batch(call_tokens: 
 
 
 def test_a_text_without_tokens_leaves_the_others_of_its_batch_whole() -> None:
-    features = padded(TokenIds(np.arange(1, 8), np.array([2, 0, 5])))
+    features = padded(IdRows(np.arange(1, 8), np.array([2, 0, 5])))
 
     def sums(some: Features) -> Tensor:
         assert some["input_ids"].shape[1] > 0
@@ -168,7 +168,7 @@ def test_features_without_a_mask_are_left_alone() -> None:
 
 
 def test_an_embedding_bag_takes_texts_end_to_end() -> None:
-    features = bagged(TokenIds(np.array([4, 5, 6]), np.array([2, 0, 1])))
+    features = bagged(IdRows(np.array([4, 5, 6]), np.array([2, 0, 1])))
     weights = torch.arange(14.0).reshape(7, 2)
     means = torch.nn.functional.embedding_bag(
         features["input_ids"], weights, features["offsets"], mode="mean"
@@ -184,7 +184,7 @@ def test_padded_rows_are_those_of_transformers(bert: Path) -> None:
     texts = ["the cat", "", "a dog sees two apples in spring", "the"]
     expected = tokenizer(texts, padding=True, return_tensors="pt")
     lists = tokenizer(texts)["input_ids"]
-    ids = TokenIds(np.concatenate(lists).astype(np.int64), np.array(list(map(len, lists))))
+    ids = IdRows(np.concatenate(lists).astype(np.int64), np.array(list(map(len, lists))))
     found = padded(ids, tokenizer.pad_token_id)
     for name in ("input_ids", "attention_mask"):
         assert torch.equal(found[name], expected[name])
@@ -256,7 +256,7 @@ def test_pooling_texts_end_to_end_is_pooling_them_padded(pooling: Any) -> None:
 @given(lengths=st.lists(st.integers(0, 4), min_size=1, max_size=9))
 def test_texts_by_length_are_the_same_texts(lengths: list[int]) -> None:
     ids = np.arange(sum(lengths))
-    texts = TokenIds(ids, np.array(lengths, np.int64))
+    texts = IdRows(ids, np.array(lengths, np.int64))
     ordered, places = by_length(packed(texts, 2))
     sizes = ordered["cu_seq_lens"].diff().tolist()
     assert sizes == sorted(lengths)
@@ -279,7 +279,7 @@ def test_a_cpu_attends_once_for_lengths_that_are_alike(monkeypatch: pytest.Monke
     model = bert().eval()
     use_packed_attention(model)
     calls.clear()
-    texts = TokenIds(np.arange(34) % 20 + 5, np.array([9, 4, 1, 12, 8]))
+    texts = IdRows(np.arange(34) % 20 + 5, np.array([9, 4, 1, 12, 8]))
     packed_states(model, by_length(packed(texts))[0])
     assert calls == [(3, 2, 8, 16), (2, 2, 12, 16)] * 2
 
@@ -299,7 +299,7 @@ def test_no_layer_asks_a_gpu_for_the_lengths_of_texts(monkeypatch: pytest.Monkey
 
     model = bert().eval()
     use_packed_attention(model)
-    texts = TokenIds(np.arange(12) + 5, np.array([3, 2, 7]))
+    texts = IdRows(np.arange(12) + 5, np.array([3, 2, 7]))
     expected = packed_states(model, packed(texts))
     monkeypatch.setattr("torch.nested._internal.nested_tensor._get_sdpa_extreme_seqlen", ask)
     place = "pairsmith.training.encoders.packed_attention"

@@ -24,7 +24,7 @@ from pairsmith.training.settings import change
 from pairsmith.training.streaming.corpus import StreamConfig, open_data, open_order, remote_shards
 from pairsmith.training.tokens.build import token_cache
 from pairsmith.training.tokens.cache import TokenConfig
-from pairsmith.training.tokens.ids import TokenIds
+from pairsmith.training.tokens.ids import IdRows
 from pairsmith.training.tokens.kept import open_tokens_of
 from pairsmith.training.tokens.remote import RemoteTokens, remote_tokens
 from pairsmith.training.train import train
@@ -210,7 +210,7 @@ def test_ids_of_a_dataset_in_a_store_are_those_of_its_local_copy_and_are_kept(
     assert there.complete
     assert len(ids_there(tmp_path, there)) == len(first) == 8
 
-    def cut_again(texts: list[str]) -> TokenIds:
+    def cut_again(texts: list[str]) -> IdRows:
         raise AssertionError(texts)
 
     line.broken = 10**6
@@ -229,7 +229,7 @@ def test_of_several_threads_one_cuts_a_row_group(
     tokens = tokens_of(sentences_url, tmp_path, Tokenizer.from_file(str(tokenizer_file)))
     times: list[float] = []
 
-    def slowly(texts: list[str]) -> TokenIds:
+    def slowly(texts: list[str]) -> IdRows:
         times.append(time.monotonic())
         time.sleep(0.2)
         return tokens.cut(texts)

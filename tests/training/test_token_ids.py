@@ -23,7 +23,7 @@ from tokenizers import (
 from pairsmith.schemas import UserError
 from pairsmith.training.tokens.ids import (
     Frame,
-    TokenIds,
+    IdRows,
     cutter,
     frame_of,
     framed,
@@ -105,7 +105,7 @@ class Kind:
     name: str
     tokenizer: Tokenizer
     direct: Tokenizer
-    cut: Callable[[list[str]], TokenIds]
+    cut: Callable[[list[str]], IdRows]
 
 
 @pytest.fixture(scope="module", params=sorted(KINDS))
@@ -160,7 +160,7 @@ def test_a_tokenizer_stays_as_it_was() -> None:
 
 def test_no_room_beside_special_tokens_is_refused() -> None:
     with pytest.raises(UserError, match="--max-length 2 leaves no room beside 2 special tokens"):
-        framed(TokenIds(np.array([5]), np.array([1])), Frame((1,), (2,)), 2)
+        framed(IdRows(np.array([5]), np.array([1])), Frame((1,), (2,)), 2)
 
 
 def test_a_tokenizer_that_repeats_the_text_is_refused() -> None:
@@ -176,7 +176,7 @@ def test_a_tokenizer_that_repeats_the_text_is_refused() -> None:
 @given(rows=st.lists(st.lists(st.integers(0, 65_535), max_size=5), max_size=6), width=st.just(2))
 def test_bytes_of_a_slice_are_the_ids_of_its_rows(rows: list[list[int]], width: int) -> None:
     flat = np.array([i for row in rows for i in row], np.int64)
-    column = to_bytes(TokenIds(flat, np.array([len(row) for row in rows], np.int64)), width)
+    column = to_bytes(IdRows(flat, np.array([len(row) for row in rows], np.int64)), width)
     for start in range(len(rows) + 1):
         ids = from_bytes([column.slice(start), column.slice(0, start)], width)
         assert ids.lists() == rows[start:] + rows[:start]
@@ -186,7 +186,7 @@ def test_bytes_of_a_slice_are_the_ids_of_its_rows(rows: list[list[int]], width: 
 
 def test_an_id_that_does_not_fit_is_refused() -> None:
     with pytest.raises(UserError, match="an id 65536 beyond its vocabulary"):
-        to_bytes(TokenIds(np.array([65_536]), np.array([1])), 2)
-    assert from_bytes([to_bytes(TokenIds(np.array([65_536]), np.array([1])), 4)], 4).lists() == [
+        to_bytes(IdRows(np.array([65_536]), np.array([1])), 2)
+    assert from_bytes([to_bytes(IdRows(np.array([65_536]), np.array([1])), 4)], 4).lists() == [
         [65_536]
     ]

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from pairsmith.training.encoders.packing import Features, on_device
 from pairsmith.training.encoders.subwords import Subwords
-from pairsmith.training.tokens.ids import TokenIds
+from pairsmith.training.tokens.ids import IdRows
 
 
 class Encoder(nn.Module, ABC):
@@ -37,7 +37,7 @@ class Encoder(nn.Module, ABC):
         """Return what `forward` takes for `texts`. Safe to call from another thread."""
         return self.features_of(self.subwords(texts))
 
-    def kept_features(self, texts: TokenIds) -> Features:
+    def kept_features(self, texts: IdRows) -> Features:
         """Return what `forward` takes for whole texts without special tokens, as a cache has them.
 
         Safe to call from another thread.
@@ -45,7 +45,7 @@ class Encoder(nn.Module, ABC):
         return self.features_of(self.subwords.frame(texts))
 
     @abstractmethod
-    def features_of(self, texts: TokenIds) -> Features:
+    def features_of(self, texts: IdRows) -> Features:
         """Return what `forward` takes for texts of these token ids, special tokens included."""
 
     @abstractmethod

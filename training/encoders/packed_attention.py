@@ -21,7 +21,7 @@ from pairsmith.training.encoders.packing import (
     packed_states,
     padded,
 )
-from pairsmith.training.tokens.ids import TokenIds
+from pairsmith.training.tokens.ids import IdRows
 
 PACKED = "pairsmith_packed"
 """Name of the attention below among those of transformers."""
@@ -44,7 +44,7 @@ def use_packed_attention(model: PreTrainedModel) -> int:
     before, training = model.config._attn_implementation, model.training
     pad = model.config.pad_token_id or 0
     ids = np.setdiff1d(np.arange(12), [pad])[:9] % model.config.vocab_size
-    texts = TokenIds(ids, np.array([3, 1, 5]))
+    texts = IdRows(ids, np.array([3, 1, 5]))
     rows = on_device(padded(texts, pad), model.device)
     kinds = [model.dtype] if model.device.type == "cpu" else [model.dtype, torch.bfloat16]
     model.train(False)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from pairsmith.training.tokens.ids import TokenIds
+from pairsmith.training.tokens.ids import IdRows
 
 Features = dict[str, Tensor]
 Rows = npt.NDArray[np.int64]
@@ -40,7 +40,7 @@ class TokenCount:
         return self.computed / max(1, self.real)
 
 
-def padded(texts: TokenIds, pad: int = 0) -> Features:
+def padded(texts: IdRows, pad: int = 0) -> Features:
     """Return what a tokenizer that pads on the right returns: each of shape (texts, longest), or 1.
 
     `input_ids` and `attention_mask`, int64.
@@ -55,7 +55,7 @@ def padded(texts: TokenIds, pad: int = 0) -> Features:
     }
 
 
-def packed(texts: TokenIds, first_position: int = 0) -> Features:
+def packed(texts: IdRows, first_position: int = 0) -> Features:
     """Return texts end to end: what `DataCollatorWithFlattening` returns, as tensors.
 
     `input_ids`, `position_ids`: int64, shape (1, total), positions counted from `first_position` in
@@ -112,7 +112,7 @@ def on_device(features: Features, device: torch.device) -> Features:
     return {k: v.to(device, non_blocking=True) if v.ndim else v for k, v in features.items()}
 
 
-def bagged(texts: TokenIds) -> Features:
+def bagged(texts: IdRows) -> Features:
     """Return what an embedding bag takes: `input_ids` end to end, `offsets` where each begins."""
     return {
         "input_ids": torch.from_numpy(texts.ids),

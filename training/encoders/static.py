@@ -12,7 +12,7 @@ from pairsmith.training.encoders.encoder import Encoder
 from pairsmith.training.encoders.packing import Features, bagged
 from pairsmith.training.encoders.sentence_folder import write_modules
 from pairsmith.training.encoders.subwords import Subwords
-from pairsmith.training.tokens.ids import TokenIds
+from pairsmith.training.tokens.ids import IdRows
 
 
 class StaticEncoder(Encoder):
@@ -42,7 +42,7 @@ class StaticEncoder(Encoder):
         self.factors: Tensor | None
         self.register_buffer("factors", torch.ones(len(weight)) if weighed else None)
 
-    def features_of(self, texts: TokenIds) -> Features:
+    def features_of(self, texts: IdRows) -> Features:
         """Return `input_ids`, int64, all texts end to end, and `offsets`, where each begins."""
         return bagged(texts)
 

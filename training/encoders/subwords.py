@@ -2,7 +2,7 @@
 
 from tokenizers import Tokenizer
 
-from pairsmith.training.tokens.ids import Frame, TokenIds, cutter, frame_of, framed
+from pairsmith.training.tokens.ids import Frame, IdRows, cutter, frame_of, framed
 
 
 class Subwords:
@@ -24,17 +24,17 @@ class Subwords:
         self._cut = cutter(tokenizer)
         self._frame = frame_of(tokenizer, cut_left=cut_left) if special else Frame((), (), cut_left)
         self.max_length = max_length
-        self.frame(TokenIds.of([]))  # raises when there is no room
+        self.frame(IdRows.of([]))  # raises when there is no room
         tokenizer.no_padding()
         tokenizer.no_truncation()
         if max_length:
             tokenizer.enable_truncation(max_length, direction=cut)
         self.tokenizer = tokenizer
 
-    def __call__(self, texts: list[str]) -> TokenIds:
+    def __call__(self, texts: list[str]) -> IdRows:
         """Return the ids of texts."""
         return self.frame(self._cut(texts))
 
-    def frame(self, whole: TokenIds) -> TokenIds:
+    def frame(self, whole: IdRows) -> IdRows:
         """Return the ids of texts that come whole, without special tokens, as a cache has them."""
         return framed(whole, self._frame, self.max_length)

@@ -23,7 +23,7 @@ from pairsmith.training.encoders.sentence_folder import (
     write_pooling,
 )
 from pairsmith.training.encoders.subwords import Subwords
-from pairsmith.training.tokens.ids import TokenIds
+from pairsmith.training.tokens.ids import IdRows
 
 
 class TransformerEncoder(Encoder):
@@ -57,7 +57,7 @@ class TransformerEncoder(Encoder):
             if name.startswith("pooler."):
                 parameter.requires_grad_(False)
 
-    def features_of(self, texts: TokenIds) -> Features:
+    def features_of(self, texts: IdRows) -> Features:
         """Return texts end to end where that is how they are computed, else padded on the right.
 
         A GPU's kernels for texts end to end take none without tokens.

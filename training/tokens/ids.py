@@ -19,7 +19,7 @@ _PROBES = ("a", "the committee", "0", "天气")
 
 
 @dataclass(frozen=True)
-class TokenIds:
+class IdRows:
     """The ids of n texts, end to end."""
 
     ids: Ids
@@ -28,7 +28,7 @@ class TokenIds:
     """Shape (n,): how many belong to each text."""
 
     @classmethod
-    def of(cls, rows: Sequence[Sequence[int] | Ids]) -> "TokenIds":
+    def of(cls, rows: Sequence[Sequence[int] | Ids]) -> "IdRows":
         """Return these ids, a row for each text."""
         return cls(*flatten(rows))
 
@@ -60,7 +60,7 @@ class Frame:
     """Drop the first tokens of a long text instead of the last."""
 
 
-def cutter(tokenizer: Tokenizer) -> Callable[[list[str]], TokenIds]:
+def cutter(tokenizer: Tokenizer) -> Callable[[list[str]], IdRows]:
     """Return a function from texts to ids: whole, without special tokens, as `tokenizer` cuts.
 
     The tokenizer is copied: its settings of padding and truncation stay as they are.
@@ -68,24 +68,24 @@ def cutter(tokenizer: Tokenizer) -> Callable[[list[str]], TokenIds]:
     bare = _bare(tokenizer)
     if ColumnWordPiece.suits(bare):
         columns = ColumnWordPiece(bare)
-        return lambda texts: TokenIds(*columns(texts))
+        return lambda texts: IdRows(*columns(texts))
 
-    def cut(texts: list[str]) -> TokenIds:
+    def cut(texts: list[str]) -> IdRows:
         parts = []
         for start in range(0, len(texts), _AT_ONCE):
             encoded = bare.encode_batch_fast(
                 texts[start : start + _AT_ONCE], add_special_tokens=False
             )
-            parts.append(TokenIds.of([encoding.ids for encoding in encoded]))
+            parts.append(IdRows.of([encoding.ids for encoding in encoded]))
         return joined(parts)
 
     return cut
 
 
-def joined(parts: Sequence[TokenIds]) -> TokenIds:
+def joined(parts: Sequence[IdRows]) -> IdRows:
     """Return the ids of the texts of all parts."""
     empty = np.empty(0, np.int64)
-    return TokenIds(
+    return IdRows(
         np.concatenate([empty, *(part.ids for part in parts)]),
         np.concatenate([empty, *(part.lengths for part in parts)]),
     )
@@ -117,7 +117,7 @@ def frame_of(tokenizer: Tokenizer, *, cut_left: bool = False) -> Frame:
     return Frame(before, after, cut_left)
 
 
-def framed(texts: TokenIds, frame: Frame, max_length: int = 0) -> TokenIds:
+def framed(texts: IdRows, frame: Frame, max_length: int = 0) -> IdRows:
     """Return the ids with special tokens, each text cut so that no more than `max_length` remain.
 
     max_length: 0 cuts nothing. Equal to the tokenizer's `truncation=True, max_length=…`.
@@ -145,10 +145,10 @@ def framed(texts: TokenIds, frame: Frame, max_length: int = 0) -> TokenIds:
         ids[ends - lengths + number] = token
     for number, token in enumerate(reversed(frame.after)):
         ids[ends - 1 - number] = token
-    return TokenIds(ids, lengths)
+    return IdRows(ids, lengths)
 
 
-def from_bytes(columns: Sequence[pa.Array], width: int) -> TokenIds:
+def from_bytes(columns: Sequence[pa.Array], width: int) -> IdRows:
     """Return the ids in columns of bytes, one column after another.
 
     columns: large_binary without nulls, as a token cache holds them. width: bytes of an id.
@@ -159,11 +159,11 @@ def from_bytes(columns: Sequence[pa.Array], width: int) -> TokenIds:
             _, places, data = column.buffers()
             ends = np.frombuffer(places, np.int64)[column.offset : column.offset + len(column) + 1]
             raw = np.frombuffer(data or b"", np.uint8)[ends[0] : ends[-1]]
-            parts.append(TokenIds(raw.view(f"<u{width}").astype(np.int64), np.diff(ends) // width))
+            parts.append(IdRows(raw.view(f"<u{width}").astype(np.int64), np.diff(ends) // width))
     return joined(parts)
 
 
-def ids_of_pairs(pairs: pa.RecordBatch, width: int, negatives: Ids | None = None) -> TokenIds:
+def ids_of_pairs(pairs: pa.RecordBatch, width: int, negatives: Ids | None = None) -> IdRows:
     """Return the ids of a batch's anchors, then its positives, then these of its negatives.
 
     pairs: with the columns of `TokenCache.read`. negatives: which of all negatives, in row order;
@@ -175,7 +175,7 @@ def ids_of_pairs(pairs: pa.RecordBatch, width: int, negatives: Ids | None = None
     return from_bytes(columns, width)
 
 
-def to_bytes(texts: TokenIds, width: int) -> pa.LargeBinaryArray:
+def to_bytes(texts: IdRows, width: int) -> pa.LargeBinaryArray:
     """Return the ids of each text as little-endian bytes, `width` to an id: large_binary.
 
     Raises UserError for an id that does not fit.

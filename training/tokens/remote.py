@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from pairsmith.schemas import UserError
 from pairsmith.training.streaming.shard_cache import RemoteShard
 from pairsmith.training.tokens.cache import NEGATIVE_IDS, TEXT_IDS, id_width, tokenizer_digest
-from pairsmith.training.tokens.ids import TokenIds, cutter
+from pairsmith.training.tokens.ids import IdRows, cutter
 from pairsmith.training.tokens.work import SOURCES, WRITING, ids_of
 
 
@@ -29,7 +29,7 @@ class RemoteTokens:
     """Digest of the tokenizer."""
     width: int
     """Bytes of an id: 2, or 4 for more than 65,536 subwords."""
-    cut: Callable[[list[str]], TokenIds] = field(compare=False)
+    cut: Callable[[list[str]], IdRows] = field(compare=False)
 
     def read(self, shard: int, row_group: int, *, negatives: bool = False) -> pa.Table:
         """Return the ids of the rows of a row group, with the columns of `TokenCache.read`.

@@ -8,7 +8,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 
 from pairsmith.training.streaming.order import permutation
 from pairsmith.training.streaming.row_groups import TEXTS, RowGroup, read
-from pairsmith.training.tokens.ids import Ids, TokenIds
+from pairsmith.training.tokens.ids import IdRows, Ids
 
 SAMPLE_TEXTS = 1_000_000
 SAMPLE_CHARACTERS = 50_000_000
@@ -39,7 +39,7 @@ def train_tokenizer(groups: Sequence[RowGroup], vocabulary: int, seed: int) -> T
 
 def count_tokens(
     groups: Sequence[RowGroup],
-    tokenise: Callable[[list[str]], TokenIds],
+    tokenise: Callable[[list[str]], IdRows],
     vocabulary: int,
     seed: int,
 ) -> Ids:

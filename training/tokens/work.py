@@ -22,7 +22,7 @@ from tokenizers import Tokenizer
 
 from pairsmith.schemas import UserError, text_hashes
 from pairsmith.training.tokens.cache import KEY, TEXT_IDS
-from pairsmith.training.tokens.ids import TokenIds, cutter, to_bytes
+from pairsmith.training.tokens.ids import IdRows, cutter, to_bytes
 
 SOURCES = ["anchor", "positive", "negatives"]
 """Columns of a shard that ids are made of."""
@@ -74,7 +74,7 @@ def _work(task: Task) -> pa.Table:
     return ids_of(table, _cutter(task.tokenizer, task.encode_special), task.width)
 
 
-def ids_of(table: pa.Table, cut: Callable[[list[str]], TokenIds], width: int) -> pa.Table:
+def ids_of(table: pa.Table, cut: Callable[[list[str]], IdRows], width: int) -> pa.Table:
     """Return the ids of a row group's texts, by `SCHEMA`; how many they are is in the metadata.
 
     table: with the columns `SOURCES`. width: bytes of an id.
@@ -101,7 +101,7 @@ def ids_of(table: pa.Table, cut: Callable[[list[str]], TokenIds], width: int) ->
 
 
 @lru_cache(maxsize=1)
-def _cutter(file: str, encode_special: bool) -> Callable[[list[str]], TokenIds]:
+def _cutter(file: str, encode_special: bool) -> Callable[[list[str]], IdRows]:
     tokenizer = Tokenizer.from_file(file)
     tokenizer.encode_special_tokens = encode_special
     return cutter(tokenizer)

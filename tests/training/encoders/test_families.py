@@ -11,7 +11,7 @@ from pairsmith.schemas import UserError
 from pairsmith.training.encoders.config import EncoderConfig
 from pairsmith.training.encoders.opening import open_encoder
 from pairsmith.training.encoders.transformer import TransformerEncoder
-from pairsmith.training.tokens.ids import TokenIds
+from pairsmith.training.tokens.ids import IdRows
 from tests.training.encoders.conftest import TEXTS
 from tests.training.encoders.opened import (
     FAMILIES,
@@ -85,7 +85,7 @@ def test_attention_is_causal_where_the_model_is(
     short, long = model.subwords(["the moon", "the moon eats a ship"]).rows()
     stem = short[: len(short) - (0 if causal else 1)]
     with torch.inference_mode():
-        one, other = (model(model.features_of(TokenIds.of([row]))) for row in (stem, long))
+        one, other = (model(model.features_of(IdRows.of([row]))) for row in (stem, long))
     assert torch.allclose(one, other, atol=1e-6) == causal
 
 
@@ -116,7 +116,7 @@ def test_features_of_token_ids_are_those_of_the_texts(
     families: dict[str, str], family: str
 ) -> None:
     model = encoder(families[family])
-    made = model.features_of(TokenIds.of(model.subwords(TEXTS).lists()))
+    made = model.features_of(IdRows.of(model.subwords(TEXTS).lists()))
     expected = model.tokenise(TEXTS)
     assert made.keys() == expected.keys()
     assert all(torch.equal(made[key], expected[key]) for key in expected)

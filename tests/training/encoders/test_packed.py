@@ -17,7 +17,7 @@ from pairsmith.training.encoders.transformer import TransformerEncoder
 from pairsmith.training.losses.cache import cached_step
 from pairsmith.training.losses.config import LossConfig
 from pairsmith.training.losses.objective import Objective, Outcome
-from pairsmith.training.tokens.ids import TokenIds
+from pairsmith.training.tokens.ids import IdRows
 from tests.training.encoders.conftest import TEXTS
 from tests.training.encoders.opened import encoder
 from tests.training.losses.batches import made
@@ -29,7 +29,7 @@ COUNT = 17 * 2 + len(PAIRS.negatives)
 
 def with_padding(model: Encoder, texts: list[str]) -> Features:
     lists = model.subwords(texts).rows()
-    ids = TokenIds(np.concatenate(lists), np.array([len(one) for one in lists]))
+    ids = IdRows(np.concatenate(lists), np.array([len(one) for one in lists]))
     return padded(ids, model.tokenizer.pad_token_id)  # type: ignore[union-attr, arg-type]
 
 
