@@ -7,6 +7,7 @@ from typing import Annotated
 
 import tyro
 
+from pairsmith.commands.models import require_models
 from pairsmith.schemas import UserError, require
 from pairsmith.training.evaluation.scores import Tasks
 
@@ -69,15 +70,13 @@ def main(argv: Sequence[str]) -> int:
         )
     options.tasks.check_files()
     require("sentence_transformers", "train")
-    from transformers.utils.logging import disable_progress_bar
-
+    require_models()
     benchmarks = []
     if options.task:
         require("mteb", "mteb")
         from pairsmith.training.evaluation.mteb_tasks import open_task, score_task
 
         benchmarks = [open_task(name) for name in options.task]
-    disable_progress_bar()  # type: ignore[no-untyped-call]
     model = open_saved(options.model, options.device)
     scores = evaluate(encode_with(model, options.batch_size), options.tasks)
     for task in benchmarks:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import tyro
 
-from pairsmith.schemas import UserError, require
+from pairsmith.commands.models import require_models
+from pairsmith.schemas import UserError
 from pairsmith.schemas.store import check_local
 
 _DESCRIPTION = """Write a text encoder as ONNX.
@@ -37,20 +38,15 @@ def main(argv: Sequence[str]) -> int:
     """Run the command and return its exit code."""
     options = tyro.cli(Options, prog="pairsmith export", description=_DESCRIPTION, args=list(argv))
     check_local(options.onnx, "--onnx")
-    for module in ("torch", "transformers", "tokenizers", "safetensors"):
-        require(module, "train")
-    for module in ("onnx", "onnxscript", "onnxruntime"):
-        require(module, "onnx")
-    from transformers.utils.logging import disable_progress_bar
-
+    require_models()
     from pairsmith.training.encoders.config import EncoderConfig
-    from pairsmith.training.encoders.onnx_export import export_onnx, tokenizer_file
+    from pairsmith.training.encoders.onnx_export import export_onnx, require_onnx, tokenizer_file
     from pairsmith.training.encoders.opening import open_encoder
 
+    require_onnx()
     config = EncoderConfig(model=options.model)
     if config.fresh:
         raise UserError(f"{options.model} is not trained yet; name a folder or hub model")
-    disable_progress_bar()  # type: ignore[no-untyped-call]
     difference = export_onnx(open_encoder(config), options.onnx)
     print(f"wrote {options.onnx} and {tokenizer_file(options.onnx)}")
     print(f"vectors differ from the encoder's by {difference:.1e} at most")

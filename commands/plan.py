@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 import tyro
 from rich.console import Console
+from rich.filesize import decimal
 from rich.table import Table
 
 from pairsmith.commands import build
 from pairsmith.pipelines.streams import only_json_lines
 from pairsmith.pipelines.telling import Logging, emit
 from pairsmith.schemas import UserError, check_installed
+from pairsmith.training.telemetry.journal import duration
 
 if TYPE_CHECKING:
     from pairsmith.pipelines.planning.forecast import Forecast
@@ -145,13 +147,13 @@ def _print(found: "Forecast", console: Console) -> None:
     for folder, reasons in found.reasons.items():
         for reason, count in list(reasons.items())[:5]:
             print(f"{folder}: {count:,} × {reason}")
-    sizes = ", ".join(f"{folder} {_bytes(size)}" for folder, size in found.bytes.items() if size)
-    print(f"on disk: {_bytes(sum(found.bytes.values()))} ({sizes})")
+    sizes = ", ".join(f"{folder} {decimal(size)}" for folder, size in found.bytes.items() if size)
+    print(f"on disk: {decimal(sum(found.bytes.values()))} ({sizes})")
     cpu = f"{found.cpu_seconds:,.0f} s of processor time"
-    print(f"here: {_duration(found.hours)} ({cpu}, processes: {found.workers})")
+    print(f"here: {duration(3600 * found.hours)} ({cpu}, processes: {found.workers})")
     if found.machines > 1:
         spread = f"{found.machines} machines of {found.machine_workers} processes"
-        print(f"{spread}: {_duration(found.machines_hours)}")
+        print(f"{spread}: {duration(3600 * found.machines_hours)}")
     if found.cost is not None:
         print(f"cost: {found.cost:,.2f}")
     print(f"shards: {found.shards} asked for, {found.recommended_shards} recommended ", end="")
@@ -160,17 +162,3 @@ def _print(found: "Forecast", console: Console) -> None:
     print(f"sample: {rows} {sample['rows']:,} rows read, {sample['pairs']:,} pairs tried")
     for warning in found.warnings:
         print(f"warning: {warning}")
-
-
-def _bytes(size: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:,.3g} {unit}"
-        size /= 1000
-    return f"{size:,.3g} TB"
-
-
-def _duration(hours: float) -> str:
-    if hours < 1 / 60:
-        return f"{hours * 3600:.0f} s"
-    return f"{hours * 60:.0f} min" if hours < 1 else f"{hours:,.1f} h"

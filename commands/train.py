@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pairsmith.commands import run_options
+from pairsmith.commands.models import require_models
 from pairsmith.schemas import UserError, require
 
 _DESCRIPTION = """Train a text encoder on pairs.
@@ -64,21 +65,17 @@ def main(argv: Sequence[str]) -> int:
         raise UserError("--measure and --ranks belong to --plan; give it too, or leave them out")
     if options.plan and options.verify:
         raise UserError("--plan and --verify: each stops when it is done; give one at a time")
-    for module in ("torch", "transformers", "tokenizers", "safetensors"):
-        require(module, "train")
+    require_models()
     if config.telemetry.tensorboard:
         require("tensorboard", "train")
     if config.telemetry.curves:
         require("matplotlib", "train")
     if config.telemetry.wandb:
         require("wandb", "wandb")
-    from transformers.utils.logging import disable_progress_bar
-
     from pairsmith.training.telemetry.journal import print_scores
     from pairsmith.training.train import train
 
     leads = os.environ.get("RANK", "0") == "0"  # of torchrun's processes, one tells
-    disable_progress_bar()  # type: ignore[no-untyped-call]
     if options.plan:
         from pairsmith.training.plan import plan
 

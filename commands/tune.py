@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from pairsmith.commands import run_options
+from pairsmith.commands.models import require_models
 from pairsmith.schemas import require
 from pairsmith.training.config import TrainConfig, find_config
 from pairsmith.training.settings import flag, settings
@@ -49,12 +50,8 @@ class Options:
 def main(argv: Sequence[str]) -> int:
     """Run the command and return its exit code."""
     options = run_options.parse(Options, argv, "pairsmith tune", _DESCRIPTION)
-    for module in ("torch", "transformers", "tokenizers", "safetensors"):
-        require(module, "train")
+    require_models()
     optuna = require("optuna", "tune")
-    from transformers.utils.logging import disable_progress_bar
-
-    disable_progress_bar()  # type: ignore[no-untyped-call]
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = tune(options.config, options.tuning)
     _print_trials(study, options.tuning)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from rich.filesize import decimal
 
 from pairsmith.schemas import UserError
 from pairsmith.training.collate import Batch, Identities, collate, columns
@@ -266,7 +267,4 @@ def _repeated(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
 
 
 def _size(count: float) -> str:
-    for size, mark in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if count >= size:
-            return f"{count / size:.3g} {mark}"
-    return f"{count:.0f} B"
+    return decimal(round(count))

@@ -33,6 +33,12 @@ TRACED = ["one text", "another text, which is longer"]
 CHECKED = ["a", "", "the moon", "two 苹果, by train!", "a longer text about nothing much. " * 9]
 
 
+def require_onnx() -> None:
+    """Raise UserError that names the extra to install when a package is missing."""
+    for module in ("onnx", "onnxscript", "onnxruntime"):
+        require(module, "onnx")
+
+
 def export_onnx(encoder: Encoder, file: Path) -> float:
     """Write `file` and its tokenizer; return by how much its vectors differ from `encode`'s.
 
@@ -41,8 +47,7 @@ def export_onnx(encoder: Encoder, file: Path) -> float:
     Raises UserError when a file is there already, a package is missing, the model cannot be
     exported or differs by more than 1e-5; nothing is then written.
     """
-    for module in ("onnx", "onnxscript", "onnxruntime"):
-        require(module, "onnx")
+    require_onnx()
     pieces = tokenizer_file(file)
     for path in (file, pieces):
         if path.exists():
