@@ -109,7 +109,7 @@ def loop(run: Run, batches: Iterator[Batch], reports: Reports, stop: Stop) -> No
                 progress.scale.held()
         progress.step += 1
         progress.cursor = batch.cursor
-        told, groups = reports.rows(progress.step, batch, lengths, outcome)
+        means, groups = reports.means(progress.step, batch, lengths, outcome)
         # Only now has a GPU done what it was given.
         seconds = time.monotonic() - started
         progress.seconds += seconds
@@ -128,7 +128,7 @@ def loop(run: Run, batches: Iterator[Batch], reports: Reports, stop: Stop) -> No
             mfu=reports.mfu(run.encoder, lengths, seconds),
             temperature=None if outcome.temperature is None else outcome.temperature.item(),
             groups=groups,
-            **told,
+            **means,
         )
         reports.step(line)
         if progress.step == run.steps or progress.step % evaluate_every == 0:
@@ -152,8 +152,8 @@ def backward(run: Run, batch: Batch) -> Outcome:
 
     def contrast(vectors: Tensor) -> Outcome:
         parts = vectors[:texts].split((rows, rows, texts - 2 * rows))
-        told = (batch.identities, batch.weight, batch.label, batch.similarity)
-        outcome: Outcome = objective(*parts, *told, run.world.group)
+        targets = (batch.identities, batch.weight, batch.label, batch.similarity)
+        outcome: Outcome = objective(*parts, *targets, run.world.group)
         return outcome
 
     def go_back(loss: Tensor) -> None:

@@ -29,6 +29,6 @@ def verify_run(config: TrainConfig) -> list[str]:
         batch = batch.to(world.device)
         run.encoder.train()
         chunks = chunks_of(batch, run) if config.chunk else [batch.features]
-        told = (batch.identities, batch.weight, batch.label, batch.similarity)
+        targets = (batch.identities, batch.weight, batch.label, batch.similarity)
         loss = config.losses[batch.source] if config.losses else config.loss
-        return verify(loss, run.encoder, chunks, run.encoder.parameters(), *told, world.group)
+        return verify(loss, run.encoder, chunks, run.encoder.parameters(), *targets, world.group)

@@ -59,7 +59,7 @@ def verify(
     ranks = Ranks(group, weight.device)
     label = torch.zeros_like(identities.group) if label is None else label
     similarity = torch.full_like(weight, torch.nan) if similarity is None else similarity
-    told = (identities, weight, label, similarity)
+    targets = (identities, weight, label, similarity)
     state = torch.get_rng_state()
     on_gpu = torch.cuda.get_rng_state() if weight.is_cuda else None
 
@@ -74,13 +74,13 @@ def verify(
         rewind()
         texts = 2 * len(weight) + len(identities.owner)
         graph = torch.cat([encode(chunk) for chunk in chunks])[:texts]
-        plain, slopes, to_temperature = _plainly(config, ranks, graph.detach(), told)
+        plain, slopes, to_temperature = _plainly(config, ranks, graph.detach(), targets)
         found = []
         for name, vectors in (("", graph.detach()), (", bf16 vectors", graph.detach().bfloat16())):
             if name:
-                plain, slopes, to_temperature = _plainly(config, ranks, vectors, told)
+                plain, slopes, to_temperature = _plainly(config, ranks, vectors, targets)
             objective, leaf = Objective(config).to(weight.device), vectors.float().requires_grad_()
-            outcome = _loss(objective, leaf.to(vectors.dtype), told, group)
+            outcome = _loss(objective, leaf.to(vectors.dtype), targets, group)
             outcome.loss.backward()
             value = ranks.total(outcome.loss) / ranks.count
             found.append(Found("loss" + name, _error(ranks, [value], [plain])))
@@ -90,12 +90,12 @@ def verify(
             if objective.log_scale is not None:
                 pairs = [_slope(objective.log_scale)], [to_temperature]
                 found.append(Found("gradient of temperature" + name, _error(ranks, *pairs)))
-        _, slopes, _ = _plainly(config, ranks, graph.detach(), told)
+        _, slopes, _ = _plainly(config, ranks, graph.detach(), targets)
         graph.backward(slopes.to(graph))
         wanted = [_slope(p) for p in parameters]
         rewind()
         objective = Objective(config).to(weight.device)
-        cached_step(encode, chunks, lambda vectors: _loss(objective, vectors, told, group))
+        cached_step(encode, chunks, lambda vectors: _loss(objective, vectors, targets, group))
         error = _error(ranks, [_slope(p) for p in parameters], wanted)
         found.append(Found("gradient of the encoder, through the cache", error))
     finally:
@@ -115,12 +115,12 @@ def verify(
 def _loss(
     objective: Objective,
     vectors: Tensor,
-    told: tuple[Identities, Tensor, Tensor, Tensor],
+    targets: tuple[Identities, Tensor, Tensor, Tensor],
     group: ProcessGroup | None,
 ) -> Outcome:
-    rows, texts = len(told[1]), 2 * len(told[1]) + len(told[0].owner)
+    rows, texts = len(targets[1]), 2 * len(targets[1]) + len(targets[0].owner)
     parts = vectors[:rows], vectors[rows : 2 * rows], vectors[2 * rows : texts]
-    outcome: Outcome = objective(*parts, *told, group)
+    outcome: Outcome = objective(*parts, *targets, group)
     return outcome
 
 
@@ -128,10 +128,10 @@ def _plainly(
     config: LossConfig,
     ranks: Ranks,
     vectors: Tensor,
-    told: tuple[Identities, Tensor, Tensor, Tensor],
+    targets: tuple[Identities, Tensor, Tensor, Tensor],
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return loss, gradient of this rank's vectors times ranks, and of log(1 / temperature)."""
-    identities, weight, *_ = told
+    identities, weight, *_ = targets
     rows, negatives = len(weight), len(identities.owner)
     sizes, hard = ranks.sizes(rows), ranks.sizes(negatives)
     start, hard_start = sum(sizes[: ranks.number]), sum(hard[: ranks.number])
@@ -149,7 +149,7 @@ def _plainly(
             negative_group=ranks.gather(identities.negative_group, hard).cpu(),
             owner=ranks.gather(identities.owner + start, hard).cpu(),
         )
-        weight, label, similarity = (ranks.gather(part, sizes).cpu() for part in told[1:])
+        weight, label, similarity = (ranks.gather(part, sizes).cpu() for part in targets[1:])
     leaves = [part.requires_grad_() for part in (anchors, positives, others)]
     scale = -torch.tensor([config.temperature], dtype=torch.float64).log()
     scale.requires_grad_()

@@ -110,13 +110,13 @@ class Order:
         }
         of = np.repeat(np.arange(len(segments)), counts)
         key = _key(self.seed, epoch, number)
-        told = (identity["group_id"], identity["anchor_hash"], identity["positive_hash"])
+        rows = (identity["group_id"], identity["anchor_hash"], identity["positive_hash"])
         sizes = [self._sizes(number, i) for i in range(len(self._wholes))]
         if self.mixed:
-            dealt = deal_mixed(told, sizes[0], len(self.sources), key, parted=self.look_ahead)
+            dealt = deal_mixed(rows, sizes[0], len(self.sources), key, parted=self.look_ahead)
         else:
             dataset = np.array([segment.source for segment in segments])[of]
-            dealt = deal_single(told, dataset, sizes, key, parted=self.look_ahead)
+            dealt = deal_single(rows, dataset, sizes, key, parted=self.look_ahead)
         return Window(
             epoch=epoch,
             number=number,

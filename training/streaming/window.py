@@ -10,7 +10,7 @@ import numpy.typing as npt
 from pairsmith.schemas import subkeys
 from pairsmith.training.streaming.lookahead import Hashes, Ints, Mask, by, deal, shuffled
 
-Told = tuple[Hashes, Hashes, Hashes]
+Identity = tuple[Hashes, Hashes, Hashes]
 
 
 @dataclass(frozen=True)
@@ -81,22 +81,24 @@ class Dealt:
     conflicts: Mask
 
 
-def deal_mixed(told: Told, sizes: Ints, datasets: int, key: Hashes, *, parted: bool) -> Dealt:
+def deal_mixed(
+    identity: Identity, sizes: Ints, datasets: int, key: Hashes, *, parted: bool
+) -> Dealt:
     """Return all rows in batches of these sizes, whatever dataset they are of.
 
-    told: group, anchor and positive of each row, as `deal` has them.
+    identity: group, anchor and positive of each row, as `deal` has them.
     """
-    order, conflicts = deal(*told, sizes, subkeys(key, 0), parted=parted)
+    order, conflicts = deal(*identity, sizes, subkeys(key, 0), parted=parted)
     source = 0 if datasets == 1 else -1
     return Dealt(order, np.cumsum(sizes), np.full(len(sizes), source), conflicts)
 
 
 def deal_single(
-    told: Told, dataset: Ints, sizes: Sequence[Ints], key: Hashes, *, parted: bool
+    identity: Identity, dataset: Ints, sizes: Sequence[Ints], key: Hashes, *, parted: bool
 ) -> Dealt:
     """Return the rows in batches of a single dataset each, in a random order.
 
-    told: as in `deal_mixed`. dataset: of each row. sizes: for each dataset, those of its batches.
+    identity: as in `deal_mixed`. dataset: of each row. sizes: of the batches of each dataset.
     """
     rows: list[Ints] = []
     conflicts = np.zeros(len(dataset), np.bool_)
@@ -104,7 +106,7 @@ def deal_single(
         members = np.flatnonzero(dataset == i)
         if not len(members):
             continue
-        group, anchor, positive = (column[members] for column in told)
+        group, anchor, positive = (column[members] for column in identity)
         order, conflicts[members] = deal(
             group, anchor, positive, own, subkeys(key, i), parted=parted
         )

@@ -47,7 +47,7 @@ class Reports:
     ) -> None:
         self._open.close()
 
-    def rows(
+    def means(
         self, step: int, batch: Batch, lengths: npt.NDArray[np.int64], outcome: Outcome
     ) -> tuple[dict[str, float | None], Groups | None]:
         """Return what the loss tells of all processes' rows, and means by group when they are due.
@@ -57,14 +57,14 @@ class Reports:
         rows, every = batch.rows, self._telemetry.groups_every
         values = measures(outcome)
         both = lengths[:rows] + lengths[rows : 2 * rows]
-        told = row_means(values, self._world.sum)
+        means = row_means(values, self._world.sum)
         if not every:
-            return told, None
+            return means, None
         self._breakdown.add(batch.about, both, values)
         if step % every:
-            return told, None
+            return means, None
         groups = self._breakdown.take(batch.about, both, outcome.anchors)
-        return told | {"uniformity": groups["all"]["all"].get("uniformity")}, groups
+        return means | {"uniformity": groups["all"]["all"].get("uniformity")}, groups
 
     def mfu(self, encoder: Encoder, lengths: npt.NDArray[np.int64], seconds: float) -> float | None:
         """Return the share of the device's arithmetic that a step used; None where unknown."""
