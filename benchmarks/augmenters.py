@@ -10,7 +10,6 @@ not timed.
 """
 
 import io
-import os
 import platform
 import statistics
 import sys
@@ -24,7 +23,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from shared import CORPUS
+from shared import CORPUS, THREADS, pin, race, rate
 
 from pairsmith.augmenters import (
     AntonymSwap,
@@ -49,12 +48,10 @@ from pairsmith.augmenters import (
 ROWS = 20_000
 RUNS = 5
 P = 0.1
-THREADS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "RAYON_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def main() -> None:
     """Print two Markdown tables."""
-    os.environ.update(dict.fromkeys(THREADS, "1"))  # The libraries are imported after this.
     core = pin()
     texts = sentences(
         Path(sys.argv[1]) if len(sys.argv) > 1 else CORPUS / "fed_sentences_en.parquet"
@@ -78,7 +75,7 @@ def main() -> None:
         "pairsmith WordDropout": lambda: dropout(texts, keys),
         "pairsmith, list to list": lambda: dropout(pa.array(lists), keys).to_pylist(),
     }
-    seconds = race(contest)
+    seconds = race(contest, RUNS, time.process_time)
     print(f"Word dropout, p = {P}\n")
     print("| | words dropped | sentences/s (range) | MB/s | x nlpaug | x fasttextaug |")
     print("|---|---|---|---|---|---|")
@@ -97,19 +94,10 @@ def main() -> None:
     print("\nOther kernels\n\n| | texts/s (range) | MB/s |\n|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         rows = others(texts, keys, Path(folder))
-        seconds = race({name: run for name, (run, _) in rows.items()})
+        seconds = race({name: run for name, (run, _) in rows.items()}, RUNS, time.process_time)
     for name, (_, given) in rows.items():
         speed = (given.nbytes - 4 * len(given)) / statistics.median(seconds[name]) / 1e6
         print(f"| {name} | {rate(len(given), seconds[name])} | {speed:,.1f} |")
-
-
-def pin() -> int | str:
-    """Keep this process on one core, where the system can, and return which."""
-    if not hasattr(os, "sched_setaffinity"):
-        return "(this system cannot pin)"
-    core = max(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {core})
-    return core
 
 
 def sentences(path: Path) -> pa.StringArray:
@@ -186,25 +174,6 @@ def others(
         add("WordDropout, Chinese, characters", WordDropout(P, chinese="characters"), given)
         add("WordDropout, Chinese, words (most of it rjieba)", WordDropout(P), given)
     return rows
-
-
-def race(contenders: dict[str, Callable[[], Any]], runs: int = RUNS) -> dict[str, list[float]]:
-    """Return the processor's seconds of some runs of each, in turns, after one not timed."""
-    for run in contenders.values():
-        run()
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(runs):
-        for name, run in contenders.items():
-            start = time.process_time()
-            run()
-            seconds[name].append(time.process_time() - start)
-    return seconds
-
-
-def rate(rows: int, seconds: list[float]) -> str:
-    """Return the median rate and the range of rates."""
-    low, middle, high = (rows / f(seconds) for f in (max, statistics.median, min))
-    return f"{middle:,.0f} ({low:,.0f}–{high:,.0f})"
 
 
 if __name__ == "__main__":

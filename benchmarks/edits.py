@@ -11,10 +11,10 @@ set to change about one word in ten, and one place of a word; what came of that 
 turns among themselves, so that a busy machine is hard on all of them alike.
 """
 
-import os
 import platform
 import statistics
 import sys
+import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from shared import CORPUS
+from shared import CORPUS, pin, race, rate
 
-from augmenters import ROWS, THREADS, P, pin, race, rate, sentences
+from augmenters import ROWS, RUNS, P, sentences
 from pairsmith.augmenters import WordDropout, WordShuffle
 from pairsmith.augmenters.augmenter import Augmenter
 from pairsmith.augmenters.chinese_typos import LookalikeTypos, PinyinTypos
@@ -50,7 +50,6 @@ NONE: dict[str, int] = {"neighbour": 0, "transposition": 0, "deletion": 0, "doub
 
 def main() -> None:
     """Print a Markdown table."""
-    os.environ.update(dict.fromkeys(THREADS, "1"))  # The libraries are imported after this.
     core = pin()
     texts = sentences(
         Path(sys.argv[1]) if len(sys.argv) > 1 else CORPUS / "fed_sentences_en.parquet"
@@ -105,7 +104,8 @@ def main() -> None:
         }
         times = beside_dropout(ours, given, keys[: len(given)])
         for name, augmenter in ours.items():
-            (seconds,) = race({"": lambda a=augmenter: a(given, keys[: len(given)])}).values()
+            run = {name: lambda a=augmenter: a(given, keys[: len(given)])}
+            seconds = race(run, RUNS, time.process_time)[name]
             speed = size(given) / statistics.median(seconds) / 1e6
             print(f"| {name} | {rate(len(given), seconds)} | {speed:,.1f} | {times[name]:.2f} |")
 
@@ -116,7 +116,8 @@ def beside_dropout(
     """Return how many times as fast as the first each augmenter is, its best of TURNS runs."""
     for augmenter in ours.values():
         augmenter.setup()
-    seconds = race({n: lambda a=a: a(texts, keys) for n, a in ours.items()}, TURNS)
+    runs = {n: lambda a=a: a(texts, keys) for n, a in ours.items()}
+    seconds = race(runs, TURNS, time.process_time)
     first = min(next(iter(seconds.values())))
     return {name: first / min(own) for name, own in seconds.items()}
 
@@ -135,7 +136,7 @@ def contest(
         other: lambda run=run: run(lists) for other, run in others.items()
     }
     runs[f"**{name}**"] = lambda: augmenter(texts, keys)
-    seconds = race(runs)
+    seconds = race(runs, RUNS, time.process_time)
     own = [*runs][-1]
     for name, run in runs.items():
         out = run()

@@ -18,8 +18,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from shared import CORPUS
-from translation import pin
+from shared import CORPUS, pin
 
 SENTENCES = CORPUS / "fed_sentences_en.parquet"
 

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from shared import CORPUS
+from shared import CORPUS, race
 
 from pairsmith.augmenters.augmenter import Keys
 from pairsmith.augmenters.nlpaug_adapter import NlpAug
@@ -56,7 +56,7 @@ def main() -> None:
                 "plain": lambda plain=plain: plain(texts, keys),
                 "plain views": lambda plain=plain: plain.views(texts, keys),
             }
-            seconds = race(runs)
+            seconds = race(runs, ROUNDS, time.process_time)
             first, *others = (statistics.median(s) / len(texts) * 1e6 for s in seconds.values())
             cells = "".join(f"| {other:.1f} | {other / first - 1:+.1%} " for other in others)
             share = respaced_share(texts, plain(texts, keys))
@@ -82,7 +82,8 @@ def against(ours: Any, kind: str, wordnet: str, texts: pa.StringArray, keys: Key
         start = time.process_time()
         run()
         cold[label] = time.process_time() - start
-    seconds = {label: statistics.median(some) for label, some in race(runs).items()}
+    times = race(runs, ROUNDS, time.process_time)
+    seconds = {label: statistics.median(some) for label, some in times.items()}
     slow = next(iter(seconds.values()))
     for (label, second), augmenter in zip(
         seconds.items(), (NlpAug(name, model_path=wordnet), ours), strict=True
@@ -95,19 +96,6 @@ def against(ours: Any, kind: str, wordnet: str, texts: pa.StringArray, keys: Key
             f"| {slow / second:.1f} | {len(details) / len(texts):.0%} "
             f"| {words / max(1, len(details)):.1f} |"
         )
-
-
-def race(runs: dict[str, Callable[[], Any]]) -> dict[str, list[float]]:
-    """Return the seconds of each contender's runs, taken in turns."""
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for run in runs.values():
-        run()
-    for _ in range(ROUNDS):
-        for name, run in runs.items():
-            start = time.process_time()
-            run()
-            seconds[name].append(time.process_time() - start)
-    return seconds
 
 
 def families(texts: list[str], folder: str) -> dict[str, Any]:

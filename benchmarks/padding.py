@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from loader import given_or_built
-from translation import pin
+from shared import pin
 
 Batches = list[list[str]]
 

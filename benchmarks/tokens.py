@@ -27,8 +27,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from loader import given_or_built
+from shared import pin
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
-from translation import pin
 
 from pairsmith.schemas import open_dataset
 from pairsmith.training.encoders.packing import padded

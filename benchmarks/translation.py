@@ -13,11 +13,8 @@ and pay for the pairs that are kept; the GPU row is measured only where there is
 """
 
 import argparse
-import os
 import platform
 import statistics
-import sys
-import time
 import warnings
 from collections.abc import Callable
 from importlib.metadata import version
@@ -27,7 +24,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from shared import SHARED
+from shared import SHARED, pin, race, rate
 
 LIST = 32
 MOST_TOKENS = 128
@@ -99,17 +96,6 @@ def arguments() -> argparse.Namespace:
         if not Path(path).exists():
             raise SystemExit(f"no {path}: give --there, --back (Marian checkpoints) and --texts")
     return options
-
-
-def pin() -> int | str:
-    """Keep this process on one core with one thread, where the system can, and return which."""
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TOKENIZERS_PARALLELISM"):
-        os.environ[name] = "1" if name != "TOKENIZERS_PARALLELISM" else "false"
-    if not hasattr(os, "sched_setaffinity"):
-        return "(this system cannot pin)"
-    core = max(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {core})
-    return core
 
 
 def sentences(path: Path, rows: int) -> list[str]:
@@ -215,27 +201,6 @@ def count_tokens(there: str, back: str, texts: list[str]) -> int:
         texts = translated(texts, tokenizer, weights)
         total += sum(len(ids) for ids in tokenizer(text_target=texts).input_ids)
     return total
-
-
-def race(contest: dict[str, Callable[[], Any]], runs: int) -> dict[str, list[float]]:
-    """Return the seconds of the runs of each, in turns, after one that is not timed."""
-    for run in contest.values():
-        run()
-    seconds: dict[str, list[float]] = {name: [] for name in contest}
-    for _ in range(runs):
-        for name, run in contest.items():
-            start = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - start)
-        print(".", end="", flush=True, file=sys.stderr)
-    print(file=sys.stderr)
-    return seconds
-
-
-def rate(rows: int, seconds: list[float]) -> str:
-    """Return the median rate and the range of rates."""
-    low, middle, high = (rows / f(seconds) for f in (max, statistics.median, min))
-    return f"{middle:,.1f} ({low:,.1f}–{high:,.1f})"
 
 
 if __name__ == "__main__":
