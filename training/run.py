@@ -40,6 +40,7 @@ from pairsmith.training.folder import (
 from pairsmith.training.losses.objective import Objective
 from pairsmith.training.optimizer import make_optimizer
 from pairsmith.training.precision import FIRST_SCALE, LossScale, resolve
+from pairsmith.training.schedule import best_step
 from pairsmith.training.streaming.corpus import (
     check_targets,
     notes_on_negatives,
@@ -88,6 +89,14 @@ class Run:
     def learner(self) -> nn.Module:
         """Return all that is trained."""
         return nn.ModuleDict({"encoder": self.encoder, "objectives": self.objectives})
+
+    @property
+    def best(self) -> int | None:
+        """Return the step whose weights are the result so far; None: the last, whichever it is."""
+        evaluation = self.config.evaluation
+        if not evaluation.stop_on or evaluation.keep == "last":
+            return None
+        return best_step(self.progress.scores, evaluation.stop_on)
 
 
 @dataclass(frozen=True)
