@@ -62,7 +62,8 @@ def train(config: TrainConfig, watch: Watch | None = None) -> dict[int, dict[str
         run.watch = watch
         progress = run.progress
         batches = open_stream(run)
-        reports = Reports(run.folder, world, progress.step, run.steps, config)
+        with world.together():
+            reports = Reports(run.folder, world, progress.step, run.steps, config)
         # Processes of torchrun are told to stop while one of them still says why: not at once.
         signals = stop_signals(restore=world.size == 1)
         with signals as stop, closing(batches), reports:
@@ -96,7 +97,8 @@ def loop(run: Run, batches: Iterator[Batch], reports: Reports, stop: Stop) -> No
         run.optimizer.zero_grad()
         outcome = backward(run, batch)
         norm = finish_gradients(run.learner, config.optimizer.clip, progress.scale.scale)
-        value = world.mean(outcome.loss.item())
+        total, tokens = world.sum(outcome.loss.item(), int(lengths.sum()))
+        value = total / world.size
         if math.isfinite(value) and not math.isfinite(norm) and run.precision == "fp16":
             with world.together():
                 progress.scale.overflowed()
@@ -124,13 +126,14 @@ def loop(run: Run, batches: Iterator[Batch], reports: Reports, stop: Stop) -> No
             learning_rate=rate,
             seconds=seconds,
             wait=waited,
-            tokens=int(world.sum(lengths.sum())[0]),
+            tokens=int(tokens),
             mfu=reports.mfu(run.encoder, lengths, seconds),
             temperature=None if outcome.temperature is None else outcome.temperature.item(),
             groups=groups,
             **told,
         )
-        reports.step(line)
+        with world.together():
+            reports.step(line)
         if progress.step == run.steps or progress.step % evaluate_every == 0:
             score(run, reports)
         signalled = int(world.most(stop.signal))
@@ -177,13 +180,13 @@ def score(run: Run, reports: Reports) -> None:
         # All see the same numbers, so that all stop at the same step.
         scores = world.broadcast(evaluate(encode, run.config.evaluation))
         run.progress.scores[step] = scores
-        if run.best == step:
-            # On a CPU these are the encoder's own, which are others again behind this block.
-            weights = whole_weights(run.encoder, world)
-            with world.together():
-                if world.leads:
-                    save_best(run.folder, step, weights)
-    reports.scores(step, scores)
+        best = run.best == step
+        # On a CPU these are the encoder's own, which are others again behind this block.
+        weights = whole_weights(run.encoder, world) if best else {}
+        with world.together():
+            if best and world.leads:
+                save_best(run.folder, step, weights)
+            reports.scores(step, scores)
     if run.watch:
         run.watch(step, scores)
 
@@ -192,8 +195,9 @@ def keep(run: Run) -> None:
     """Save a checkpoint."""
     folder = run.folder / CHECKPOINTS
     save_checkpoint(folder, run.learner, run.optimizer, run.progress, run.identity, run.world)
-    if run.world.leads and run.best is not None:
-        forget_others(run.folder, run.best)
+    with run.world.together():
+        if run.world.leads and run.best is not None:
+            forget_others(run.folder, run.best)
 
 
 def finished(run: Run) -> bool:

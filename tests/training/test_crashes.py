@@ -161,6 +161,23 @@ def test_a_file_that_may_not_grow_is_one_line_and_leaves_the_checkpoint_before(
     assert [line["step"] for line in log(config.output)] == list(range(1, 241))
 
 
+def test_a_file_that_may_not_grow_ends_all_processes_and_one_tells(
+    tmp_path: Path, config: TrainConfig
+) -> None:
+    argv = [str(config.data[0]), "--output", str(config.output), "--no-tensorboard"]
+    argv += ["--model", config.encoder.model, "--steps", "5000", "--batch-size", "8"]
+    processes = start([argv, argv], tmp_path)
+    once((tmp_path / "model.unfinished" / "log.jsonl").is_file, processes)
+    for process in processes:
+        assert process.pid is not None
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (30_000, 30_000))
+    ended = finish(processes, tmp_path)
+    assert [rank.code for rank in ended] == [2, 2], ended
+    (line,) = ended[0].said.splitlines()
+    assert line.startswith("pairsmith train: File too large")
+    assert ended[1].said == ""
+
+
 def test_weights_of_the_best_evaluation_are_the_result(
     tmp_path: Path, config: TrainConfig, sts_file: Path
 ) -> None:
