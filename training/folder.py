@@ -105,6 +105,8 @@ def open_folder(output: Path, identity: Mapping[str, Any]) -> Path:
             shutil.rmtree(folder)
         folder.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(identity, indent=1) + "\n", "utf-8")
+        for path in (file, folder, folder.parent):  # before there is a checkpoint
+            flush(path)
     except (FileExistsError, NotADirectoryError) as error:
         raise UserError(f"cannot make {folder}: {error.strerror} ({error.filename})") from error
     return folder
@@ -115,15 +117,23 @@ def _unfinished(output: Path) -> Path:
 
 
 def data_tokenizer(config: TrainConfig, groups: Sequence[RowGroup], folder: Path) -> Tokenizer:
-    """Return the tokenizer trained from the data; it is kept in `folder` for resumption."""
+    """Return the tokenizer trained from the data; it is kept in `folder` for resumption.
+
+    Raises UserError when what was kept is damaged.
+    """
     path = folder / TOKENIZER
     if not path.is_file():
         say(f"training a tokenizer of {config.encoder.vocabulary:,} subwords")
         scratch = folder / f"{TOKENIZER}.tmp"
         with native_errors(scratch):
             train_tokenizer(groups, config.encoder.vocabulary, config.seed).save(str(scratch))
+        flush(scratch)
         scratch.rename(path)
-    return Tokenizer.from_file(str(path))
+        flush(folder)
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises no narrower one
+        raise UserError(f"{path} is damaged; delete it, and it is made anew as it was") from error
 
 
 def save_best(folder: Path, step: int, weights: Tensors) -> None:
@@ -136,6 +146,8 @@ def save_best(folder: Path, step: int, weights: Tensors) -> None:
             save_file(weights, scratch)
         flush(scratch)
         scratch.rename(final)
+        for path in (final.parent, folder):
+            flush(path)
     except BaseException:
         scratch.unlink(missing_ok=True)
         raise

@@ -138,7 +138,7 @@ def loop(run: Run, batches: Iterator[Batch], reports: Reports, stop: Stop) -> No
             score(run, reports)
         signalled = int(world.most(stop.signal))
         if finished(run) or signalled or progress.step % config.running.checkpoint_every == 0:
-            keep(run)
+            keep(run, reports)
         if signalled and not finished(run):
             leave(run, signalled)
 
@@ -191,9 +191,11 @@ def score(run: Run, reports: Reports) -> None:
         run.watch(step, scores)
 
 
-def keep(run: Run) -> None:
-    """Save a checkpoint."""
+def keep(run: Run, reports: Reports) -> None:
+    """Save a checkpoint, once the log of its steps is on the disk."""
     folder = run.folder / CHECKPOINTS
+    with run.world.together():
+        reports.flush()
     save_checkpoint(folder, run.learner, run.optimizer, run.progress, run.identity, run.world)
     with run.world.together():
         if run.world.leads and run.best is not None:

@@ -133,38 +133,6 @@ def test_the_folder_tells_how_it_was_made(
     assert record["config"]["model"] == "static:tokenizer.json:16"
 
 
-def test_the_model_is_on_the_disk_before_its_checkpoints_are_removed(
-    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    done: list[tuple[str, Path]] = []
-    flush, rename, remove = os.fsync, os.rename, shutil.rmtree
-
-    def fsync(handle: int) -> None:
-        done.append(("flush", Path(f"/proc/self/fd/{handle}").readlink()))
-        flush(handle)
-
-    def renamed(source: Path, target: Path) -> None:
-        done.append(("rename", Path(target)))
-        rename(source, target)
-
-    def rmtree(path: Path, ignore_errors: bool = False) -> None:
-        done.append(("remove", Path(path)))
-        remove(path, ignore_errors)
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    monkeypatch.setattr(os, "rename", renamed)
-    monkeypatch.setattr(shutil, "rmtree", rmtree)
-    train(config)
-    output = config.output
-    unfinished = output.with_name("model.unfinished")
-    model = unfinished / "model"
-    moved = done.index(("rename", output))
-    assert done[moved + 1 :] == [("flush", output.parent), ("remove", unfinished)]
-    written = {model / path.relative_to(output) for path in output.rglob("*")}
-    assert len(written) > 7
-    assert {("flush", path) for path in (model, *written)} <= {*done[:moved]}
-
-
 def test_tensorboard_shows_every_loss_and_score(config: TrainConfig, sts_file: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
