@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -163,7 +164,7 @@ def open_run(config: TrainConfig, world: World) -> Run:
     Nothing is written before all that can be wrong has been looked at. Raises UserError.
     """
     with world.together():
-        if world.leads and config.output.exists():
+        if world.leads and os.path.lexists(config.output):  # a link to nothing, too
             raise UserError(f"{config.output} exists; choose another --output or remove it")
     checked = open_checked(config, world)
     order, steps, identity = checked.order, checked.steps, checked.identity

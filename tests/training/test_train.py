@@ -195,6 +195,13 @@ def test_a_foreign_folder_is_not_touched(config: TrainConfig) -> None:
     assert [path.name for path in foreign.iterdir()] == ["thesis.txt"]
 
 
+def test_an_output_that_links_to_nothing_is_refused(config: TrainConfig) -> None:
+    config.output.symlink_to("nowhere")
+    with pytest.raises(UserError, match="model exists; choose another --output"):
+        train(config)
+    assert [path.name for path in config.output.parent.iterdir()] == ["model"]
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
