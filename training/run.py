@@ -53,7 +53,7 @@ from pairsmith.training.streaming.loader import Stream, stream
 from pairsmith.training.streaming.order import Order
 from pairsmith.training.telemetry.journal import say
 from pairsmith.training.tokens.kept import open_tokens_of, tokenised
-from pairsmith.training.tokens.tokenizer import count_tokens
+from pairsmith.training.tokens.tokenizer import count_tokens, special_tokenizer
 
 Watch = Callable[[int, Mapping[str, float]], None]
 
@@ -136,17 +136,18 @@ def open_checked(config: TrainConfig, world: World) -> Checked:
             check_leaks(shards, config.evaluation)
             for note in notes_on_negatives(order, config.stream.negatives, losses):
                 say(f"note: {note}")
-        asked, encoder = config.encoder, None
-        if not asked.trains_tokenizer:
-            encoder = open_encoder(asked, config.seed, device=world.device)
+        asked = config.encoder
+        # What cannot be done is told before minutes go into a tokenizer.
+        stand_in = special_tokenizer() if asked.trains_tokenizer else None
+        encoder = open_encoder(asked, config.seed, stand_in, world.device)
         for loss in losses:
-            loss.sizes(asked.projection or (encoder.dimension if encoder else asked.new_dimension))
+            loss.sizes(asked.projection or encoder.dimension)
     identity = {
         **config.fingerprint(),
         "data": [d.manifest.digest for d in datasets],
         "weights": order.weights.digest,
     }
-    if encoder:  # what the model's name stands for; one from the data follows from the data
+    if stand_in is None:  # what the model's name stands for; one from the data follows from the data
         identity["tokenizer"] = digest(json.loads(encoder.subwords.tokenizer.to_str()))[:16]
     first = world.broadcast(identity)
     with world.together():
@@ -155,7 +156,7 @@ def open_checked(config: TrainConfig, world: World) -> Checked:
         if world.leads:
             is_begun(config.output, identity)  # which may be another run
     steps = config.steps or config.epochs * order.batches
-    return Checked(precision, datasets, order, steps, identity, encoder)
+    return Checked(precision, datasets, order, steps, identity, None if stand_in else encoder)
 
 
 def open_run(config: TrainConfig, world: World) -> Run:
@@ -180,7 +181,8 @@ def open_run(config: TrainConfig, world: World) -> Run:
     if encoder is None:
         written = world.broadcast(tokenizer and tokenizer.to_str())
         tokenizer = Tokenizer.from_str(written)
-        encoder = open_encoder(config.encoder, config.seed, tokenizer, world.device)
+        with world.together():
+            encoder = open_encoder(config.encoder, config.seed, tokenizer, world.device)
     if not checkpoint:  # which has the factors, too
         weigh_by_rarity(encoder, order, config)
     forward = spread(encoder, world, config.running.parallel, checked.precision)

@@ -214,6 +214,11 @@ def test_an_output_that_links_to_nothing_is_refused(config: TrainConfig) -> None
         ({"data": ()}, "no dataset given"),
         ({"device": "cuda:99"}, "--device cuda:99 is not there"),
         ({"device": "toaster"}, "--device toaster is not there"),
+        ({"model": "bert::2x64", "max_length": 1000}, "--max-length 1000 is more than bert::2x64"),
+        ({"model": "bert::2x64", "max_length": 2}, "--max-length 2 leaves no room beside 2"),
+        ({"model": "bert::2x64", "freeze": 5}, "--freeze 5: bert::2x64 has 2 blocks"),
+        ({"model": "gpt2::2x64", "lora": 4, "lora_targets": ("q",)}, "--lora-targets q: gpt2::2x64"),
+        ({"model": "t5::2x64", "matryoshka": (65,)}, "--matryoshka 65 is above the 64 dimensions"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(
