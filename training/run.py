@@ -124,6 +124,7 @@ def open_checked(config: TrainConfig, world: World) -> Checked:
     with world.together():
         precision = resolve(config.running.precision, world.device)
         config.evaluation.check_files()
+        watched = config.evaluation.watched()
         checksums = config.stream.checksums and world.local == 0  # once on each machine
         datasets = [open_data(name, checksums=checksums) for name in config.data]
         order = open_order(datasets, config.stream, config.stream.batch_size, config.seed)
@@ -146,8 +147,9 @@ def open_checked(config: TrainConfig, world: World) -> Checked:
         **config.fingerprint(),
         "data": [d.manifest.digest for d in datasets],
         "weights": order.weights.digest,
+        **watched,
     }
-    if stand_in is None:  # what the model's name stands for; one from the data follows from the data
+    if stand_in is None:  # what the model's name stands for; one that is trained follows from data
         identity["tokenizer"] = digest(json.loads(encoder.subwords.tokenizer.to_str()))[:16]
     first = world.broadcast(identity)
     with world.together():

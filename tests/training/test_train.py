@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -183,6 +184,25 @@ def test_a_run_goes_on_only_with_its_own_tokenizer_wherever_it_lies(
     with pytest.raises(UserError, match=r"belongs to a run with tokenizer [0-9a-f]{16}, not"):
         train(often)
     train(change(often, model=f"static:{after}:16"))
+    assert [line["step"] for line in log(config.output)] == list(range(1, 301))
+
+
+def test_a_run_goes_on_only_with_the_evaluation_that_it_watches(
+    tmp_path: Path, config: TrainConfig, sts_file: Path
+) -> None:
+    one, other = (tmp_path / folder / sts_file.name for folder in ("one", "other"))
+    for path in (one, other):
+        path.parent.mkdir()
+        shutil.copy(sts_file, path)
+    often = change(config, checkpoint_every=1, steps=300)
+    watched = change(often, sts=(one,), stop_on="sts/made/spearman", patience=0)
+    interrupt_after(5, watched)
+    with pytest.raises(UserError, match=r"a run with split dev, not train"):
+        train(change(watched, split="train"))
+    pq.write_table(pq.read_table(sts_file).slice(1), one)
+    with pytest.raises(UserError, match=r"a run with evaluation \['[0-9a-f]{64}'\], not"):
+        train(watched)
+    train(change(watched, sts=(other,)))
     assert [line["step"] for line in log(config.output)] == list(range(1, 301))
 
 
