@@ -220,4 +220,7 @@ def publish(
             flush(path)
     model.rename(config.output)
     flush(config.output.parent)
-    shutil.rmtree(folder)
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:  # such as of NFS, where a file is still open
+        say(f"note: the rest of {folder} is of no more use, and could not be removed ({error})")

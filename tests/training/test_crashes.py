@@ -1,8 +1,10 @@
 """Whatever ends a run, its last checkpoint is whole, one line says why, and it can go on."""
 
+import errno
 import json
 import os
 import resource
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -159,6 +161,22 @@ def test_a_file_that_may_not_grow_is_one_line_and_leaves_the_checkpoint_before(
     assert main(argv) == 0
     assert f"resumed after step {step} of 240" in capsys.readouterr().err
     assert [line["step"] for line in log(config.output)] == list(range(1, 241))
+
+
+def test_what_cannot_be_removed_in_the_end_is_told_and_the_model_is_there(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rest, remove = config.output.with_name("model.unfinished"), shutil.rmtree
+
+    def rmtree(path: Path, ignore_errors: bool = False) -> None:
+        if path == rest:  # as NFS does, where a file that is removed is still open
+            raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), str(path))
+        remove(path, ignore_errors)
+
+    monkeypatch.setattr(shutil, "rmtree", rmtree)
+    train(config)
+    assert f"{rest} is of no more use, and could not be removed" in capsys.readouterr().err
+    assert (config.output / "modules.json").is_file()
 
 
 def test_a_file_that_may_not_grow_ends_all_processes_and_one_tells(
