@@ -168,6 +168,16 @@ def forget_others(folder: Path, step: int) -> None:
             path.unlink()
 
 
+def _copy(source: Path, target: Path) -> None:
+    """Copy a folder, links as links. Raises OSError; that of shutil.copytree has no errno."""
+    target.mkdir()
+    for path in source.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            _copy(path, target / path.name)
+        else:
+            shutil.copy2(path, target / path.name, follow_symlinks=False)
+
+
 def publish(
     folder: Path,
     config: TrainConfig,
@@ -214,7 +224,7 @@ def publish(
     (model / "README.md").write_text(card, "utf-8")
     for board in BOARDS:
         if (folder / board).is_dir():
-            shutil.copytree(folder / board, model / board, symlinks=True)
+            _copy(folder / board, model / board)
     for path in (*model.rglob("*"), model):
         if not path.is_symlink():
             flush(path)

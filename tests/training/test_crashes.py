@@ -163,6 +163,26 @@ def test_a_file_that_may_not_grow_is_one_line_and_leaves_the_checkpoint_before(
     assert [line["step"] for line in log(config.output)] == list(range(1, 241))
 
 
+def test_curves_that_do_not_fit_on_the_disk_are_one_line(
+    small_disk: Path, config: TrainConfig, sts_file: Path
+) -> None:
+    output = small_disk / "model"
+    logs = output.with_name("model.unfinished") / "logs"
+
+    def fill(step: int, scores: object) -> None:
+        if step == 20:
+            (logs / "more").write_bytes(bytes(500_000))
+
+    full = change(config, output=output, tensorboard=True, sts=(sts_file,))
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        train(full, fill)
+    assert caught.value.errno == errno.ENOSPC
+    assert not output.exists()
+    (logs / "more").unlink()
+    train(full)
+    assert list((output / "logs").glob("events.*"))
+
+
 def test_what_cannot_be_removed_in_the_end_is_told_and_the_model_is_there(
     config: TrainConfig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
