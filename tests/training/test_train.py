@@ -100,6 +100,11 @@ def test_equal_commands_give_equal_models(config: TrainConfig) -> None:
     assert not set(batches[0]) & set(batches[2])
 
 
+def test_any_whole_number_is_a_seed(config: TrainConfig) -> None:
+    train(change(config, seed=2**64 + 1, steps=2))
+    assert [line["step"] for line in log(config.output)] == [1, 2]
+
+
 def test_a_tokenizer_is_trained_where_none_is_given(config: TrainConfig) -> None:
     train(change(config, model="static::8", vocabulary=120))
     tokenizer = json.loads((config.output / "0_StaticEmbedding" / "tokenizer.json").read_text())
@@ -231,13 +236,17 @@ def test_an_output_that_links_to_nothing_is_refused(config: TrainConfig) -> None
         ({"learning_rate": math.nan}, "--learning-rate nan must be above 0"),
         ({"warmup": 1.5}, r"--warmup 1\.5 is too large; give at most 1"),
         ({"clip": -1.0}, r"--clip -1\.0 is too small"),
+        ({"shard_cache_gb": math.inf}, r"--shard-cache-gb inf is too large; give at most 1e\+06"),
         ({"data": ()}, "no dataset given"),
         ({"device": "cuda:99"}, "--device cuda:99 is not there"),
         ({"device": "toaster"}, "--device toaster is not there"),
         ({"model": "bert::2x64", "max_length": 1000}, "--max-length 1000 is more than bert::2x64"),
         ({"model": "bert::2x64", "max_length": 2}, "--max-length 2 leaves no room beside 2"),
         ({"model": "bert::2x64", "freeze": 5}, "--freeze 5: bert::2x64 has 2 blocks"),
-        ({"model": "gpt2::2x64", "lora": 4, "lora_targets": ("q",)}, "--lora-targets q: gpt2::2x64"),
+        (
+            {"model": "gpt2::2x64", "lora": 4, "lora_targets": ("q",)},
+            "--lora-targets q: gpt2::2x64",
+        ),
         ({"model": "t5::2x64", "matryoshka": (65,)}, "--matryoshka 65 is above the 64 dimensions"),
     ],
 )
