@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from pairsmith.schemas import UserError, require
 from pairsmith.schemas.dataset import sha256_file
+from pairsmith.training.end_to_end import row_places
 from pairsmith.training.evaluation.bitext import bitext, bitext_measures
 from pairsmith.training.evaluation.gold import (
     intents,
@@ -210,8 +211,7 @@ def _nearest_accuracy(
     order = rng.permutation(len(labels))
     by_label = order[np.argsort(labels[order], kind="stable")]
     counts = np.bincount(labels)
-    rank = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
-    shown = rank < np.repeat(np.clip(counts - 1, 1, SHOTS), counts)
+    shown = row_places(counts) < np.repeat(np.clip(counts - 1, 1, SHOTS), counts)
     shots, queries = by_label[shown], by_label[~shown]
     nearest = (vectors[queries] @ vectors[shots].T).argmax(1)
     return float((labels[shots[nearest]] == labels[queries]).mean())
