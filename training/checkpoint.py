@@ -86,7 +86,8 @@ def _write(final: Path, weights: Tensors, moments: Tensors, state: Mapping[str, 
             flush(path)
         shutil.rmtree(final, ignore_errors=True)
         scratch.rename(final)
-        flush(final.parent)
+        for path in (final.parent, final.parent.parent):  # which has the folder only now
+            flush(path)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise

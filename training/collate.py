@@ -1,6 +1,6 @@
 """Record batches -> tensors: all texts of a batch tokenised, and who may be whose negative."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pairsmith.schemas import group_ids, text_hashes
 from pairsmith.training.encoders.packing import Features, on_device
+from pairsmith.training.end_to_end import row_places
 from pairsmith.training.streaming.loader import Cursor, Share
 from pairsmith.training.streaming.row_groups import ABOUT, NEGATIVES, TARGETS, TEXTS
 from pairsmith.training.tokens.cache import NEGATIVE_IDS, TEXT_IDS
@@ -188,17 +189,10 @@ def hard_negatives(
     if lists is None:
         return np.empty(0, np.int64), np.empty(0, np.int64), pa.array([], pa.string())
     counts = pc.list_value_length(lists).to_numpy()
-    rank = _ranks(counts)
-    keep = np.flatnonzero(rank < most)
+    keep = np.flatnonzero(row_places(counts) < most)
     owner = np.repeat(np.arange(len(counts)), counts)[keep]
     sources = pc.struct_field(pc.list_flatten(pairs["negative_info"]), "source_id")
     return keep, owner, sources.take(keep)
-
-
-def _ranks(counts: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return 0, 1, … within each run: counts (2, 0, 3) give 0 1 0 1 2."""
-    ends = np.cumsum(counts)
-    return np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - counts, counts)
 
 
 def _bits(hashes: npt.NDArray[np.uint64]) -> Tensor:

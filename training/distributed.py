@@ -68,10 +68,6 @@ class World:
         dist.all_reduce(tensor, dist.ReduceOp.MAX)
         return tensor.item()
 
-    def mean(self, value: float) -> float:
-        """Return the mean of `value` over all processes."""
-        return self.sum(value)[0] / self.size
-
     def gather(self, items: list[Any]) -> list[Any]:
         """Return the items of all processes, in the order of ranks."""
         if self.size == 1:

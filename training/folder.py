@@ -85,6 +85,8 @@ def open_folder(output: Path, identity: Mapping[str, Any]) -> Path:
             shutil.rmtree(folder)
         folder.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(identity, indent=1) + "\n", "utf-8")
+        for path in (file, folder, folder.parent):  # before there is a checkpoint
+            flush(path)
     except (FileExistsError, NotADirectoryError) as error:
         raise UserError(f"cannot make {folder}: {error.strerror} ({error.filename})") from error
     return folder
@@ -95,15 +97,23 @@ def _unfinished(output: Path) -> Path:
 
 
 def data_tokenizer(config: TrainConfig, groups: Sequence[RowGroup], folder: Path) -> Tokenizer:
-    """Return the tokenizer trained from the data; it is kept in `folder` for resumption."""
+    """Return the tokenizer trained from the data; it is kept in `folder` for resumption.
+
+    Raises UserError when what was kept is damaged.
+    """
     path = folder / TOKENIZER
     if not path.is_file():
         say(f"training a tokenizer of {config.encoder.vocabulary:,} subwords")
         scratch = folder / f"{TOKENIZER}.tmp"
         with native_errors(scratch):
             train_tokenizer(groups, config.encoder.vocabulary, config.seed).save(str(scratch))
+        flush(scratch)
         scratch.rename(path)
-    return Tokenizer.from_file(str(path))
+        flush(folder)
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises no narrower one
+        raise UserError(f"{path} is damaged; delete it, and it is made anew as it was") from error
 
 
 def save_best(folder: Path, step: int, weights: Tensors) -> None:
@@ -116,6 +126,8 @@ def save_best(folder: Path, step: int, weights: Tensors) -> None:
             save_file(weights, scratch)
         flush(scratch)
         scratch.rename(final)
+        for path in (final.parent, folder):
+            flush(path)
     except BaseException:
         scratch.unlink(missing_ok=True)
         raise
@@ -134,6 +146,16 @@ def forget_others(folder: Path, step: int) -> None:
     for path in (folder / BEST).glob("*"):
         if path != best_weights(folder, step):
             path.unlink()
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a folder, links as links. Raises OSError; that of shutil.copytree has no errno."""
+    target.mkdir()
+    for path in source.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            _copy(path, target / path.name)
+        else:
+            shutil.copy2(path, target / path.name, follow_symlinks=False)
 
 
 def publish(
@@ -182,10 +204,13 @@ def publish(
     (model / "README.md").write_text(card, "utf-8")
     for board in BOARDS:
         if (folder / board).is_dir():
-            shutil.copytree(folder / board, model / board, symlinks=True)
+            _copy(folder / board, model / board)
     for path in (*model.rglob("*"), model):
         if not path.is_symlink():
             flush(path)
     model.rename(config.output)
     flush(config.output.parent)
-    shutil.rmtree(folder)
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:  # such as of NFS, where a file is still open
+        say(f"note: the rest of {folder} is of no more use, and could not be removed ({error})")

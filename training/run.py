@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ from pairsmith.training.folder import (
 from pairsmith.training.losses.objective import Objective
 from pairsmith.training.optimizer import make_optimizer
 from pairsmith.training.precision import FIRST_SCALE, LossScale, resolve
+from pairsmith.training.schedule import best_step
 from pairsmith.training.streaming.corpus import (
     check_targets,
     notes_on_negatives,
@@ -51,7 +53,7 @@ from pairsmith.training.streaming.loader import Stream, stream
 from pairsmith.training.streaming.order import Order
 from pairsmith.training.telemetry.journal import say
 from pairsmith.training.tokens.kept import open_tokens_of, tokenised
-from pairsmith.training.tokens.tokenizer import count_tokens
+from pairsmith.training.tokens.tokenizer import count_tokens, special_tokenizer
 
 Watch = Callable[[int, Mapping[str, float]], None]
 
@@ -89,6 +91,14 @@ class Run:
         """Return all that is trained."""
         return nn.ModuleDict({"encoder": self.encoder, "objectives": self.objectives})
 
+    @property
+    def best(self) -> int | None:
+        """Return the step whose weights are the result so far; None: the last, whichever it is."""
+        evaluation = self.config.evaluation
+        if not evaluation.stop_on or evaluation.keep == "last":
+            return None
+        return best_step(self.progress.scores, evaluation.stop_on)
+
 
 @dataclass(frozen=True)
 class Checked:
@@ -114,6 +124,7 @@ def open_checked(config: TrainConfig, world: World) -> Checked:
     with world.together():
         precision = resolve(config.running.precision, world.device)
         config.evaluation.check_files()
+        watched = config.evaluation.watched()
         checksums = config.stream.checksums and world.local == 0  # once on each machine
         datasets = [open_data(name, checksums=checksums) for name in config.data]
         order = open_order(datasets, config.stream, config.stream.batch_size, config.seed)
@@ -126,17 +137,19 @@ def open_checked(config: TrainConfig, world: World) -> Checked:
             check_leaks(shards, config.evaluation)
             for note in notes_on_negatives(order, config.stream.negatives, losses):
                 say(f"note: {note}")
-        asked, encoder = config.encoder, None
-        if not asked.trains_tokenizer:
-            encoder = open_encoder(asked, config.seed, device=world.device)
+        asked = config.encoder
+        # What cannot be done is told before minutes go into a tokenizer.
+        stand_in = special_tokenizer() if asked.trains_tokenizer else None
+        encoder = open_encoder(asked, config.seed, stand_in, world.device)
         for loss in losses:
-            loss.sizes(asked.projection or (encoder.dimension if encoder else asked.new_dimension))
+            loss.sizes(asked.projection or encoder.dimension)
     identity = {
         **config.fingerprint(),
         "data": [d.manifest.digest for d in datasets],
         "weights": order.weights.digest,
+        **watched,
     }
-    if encoder:  # what the model's name stands for; one from the data follows from the data
+    if stand_in is None:  # what the model's name stands for; one that is trained follows from data
         identity["tokenizer"] = digest(json.loads(encoder.subwords.tokenizer.to_str()))[:16]
     first = world.broadcast(identity)
     with world.together():
@@ -145,7 +158,7 @@ def open_checked(config: TrainConfig, world: World) -> Checked:
         if world.leads:
             is_begun(config.output, identity)  # which may be another run
     steps = config.steps or config.epochs * order.batches
-    return Checked(precision, datasets, order, steps, identity, encoder)
+    return Checked(precision, datasets, order, steps, identity, None if stand_in else encoder)
 
 
 def open_run(config: TrainConfig, world: World) -> Run:
@@ -154,7 +167,7 @@ def open_run(config: TrainConfig, world: World) -> Run:
     Nothing is written before all that can be wrong has been looked at. Raises UserError.
     """
     with world.together():
-        if world.leads and config.output.exists():
+        if world.leads and os.path.lexists(config.output):  # a link to nothing, too
             raise UserError(f"{config.output} exists; choose another --output or remove it")
     checked = open_checked(config, world)
     order, steps, identity = checked.order, checked.steps, checked.identity
@@ -170,7 +183,8 @@ def open_run(config: TrainConfig, world: World) -> Run:
     if encoder is None:
         written = world.broadcast(tokenizer and tokenizer.to_str())
         tokenizer = Tokenizer.from_str(written)
-        encoder = open_encoder(config.encoder, config.seed, tokenizer, world.device)
+        with world.together():
+            encoder = open_encoder(config.encoder, config.seed, tokenizer, world.device)
     if not checkpoint:  # which has the factors, too
         weigh_by_rarity(encoder, order, config)
     forward = spread(encoder, world, config.running.parallel, checked.precision)

@@ -36,7 +36,7 @@ from pairsmith.training.losses.objective import Outcome
 from pairsmith.training.optimizer import finish_gradients
 from pairsmith.training.precision import computing
 from pairsmith.training.run import Run, Watch, as_saved, chunks_of, open_run, open_stream
-from pairsmith.training.schedule import best_step, drops, learning_rate, since_best
+from pairsmith.training.schedule import drops, learning_rate, since_best
 from pairsmith.training.signals import Stop, Terminated, stop_signals
 from pairsmith.training.telemetry.flops import token_counts
 from pairsmith.training.telemetry.journal import Step
@@ -62,7 +62,8 @@ def train(config: TrainConfig, watch: Watch | None = None) -> dict[int, dict[str
         run.watch = watch
         progress = run.progress
         batches = open_stream(run)
-        reports = Reports(run.folder, world, progress.step, run.steps, config)
+        with world.together():
+            reports = Reports(run.folder, world, progress.step, run.steps, config)
         # Processes of torchrun are told to stop while one of them still says why: not at once.
         signals = stop_signals(restore=world.size == 1)
         with signals as stop, closing(batches), reports:
@@ -96,7 +97,8 @@ def loop(run: Run, batches: Iterator[Batch], reports: Reports, stop: Stop) -> No
         run.optimizer.zero_grad()
         outcome = backward(run, batch)
         norm = finish_gradients(run.learner, config.optimizer.clip, progress.scale.scale)
-        value = world.mean(outcome.loss.item())
+        total, tokens = world.sum(outcome.loss.item(), int(lengths.sum()))
+        value = total / world.size
         if math.isfinite(value) and not math.isfinite(norm) and run.precision == "fp16":
             with world.together():
                 progress.scale.overflowed()
@@ -124,18 +126,19 @@ def loop(run: Run, batches: Iterator[Batch], reports: Reports, stop: Stop) -> No
             learning_rate=rate,
             seconds=seconds,
             wait=waited,
-            tokens=int(world.sum(lengths.sum())[0]),
+            tokens=int(tokens),
             mfu=reports.mfu(run.encoder, lengths, seconds),
             temperature=None if outcome.temperature is None else outcome.temperature.item(),
             groups=groups,
             **means,
         )
-        reports.step(line)
+        with world.together():
+            reports.step(line)
         if progress.step == run.steps or progress.step % evaluate_every == 0:
             score(run, reports)
         signalled = int(world.most(stop.signal))
         if finished(run) or signalled or progress.step % config.running.checkpoint_every == 0:
-            keep(run)
+            keep(run, reports)
         if signalled and not finished(run):
             leave(run, signalled)
 
@@ -169,32 +172,34 @@ def backward(run: Run, batch: Batch) -> Outcome:
 
 def score(run: Run, reports: Reports) -> None:
     """Evaluate the encoder as it would be saved; keep the scores, and the best weights."""
-    watched, step = run.config.evaluation.stop_on, run.progress.step
-    if run.config.evaluation:
+    world, step = run.world, run.progress.step
+    if not run.config.evaluation:
+        return
+    with as_saved(run):
+        encode = shared_encode(run.encoder, world, run.precision)
         # All see the same numbers, so that all stop at the same step.
-        with as_saved(run):
-            encode = shared_encode(run.encoder, run.world, run.precision)
-            found = evaluate(encode, run.config.evaluation)
-        scores = run.world.broadcast(found)
+        scores = world.broadcast(evaluate(encode, run.config.evaluation))
         run.progress.scores[step] = scores
-        reports.scores(step, scores)
-        if run.watch:
-            run.watch(step, scores)
-    if keeps_best(run) and best_step(run.progress.scores, watched) == step:
-        with as_saved(run):
-            weights = whole_weights(run.encoder, run.world)
-        with run.world.together():
-            if run.world.leads:
+        best = run.best == step
+        # On a CPU these are the encoder's own, which are others again behind this block.
+        weights = whole_weights(run.encoder, world) if best else {}
+        with world.together():
+            if best and world.leads:
                 save_best(run.folder, step, weights)
+            reports.scores(step, scores)
+    if run.watch:
+        run.watch(step, scores)
 
 
-def keep(run: Run) -> None:
-    """Save a checkpoint."""
+def keep(run: Run, reports: Reports) -> None:
+    """Save a checkpoint, once the log of its steps is on the disk."""
     folder = run.folder / CHECKPOINTS
+    with run.world.together():
+        reports.flush()
     save_checkpoint(folder, run.learner, run.optimizer, run.progress, run.identity, run.world)
-    if run.world.leads and keeps_best(run):
-        best = best_step(run.progress.scores, run.config.evaluation.stop_on)
-        forget_others(run.folder, best or 0)
+    with run.world.together():
+        if run.world.leads and run.best is not None:
+            forget_others(run.folder, run.best)
 
 
 def finished(run: Run) -> bool:
@@ -208,28 +213,22 @@ def finished(run: Run) -> bool:
 
 def finish(run: Run) -> None:
     """Make the model folder of the run's result."""
-    config, world, step = run.config, run.world, run.progress.step
+    config, world, best = run.config, run.world, run.best
+    step = run.progress.step if best is None else best
     with as_saved(run):
         weights = None
-        if keeps_best(run):
-            step = best_step(run.progress.scores, config.evaluation.stop_on) or 0
-        elif world.size > 1 and config.running.parallel == "fsdp":
+        if best is None and world.size > 1 and config.running.parallel == "fsdp":
             weights = whole_weights(run.encoder, world)
         with world.together():
             if world.leads:
                 encoder = run.encoder
-                if keeps_best(run):
-                    weights = read_tensors(best_weights(run.folder, step))
+                if best is not None:
+                    weights = read_tensors(best_weights(run.folder, best))
                 if weights is not None:  # into an encoder that is not spread over processes
                     plain = replace(config.encoder, packed=False)
                     encoder = open_encoder(plain, config.seed, run.tokenizer)
                     put_weights(encoder, weights)
                 publish(run.folder, config, encoder, run.datasets, run.progress, step)
-
-
-def keeps_best(run: Run) -> bool:
-    """Tell whether the result is what had the best evaluation."""
-    return bool(run.config.evaluation.stop_on) and run.config.evaluation.keep == "best"
 
 
 def current_rate(run: Run) -> float:

@@ -1,8 +1,10 @@
 """Whatever ends a run, its last checkpoint is whole, one line says why, and it can go on."""
 
+import errno
 import json
 import os
 import resource
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -159,6 +161,59 @@ def test_a_file_that_may_not_grow_is_one_line_and_leaves_the_checkpoint_before(
     assert main(argv) == 0
     assert f"resumed after step {step} of 240" in capsys.readouterr().err
     assert [line["step"] for line in log(config.output)] == list(range(1, 241))
+
+
+def test_curves_that_do_not_fit_on_the_disk_are_one_line(
+    small_disk: Path, config: TrainConfig, sts_file: Path
+) -> None:
+    output = small_disk / "model"
+    logs = output.with_name("model.unfinished") / "logs"
+
+    def fill(step: int, scores: object) -> None:
+        if step == 20:
+            (logs / "more").write_bytes(bytes(500_000))
+
+    full = change(config, output=output, tensorboard=True, sts=(sts_file,))
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        train(full, fill)
+    assert caught.value.errno == errno.ENOSPC
+    assert not output.exists()
+    (logs / "more").unlink()
+    train(full)
+    assert list((output / "logs").glob("events.*"))
+
+
+def test_what_cannot_be_removed_in_the_end_is_told_and_the_model_is_there(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rest, remove = config.output.with_name("model.unfinished"), shutil.rmtree
+
+    def rmtree(path: Path, ignore_errors: bool = False) -> None:
+        if path == rest:  # as NFS does, where a file that is removed is still open
+            raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), str(path))
+        remove(path, ignore_errors)
+
+    monkeypatch.setattr(shutil, "rmtree", rmtree)
+    train(config)
+    assert f"{rest} is of no more use, and could not be removed" in capsys.readouterr().err
+    assert (config.output / "modules.json").is_file()
+
+
+def test_a_file_that_may_not_grow_ends_all_processes_and_one_tells(
+    tmp_path: Path, config: TrainConfig
+) -> None:
+    argv = [str(config.data[0]), "--output", str(config.output), "--no-tensorboard"]
+    argv += ["--model", config.encoder.model, "--steps", "5000", "--batch-size", "8"]
+    processes = start([argv, argv], tmp_path)
+    once((tmp_path / "model.unfinished" / "log.jsonl").is_file, processes)
+    for process in processes:
+        assert process.pid is not None
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (30_000, 30_000))
+    ended = finish(processes, tmp_path)
+    assert [rank.code for rank in ended] == [2, 2], ended
+    (line,) = ended[0].said.splitlines()
+    assert line.startswith("pairsmith train: File too large")
+    assert ended[1].said == ""
 
 
 def test_weights_of_the_best_evaluation_are_the_result(

@@ -22,8 +22,9 @@ from pairsmith.commands.train import parse
 from pairsmith.schemas import Dataset, UserError, open_dataset, read_manifest, text_hashes
 from pairsmith.schemas.dataset import sha256_file
 from pairsmith.training.collate import hard_negatives
+from pairsmith.training.streaming.corpus import StreamConfig
 from pairsmith.training.tokens import build as token_build
-from pairsmith.training.tokens.build import token_cache, tokens_to_read
+from pairsmith.training.tokens.build import token_cache
 from pairsmith.training.tokens.cache import (
     TokenCache,
     TokenConfig,
@@ -32,6 +33,7 @@ from pairsmith.training.tokens.cache import (
     tokenizer_digest,
 )
 from pairsmith.training.tokens.ids import from_bytes, ids_of_pairs
+from pairsmith.training.tokens.kept import Kept, open_tokens_of
 from pairsmith.training.tokens.work import Run, working
 from tests.training.pair_folders import paired_sentences, sentences, write_dataset
 
@@ -258,17 +260,20 @@ def test_a_folder_that_cannot_be_written_to_is_named(
 def test_ids_are_made_for_several_epochs_and_read_where_they_are(
     pairs: Dataset, tokenizer: Tokenizer
 ) -> None:
-    assert tokens_to_read(pairs, tokenizer, TokenConfig(), 1) is None
-    assert tokens_to_read(pairs, tokenizer, TokenConfig(token_cache=False), 9) is None
-    assert tokens_to_read(pairs, Tokenizer(models.BPE(dropout=0.1)), TokenConfig(), 9) is None
+    def opened(config: TokenConfig, epochs: float, cutter: Tokenizer = tokenizer) -> list[Kept]:
+        return open_tokens_of([pairs], cutter, config, StreamConfig(), epochs)
+
+    assert opened(TokenConfig(), 1) == []
+    assert opened(TokenConfig(token_cache=False), 9) == []
+    assert opened(TokenConfig(), 9, Tokenizer(models.BPE(dropout=0.1))) == []
     read = TokenConfig(token_cache="read")
-    assert tokens_to_read(pairs, tokenizer, read, 9) is None
+    assert opened(read, 9) == []
     assert not (pairs.root / "tokens").exists()
-    made = tokens_to_read(pairs, tokenizer, TokenConfig(), 2)
-    assert made is not None
-    assert tokens_to_read(pairs, tokenizer, TokenConfig(), 1) == made
-    assert tokens_to_read(pairs, tokenizer, TokenConfig(token_cache=True), 1) == made
-    assert tokens_to_read(pairs, tokenizer, read, 1) == made
+    made = opened(TokenConfig(), 2)
+    assert made
+    assert opened(TokenConfig(), 1) == made
+    assert opened(TokenConfig(token_cache=True), 1) == made
+    assert opened(read, 1) == made
 
 
 def test_a_batch_of_ids_stands_in_the_order_of_its_texts(
@@ -296,7 +301,7 @@ import sys
 from pathlib import Path
 from tokenizers import Tokenizer
 from pairsmith.schemas import open_dataset
-from pairsmith.training.tokens.build import token_cache, tokens_to_read
+from pairsmith.training.tokens.build import token_cache
 
 if __name__ == "__main__":
     dataset, tokenizer, folder, workers = sys.argv[1:]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -99,6 +100,11 @@ def test_equal_commands_give_equal_models(config: TrainConfig) -> None:
     assert not set(batches[0]) & set(batches[2])
 
 
+def test_any_whole_number_is_a_seed(config: TrainConfig) -> None:
+    train(change(config, seed=2**64 + 1, steps=2))
+    assert [line["step"] for line in log(config.output)] == [1, 2]
+
+
 def test_a_tokenizer_is_trained_where_none_is_given(config: TrainConfig) -> None:
     train(change(config, model="static::8", vocabulary=120))
     tokenizer = json.loads((config.output / "0_StaticEmbedding" / "tokenizer.json").read_text())
@@ -131,38 +137,6 @@ def test_the_folder_tells_how_it_was_made(
     assert record["scores"]["20"] == scores[20]
     assert "/" not in str(record["config"])  # folders may tell who trained it and where
     assert record["config"]["model"] == "static:tokenizer.json:16"
-
-
-def test_the_model_is_on_the_disk_before_its_checkpoints_are_removed(
-    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    done: list[tuple[str, Path]] = []
-    flush, rename, remove = os.fsync, os.rename, shutil.rmtree
-
-    def fsync(handle: int) -> None:
-        done.append(("flush", Path(f"/proc/self/fd/{handle}").readlink()))
-        flush(handle)
-
-    def renamed(source: Path, target: Path) -> None:
-        done.append(("rename", Path(target)))
-        rename(source, target)
-
-    def rmtree(path: Path, ignore_errors: bool = False) -> None:
-        done.append(("remove", Path(path)))
-        remove(path, ignore_errors)
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    monkeypatch.setattr(os, "rename", renamed)
-    monkeypatch.setattr(shutil, "rmtree", rmtree)
-    train(config)
-    output = config.output
-    unfinished = output.with_name("model.unfinished")
-    model = unfinished / "model"
-    moved = done.index(("rename", output))
-    assert done[moved + 1 :] == [("flush", output.parent), ("remove", unfinished)]
-    written = {model / path.relative_to(output) for path in output.rglob("*")}
-    assert len(written) > 7
-    assert {("flush", path) for path in (model, *written)} <= {*done[:moved]}
 
 
 def test_tensorboard_shows_every_loss_and_score(config: TrainConfig, sts_file: Path) -> None:
@@ -218,6 +192,25 @@ def test_a_run_goes_on_only_with_its_own_tokenizer_wherever_it_lies(
     assert [line["step"] for line in log(config.output)] == list(range(1, 301))
 
 
+def test_a_run_goes_on_only_with_the_evaluation_that_it_watches(
+    tmp_path: Path, config: TrainConfig, sts_file: Path
+) -> None:
+    one, other = (tmp_path / folder / sts_file.name for folder in ("one", "other"))
+    for path in (one, other):
+        path.parent.mkdir()
+        shutil.copy(sts_file, path)
+    often = change(config, checkpoint_every=1, steps=300)
+    watched = change(often, sts=(one,), stop_on="sts/made/spearman", patience=0)
+    interrupt_after(5, watched)
+    with pytest.raises(UserError, match=r"a run with split dev, not train"):
+        train(change(watched, split="train"))
+    pq.write_table(pq.read_table(sts_file).slice(1), one)
+    with pytest.raises(UserError, match=r"a run with evaluation \['[0-9a-f]{64}'\], not"):
+        train(watched)
+    train(change(watched, sts=(other,)))
+    assert [line["step"] for line in log(config.output)] == list(range(1, 301))
+
+
 def test_a_foreign_folder_is_not_touched(config: TrainConfig) -> None:
     foreign = config.output.with_name("model.unfinished")
     foreign.mkdir()
@@ -225,6 +218,13 @@ def test_a_foreign_folder_is_not_touched(config: TrainConfig) -> None:
     with pytest.raises(UserError, match="is not an unfinished run"):
         train(config)
     assert [path.name for path in foreign.iterdir()] == ["thesis.txt"]
+
+
+def test_an_output_that_links_to_nothing_is_refused(config: TrainConfig) -> None:
+    config.output.symlink_to("nowhere")
+    with pytest.raises(UserError, match="model exists; choose another --output"):
+        train(config)
+    assert [path.name for path in config.output.parent.iterdir()] == ["model"]
 
 
 @pytest.mark.parametrize(
@@ -236,9 +236,18 @@ def test_a_foreign_folder_is_not_touched(config: TrainConfig) -> None:
         ({"learning_rate": math.nan}, "--learning-rate nan must be above 0"),
         ({"warmup": 1.5}, r"--warmup 1\.5 is too large; give at most 1"),
         ({"clip": -1.0}, r"--clip -1\.0 is too small"),
+        ({"shard_cache_gb": math.inf}, r"--shard-cache-gb inf is too large; give at most 1e\+06"),
         ({"data": ()}, "no dataset given"),
         ({"device": "cuda:99"}, "--device cuda:99 is not there"),
         ({"device": "toaster"}, "--device toaster is not there"),
+        ({"model": "bert::2x64", "max_length": 1000}, "--max-length 1000 is more than bert::2x64"),
+        ({"model": "bert::2x64", "max_length": 2}, "--max-length 2 leaves no room beside 2"),
+        ({"model": "bert::2x64", "freeze": 5}, "--freeze 5: bert::2x64 has 2 blocks"),
+        (
+            {"model": "gpt2::2x64", "lora": 4, "lora_targets": ("q",)},
+            "--lora-targets q: gpt2::2x64",
+        ),
+        ({"model": "t5::2x64", "matryoshka": (65,)}, "--matryoshka 65 is above the 64 dimensions"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(

@@ -114,11 +114,6 @@ class EncoderConfig:
         return self.fresh is not None and not self.fresh.tokenizer
 
     @property
-    def new_dimension(self) -> int:
-        """Return the dimension of a new model's vectors; 0: the model is opened, and knows."""
-        return self.dense or (self.fresh.width if self.fresh else 0)
-
-    @property
     def is_static(self) -> bool:
         """Tell whether the model is a static embedding: a new one, a folder's or a hub model's.
 

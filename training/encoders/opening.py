@@ -41,7 +41,7 @@ def open_encoder(
     Raises UserError when there is no such model or tokenizer, or it cannot do what is asked.
     """
     config.check()
-    torch.manual_seed(seed)
+    torch.manual_seed(seed % 2**64)
     fresh = config.fresh
     if fresh:
         encoder = _make(fresh, config, tokenizer or open_tokenizer(fresh.tokenizer))

@@ -21,6 +21,7 @@ from pairsmith.training.encoders.packing import (
     packed_states,
     padded,
 )
+from pairsmith.training.end_to_end import row_places
 from pairsmith.training.tokens.ids import IdRows
 
 PACKED = "pairsmith_packed"
@@ -192,10 +193,9 @@ def _allowed(lengths: Rows, causal: bool) -> Tensor | None:
 
 def _places(lengths: Rows, padded: Rows, heads: int) -> Rows:
     """Return where (token, head) of texts end to end lie as (text, head, token), padded."""
-    token = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     text = np.repeat(np.cumsum(padded) - padded, lengths)
     head = np.repeat(padded, lengths)[:, None] * np.arange(heads)
-    places: Rows = (heads * text[:, None] + head + token[:, None]).ravel()
+    places: Rows = (heads * text[:, None] + head + row_places(lengths)[:, None]).ravel()
     return places
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from pairsmith.training.end_to_end import row_places
 from pairsmith.training.tokens.ids import IdRows
 
 Features = dict[str, Tensor]
@@ -63,7 +64,7 @@ def packed(texts: IdRows, first_position: int = 0) -> Features:
     `min_length`, `max_length`: int64, shape (), which stay on the CPU.
     """
     ends = np.concatenate([[0], np.cumsum(texts.lengths)])
-    positions = np.arange(len(texts.ids)) - np.repeat(ends[:-1], texts.lengths) + first_position
+    positions = row_places(texts.lengths) + first_position
     return {
         "input_ids": torch.from_numpy(texts.ids)[None],
         "position_ids": torch.from_numpy(positions)[None],

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from pairsmith.schemas import UserError, require
 from pairsmith.schemas.dataset import sha256_file
+from pairsmith.training.end_to_end import row_places
 from pairsmith.training.evaluation.bitext import bitext, bitext_measures
 from pairsmith.training.evaluation.gold import (
     intents,
@@ -82,12 +83,11 @@ class Tasks:
 
     def digests(self) -> dict[str, list[str]]:
         """Return the sha256 of the files of each evaluation, by the name of file or folder."""
-        found: dict[str, list[str]] = {}
-        for kind in KINDS:
-            for path in getattr(self, kind):
-                files = retrieval_files(path) if kind == "retrieval" else [path]
-                found[f"{kind}/{_name(path)}"] = [sha256_file(file) for file in files]
-        return found
+        return {
+            f"{kind}/{_name(path)}": _digests(kind, path)
+            for kind in KINDS
+            for path in getattr(self, kind)
+        }
 
     def check_score(self, option: str, score: str) -> None:
         """Raise UserError when no score is called what an option names."""
@@ -120,6 +120,14 @@ class EvaluationConfig(Tasks):
         if self.stop_on:
             self.check_score("--stop-on", self.stop_on)
 
+    def watched(self) -> dict[str, Any]:
+        """Return what the scores that `stop_on` watches follow from: the files, by their sha256."""
+        if not self.stop_on:
+            return {}
+        kind, name, _ = self.stop_on.split("/", 2)
+        (path,) = (path for path in getattr(self, kind) if _name(path) == name)
+        return {"evaluation": _digests(kind, path), "split": self.split}
+
 
 def evaluate(encode: Encode, tasks: Tasks) -> dict[str, float]:
     """Return every score by its name, such as `sts/stsb_en/spearman`.
@@ -141,6 +149,11 @@ def evaluate(encode: Encode, tasks: Tasks) -> dict[str, float]:
         for name, value in retrieval(encode, path).items():
             scores[f"retrieval/{_name(path)}/{name}"] = value
     return scores
+
+
+def _digests(kind: str, path: Path) -> list[str]:
+    files = retrieval_files(path) if kind == "retrieval" else [path]
+    return [sha256_file(file) for file in files]
 
 
 def _name(path: Path) -> str:
@@ -198,8 +211,7 @@ def _nearest_accuracy(
     order = rng.permutation(len(labels))
     by_label = order[np.argsort(labels[order], kind="stable")]
     counts = np.bincount(labels)
-    rank = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
-    shown = rank < np.repeat(np.clip(counts - 1, 1, SHOTS), counts)
+    shown = row_places(counts) < np.repeat(np.clip(counts - 1, 1, SHOTS), counts)
     shots, queries = by_label[shown], by_label[~shown]
     nearest = (vectors[queries] @ vectors[shots].T).argmax(1)
     return float((labels[shots[nearest]] == labels[queries]).mean())

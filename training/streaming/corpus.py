@@ -10,7 +10,7 @@ import numpy as np
 from pairsmith.schemas import Dataset, UserError, open_dataset
 from pairsmith.schemas.store import RemoteDataset, is_remote, open_remote_dataset, shown
 from pairsmith.training.losses.config import LossConfig
-from pairsmith.training.settings import Above, AtLeast, Free
+from pairsmith.training.settings import Above, AtLeast, AtMost, Free
 from pairsmith.training.streaming.lookahead import Ints
 from pairsmith.training.streaming.mix import shares
 from pairsmith.training.streaming.order import LEAST_BATCHES, Order, Source
@@ -64,7 +64,7 @@ class StreamConfig:
     """Threads that read and tokenise ahead of the steps; 0: none. Never changes a batch."""
     shard_cache: Annotated[Path, Free()] = Path("~/.cache/pairsmith/shards")
     """Folder that keeps what was read from object stores; processes may share it."""
-    shard_cache_gb: Annotated[float, Above(0), Free()] = 20.0
+    shard_cache_gb: Annotated[float, Above(0), AtMost(1e6), Free()] = 20.0
     """Gigabytes kept there at most; what was used longest ago goes first."""
 
 

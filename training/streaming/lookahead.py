@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pairsmith.schemas import subkeys
+from pairsmith.training.end_to_end import row_places
 
 Ints = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
@@ -109,9 +110,8 @@ def _turns(sizes: Ints, key: Hashes) -> Ints:
     turn = np.arange(len(sizes))
     turn[full] = full[shuffled(len(full), key)]
     of = sizes[turn]
-    level = np.arange(of.sum()) - np.repeat(np.cumsum(of) - of, of)
     # Cards of a batch that is smaller are spread over all levels, not dealt at its first ones.
-    height = (2 * level + 1) * most // (2 * np.repeat(of, of))
+    height = (2 * row_places(of) + 1) * most // (2 * np.repeat(of, of))
     return np.repeat(turn, of)[by(height, most)]
 
 
@@ -187,7 +187,7 @@ class _Seats:
         counts = np.searchsorted(self._codes, marks | self._row, "right") - first
         found = counts > 0
         first, counts = first[found], counts[found]
-        near = np.repeat(first - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+        near = np.repeat(first, counts) + row_places(counts)
         # Of those whose upper bits are the same.
         found[found] = np.isin(marks[found], self._marks[:, self._codes[near] & self._row])
         return found

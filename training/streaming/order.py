@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pairsmith.schemas import UserError, subkeys
+from pairsmith.training.end_to_end import row_places
 from pairsmith.training.streaming.lookahead import Hashes, Ints, shuffled
 from pairsmith.training.streaming.mix import apportion, cut
 from pairsmith.training.streaming.row_groups import IDENTITY, RowGroup, read
@@ -216,9 +217,8 @@ def spread(shards: Ints, seed: int, epoch: int, number: int) -> Ints:
     shard = shards[drawn]
     by_shard = np.argsort(shard, kind="stable")
     counts = np.bincount(shard)
-    rank = np.arange(len(shard)) - np.repeat(np.cumsum(counts) - counts, counts)
     place = np.empty(len(shard), np.uint64)
-    place[by_shard] = rank.astype(np.uint64) << np.uint64(32)
+    place[by_shard] = row_places(counts).astype(np.uint64) << np.uint64(32)
     numbers = np.arange(len(shard), dtype=np.uint64)
     place += subkeys(_key(seed, epoch, number) + numbers, 3) >> np.uint64(32)
     return drawn[np.argsort(place // counts[shard].astype(np.uint64), kind="stable")]

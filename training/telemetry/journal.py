@@ -1,6 +1,7 @@
 """What a run tells: a line on the terminal, a log of every step, curves on boards."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -102,7 +103,8 @@ class Journal:
     """Writes `log.jsonl`, one line for each step, into a run's folder, and shows curves on boards.
 
     After a resumption the log is cut back to the checkpoint's step, so that in the end it holds
-    every step once, like that of an undisturbed run.
+    every step once, like that of an undisturbed run. What a failure of power left of a line goes
+    with all lines behind it, which is told.
     """
 
     def __init__(self, folder: Path, step: int, boards: Iterable[Board] = ()):
@@ -133,6 +135,10 @@ class Journal:
         """Record an evaluation."""
         for board in self._boards:
             board.show(step, scores)
+
+    def flush(self) -> None:
+        """Have the system write the log to the disk: a checkpoint must not know of more steps."""
+        os.fsync(self._log.fileno())
 
     def close(self) -> None:
         """Flush and close all files."""
@@ -256,9 +262,22 @@ def print_scores(scores: Mapping[str, Mapping[str, float]]) -> None:
 
 
 def _keep_lines(path: Path, count: int) -> None:
-    if not path.is_file():
-        return
-    with path.open("rb+") as file:
-        for _ in range(count):
-            file.readline()
-        file.truncate(file.tell())
+    """Cut a log off behind `count` lines, or before the first one that is not whole."""
+    kept = size = 0
+    with path.open("ab+") as file:
+        file.seek(0)
+        for _, line in zip(range(count), file, strict=False):
+            if not _is_whole(line):
+                break
+            kept, size = kept + 1, size + len(line)
+        file.truncate(size)
+    if kept < count:
+        say(f"note: {path} has only {kept} of the {count} steps so far; the others are lost")
+
+
+def _is_whole(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return line.endswith(b"\n")

@@ -78,6 +78,11 @@ class Reports:
             self._journal.step(line)
             self._meter.step(line)
 
+    def flush(self) -> None:
+        """Have the log on the disk."""
+        if self._journal:
+            self._journal.flush()
+
     def scores(self, step: int, scores: Mapping[str, float]) -> None:
         """Record and show an evaluation."""
         if self._journal and self._meter:

@@ -21,8 +21,6 @@ from pairsmith.training.tokens.cache import (
     MANIFEST,
     Part,
     TokenCache,
-    TokenConfig,
-    draws,
     id_width,
     made_of,
     open_tokens,
@@ -65,25 +63,6 @@ def token_cache(
             job.write(shard, (table for _, table in made))
     job.finish()
     return open_tokens(dataset, tokenizer, folder)
-
-
-def tokens_to_read(
-    dataset: Dataset, tokenizer: Tokenizer, config: TokenConfig, epochs: float
-) -> TokenCache | None:
-    """Return the ids that a run of so many epochs reads, or None where it cuts texts itself.
-
-    Unless the config says otherwise, ids are read where they are, and made for more than one epoch.
-    Raises UserError when they cannot be made.
-    """
-    asked = config.token_cache
-    if asked is False:
-        return None
-    if asked == "read" or (asked is None and (epochs <= 1 or draws(tokenizer))):
-        try:
-            return open_tokens(dataset, tokenizer, config.token_folder)
-        except UserError:  # there are none, which is no mistake
-            return None
-    return token_cache(dataset, tokenizer, config.token_folder, workers=config.token_workers)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import pyarrow as pa
 from tokenizers import Tokenizer
 
 from pairsmith.schemas import UserError
-from pairsmith.training.tokens.wordpiece import ColumnWordPiece, flatten
+from pairsmith.training.end_to_end import flatten, row_places
+from pairsmith.training.tokens.wordpiece import ColumnWordPiece
 
 Ids = npt.NDArray[np.int64]
 
@@ -138,7 +139,7 @@ def framed(texts: IdRows, frame: Frame, max_length: int = 0) -> IdRows:
     lengths = kept + special
     ends = np.cumsum(lengths)
     ids = np.empty(int(lengths.sum()), np.int64)
-    steps = np.arange(int(kept.sum())) - np.repeat(np.cumsum(kept) - kept, kept)
+    steps = row_places(kept)
     places = np.repeat(ends - lengths + len(frame.before), kept) + steps
     ids[places] = texts.ids[np.repeat(starts, kept) + steps]
     for number, token in enumerate(frame.before):

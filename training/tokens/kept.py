@@ -5,13 +5,13 @@ from dataclasses import replace
 
 from tokenizers import Tokenizer
 
-from pairsmith.schemas import Dataset
+from pairsmith.schemas import Dataset, UserError
 from pairsmith.schemas.store import RemoteDataset
 from pairsmith.training.streaming.corpus import StreamConfig, remote_shards, shard_files
 from pairsmith.training.streaming.order import Order
 from pairsmith.training.streaming.row_groups import TokenisedShard
-from pairsmith.training.tokens.build import tokens_to_read
-from pairsmith.training.tokens.cache import TokenCache, TokenConfig, draws
+from pairsmith.training.tokens.build import token_cache
+from pairsmith.training.tokens.cache import TokenCache, TokenConfig, draws, open_tokens
 from pairsmith.training.tokens.remote import RemoteTokens, remote_tokens
 
 Opened = Dataset | RemoteDataset
@@ -50,22 +50,24 @@ def open_tokens_of(
     asked = config.token_cache
     if asked is False or (asked is not True and draws(tokenizer)):
         return []
+    make = asked is True or (asked is None and epochs > 1)
     remote = [dataset for dataset in datasets if isinstance(dataset, RemoteDataset)]
     far = [remote_tokens(remote_shards(dataset, stream), tokenizer) for dataset in remote]
     size = sum(shard.bytes for dataset in remote for shard in dataset.manifest.shards)
     # Ids take about as much room as the shards, which they must not push out.
-    room = 2 * size <= stream.shard_cache_gb * 1e9
-    make = asked is True or (asked is None and epochs > 1 and room)
-    if not make and not all(tokens.complete for tokens in far):
+    room = asked is True or 2 * size <= stream.shard_cache_gb * 1e9
+    if not (make and room) and not all(tokens.complete for tokens in far):
         return []
     kept: list[Kept] = []
     for dataset in datasets:
-        found: Kept | None
         if isinstance(dataset, RemoteDataset):
-            found = far.pop(0)
+            kept.append(far.pop(0))
+        elif make:
+            workers = config.token_workers
+            kept.append(token_cache(dataset, tokenizer, config.token_folder, workers=workers))
         else:
-            found = tokens_to_read(dataset, tokenizer, config, epochs)
-        if found is None:
-            return []
-        kept.append(found)
+            try:
+                kept.append(open_tokens(dataset, tokenizer, config.token_folder))
+            except UserError:  # there are none, which is no mistake
+                return []
     return kept

@@ -37,6 +37,11 @@ def train_tokenizer(groups: Sequence[RowGroup], vocabulary: int, seed: int) -> T
     return _with_vocabulary(empty.get_vocab())
 
 
+def special_tokenizer() -> Tokenizer:
+    """Return a tokenizer of special tokens alone: what it is before it has seen a pair."""
+    return _with_vocabulary({token: number for number, token in enumerate(SPECIAL)})
+
+
 def count_tokens(
     groups: Sequence[RowGroup],
     tokenise: Callable[[list[str]], IdRows],
