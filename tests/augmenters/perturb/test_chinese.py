@@ -195,6 +195,11 @@ def test_a_word_becomes_its_opposite(text, view):
         "这样正确吗",
         "你支持他吗？",
         "大家是否支持他",
+        "销量超过了特斯拉",
+        "未经出租人同意，不得转租",
+        "国内生产总值",
+        "下调存款准备金率",
+        "可支配收入",
     ],
 )
 def test_parts_of_words_opposites_side_by_side_and_titles_stay(text):
