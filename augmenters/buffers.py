@@ -17,7 +17,7 @@ class Buffers:
 
     data: npt.NDArray[np.uint8]
     offsets: npt.NDArray[np.int32]
-    """Shape (rows + 1,); the first need not be 0."""
+    """Shape (rows + 1,): the first is 0, the last the size of the data."""
     valid: npt.NDArray[np.uint8]
     """Shape (rows,), or (0,) when no text is null."""
 
@@ -35,7 +35,7 @@ def read_only(array: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
 
 
 def string_buffers(texts: pa.Array) -> Buffers:
-    """Return the buffers of a string array; large_string and string_view are cast.
+    """Return the buffers of a string array, of any kind of strings; of a slice, those of its rows.
 
     Raises TypeError when it holds no strings, ValueError when they exceed 2 GiB.
     """
@@ -44,22 +44,26 @@ def string_buffers(texts: pa.Array) -> Buffers:
     kind = getattr(texts, "type", None)
     if not isinstance(texts, pa.Array) or not any(accepts(kind) for accepts in _TEXT_TYPES):
         raise TypeError(f"texts must be a pyarrow string array, not {kind or type(texts).__name__}")
-    if not pa.types.is_string(kind):
-        try:
-            texts = texts.cast(pa.string())
-        except pa.ArrowInvalid as error:
-            raise too_long() from error
+    if pa.types.is_string_view(kind):
+        texts = texts.cast(pa.large_string())
     _, offsets, data = texts.buffers()
     rows = len(texts)
+    width = np.dtype(np.int32 if pa.types.is_string(texts.type) else np.int64)
     if offsets is None or not rows:
-        positions = np.zeros(rows + 1, np.int32)
+        positions = np.zeros(rows + 1, width)
     else:
-        positions = np.frombuffer(offsets, np.int32, rows + 1, 4 * texts.offset)
+        positions = np.frombuffer(offsets, width, rows + 1, width.itemsize * texts.offset)
+    first, last = int(positions[0]), int(positions[-1])
+    # No cast: Arrow's refuses a short slice of large_string that begins beyond 2 GiB.
+    if last - first > np.iinfo(np.int32).max:
+        raise too_long()
+    if first or width != np.int32:
+        positions = (positions - first).astype(np.int32)
     valid = np.empty(0, np.uint8)
     if texts.null_count:
         valid = texts.is_valid().to_numpy(zero_copy_only=False).view(np.uint8)
     return Buffers(
-        read_only(np.frombuffer(data, np.uint8) if data else np.empty(0, np.uint8)),
+        read_only((np.frombuffer(data, np.uint8) if data else np.empty(0, np.uint8))[first:last]),
         read_only(positions),
         read_only(valid),
     )

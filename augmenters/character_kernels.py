@@ -36,12 +36,8 @@ def replace_characters(
     share: how often by one of `far` instead of `near`, where there are both.
     """
     rows = offsets.size - 1
-    base = integer(offsets[0])
     threshold = np.uint64(rate * 2.0**64)
-    out = data[base : integer(offsets[rows])].copy()
-    out_offsets = np.empty(rows + 1, np.int32)
-    for row in range(rows + 1):
-        out_offsets[row] = integer(offsets[row]) - base
+    out, out_offsets = data.copy(), offsets.copy()
     for row in range(rows):
         state = draw(keys[row], op)
         counter = 0

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pairsmith.augmenters.memory import first_line
 from pairsmith.schemas import UserError, require
 
 
@@ -23,10 +24,9 @@ def asking_hub(lacking: str, extra: str, argument: str = "") -> Iterator[Any]:
     try:
         yield hub
     except (OSError, ValueError, *client_errors) as error:
-        said = " ".join(str(error).strip().split("\n")[0].split()).rstrip(".")
         raise UserError(
             f"{lacking}: there is no such folder here, and the Hugging Face hub gave none "
-            f"({said or type(error).__name__}); download it where there is a network and name its "
+            f"({first_line(error)}); download it where there is a network and name its "
             f"folder{f' as {argument}' if argument else ''}"
         ) from error
 
@@ -43,6 +43,15 @@ def fetch(name: str, what: str, files: Sequence[str], weights: Sequence[str], ex
         if not any(path for pattern in first for path in folder.glob(pattern)):
             folder = Path(hub.snapshot_download(name, allow_patterns=[*files, last]))
     return folder
+
+
+def recorded(name: str, folder: Path, sha256: str) -> dict[str, str]:
+    """Return what is recorded of a model: its name without its place, and its files' sha256.
+
+    name: as the user gave it, of the hub or a folder. folder: where it is.
+    """
+    local = Path(name).expanduser().is_dir()
+    return {"name": folder.resolve().name if local else name, "sha256": sha256}
 
 
 def files_sha256(files: Iterable[Path]) -> str:

@@ -59,7 +59,7 @@ def run_batches(
                 if len(batch) == 1:
                     raise UserError(
                         f"a sentence of {lengths[batch[0]]} tokens does not fit into the memory "
-                        f"({_first_line(error)}); free some, or choose another device"
+                        f"({first_line(error)}); free some, or choose another device"
                     ) from error
                 full.set()
                 return None
@@ -92,7 +92,7 @@ def refuse_failed_gpu(error: Exception) -> None:
     """
     if _GPU.search(str(error)):
         raise UserError(
-            f"the GPU failed ({_first_line(error)}); see what `nvidia-smi` says of it and run the "
+            f"the GPU failed ({first_line(error)}); see what `nvidia-smi` says of it and run the "
             "same command again, or use device='cpu'"
         ) from error
 
@@ -109,10 +109,12 @@ def fitted_in(load: Callable[[], Result], name: object) -> Result:
             refuse_failed_gpu(error)
             raise
         raise UserError(
-            f"{name} does not fit into the memory ({_first_line(error)}); free some, or use "
+            f"{name} does not fit into the memory ({first_line(error)}); free some, or use "
             "another device"
         ) from error
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else "out of memory"
+def first_line(error: Exception) -> str:
+    """Return the first line of what an error says, or what it is called."""
+    lines = str(error).strip().splitlines()
+    return " ".join(lines[0].split()).rstrip(".") if lines else type(error).__name__

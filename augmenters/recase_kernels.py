@@ -97,7 +97,7 @@ def recase_words(
     """Return the texts with each word in another case with probability `rate`."""
     rows = offsets.size - 1
     threshold = np.uint64(rate * 2.0**64)
-    out, out_offsets = _copied(data, offsets)
+    out, out_offsets = data.copy(), offsets.copy()
     bounds = np.empty(longest(offsets) + 4, np.int32)
     edges = np.empty(bounds.size // 2, np.uint8)
     hits = np.empty(edges.size, np.int32)
@@ -120,16 +120,6 @@ def recase_words(
 
 
 @kernel
-def _copied(data: Bytes, offsets: Ints) -> tuple[Bytes, Ints]:
-    """Return a copy of the texts to write over, as (bytes, int32 offsets)."""
-    base = integer(offsets[0])
-    out_offsets = np.empty(offsets.size, np.int32)
-    for row in range(offsets.size):
-        out_offsets[row] = integer(offsets[row]) - base
-    return data[base : integer(offsets[offsets.size - 1])].copy(), out_offsets
-
-
-@kernel
 def flip_cases(
     data: Bytes,
     offsets: Ints,
@@ -143,7 +133,7 @@ def flip_cases(
     """Return the texts with the case of each letter flipped with probability `rate`."""
     rows = offsets.size - 1
     threshold = np.uint64(rate * 2.0**64)
-    out, out_offsets = _copied(data, offsets)
+    out, out_offsets = data.copy(), offsets.copy()
     for row in range(rows):
         start = integer(out_offsets[row])
         end = integer(out_offsets[row + 1])

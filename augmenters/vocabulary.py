@@ -125,6 +125,6 @@ def _cases(word: str) -> tuple[str, str, str]:
     return word, upper[:1] + word[1:], upper
 
 
-def is_chinese(word: str) -> bool:
+def cjk_at_an_end(word: str) -> bool:
     """Return whether a word begins or ends with a Chinese character or kana."""
     return any(char_classes()[ord(character)] == CJK for character in (word[0], word[-1]))

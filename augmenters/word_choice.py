@@ -15,9 +15,9 @@ import pyarrow as pa
 from pairsmith.augmenters.operations import INSERT, SUBSTITUTE, Edit, Words, check_rate
 from pairsmith.augmenters.vocabulary import (
     check_words,
+    cjk_at_an_end,
     count_spellings,
     damped,
-    is_chinese,
     words_table,
 )
 from pairsmith.augmenters.words import WordAugmenter
@@ -77,7 +77,7 @@ class VocabularyAugmenter(WordAugmenter):
         weights = [1.0] * len(self.vocabulary)
         if self.counts is not None:
             weights = [damped(count) for count in self.counts]
-        return words_table(self.vocabulary, weights, [*map(is_chinese, self.vocabulary)])
+        return words_table(self.vocabulary, weights, [*map(cjk_at_an_end, self.vocabulary)])
 
 
 @dataclass(frozen=True)

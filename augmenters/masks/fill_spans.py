@@ -23,11 +23,10 @@ _FILLS = 0xF1115
 class FillSpans:
     """Mask spans of words and let a T5-type model write them anew (arXiv 1910.10683).
 
-    The model must be one trained to fill `<extra_id_0>`, as T5, T5 1.1, mT5 and ByT5 are before
-    they are tuned for a task. A fill may have more or fewer words than it replaces, and takes the
-    case of their first letter. All else stays, byte for byte. A span keeps its words when the fill
-    does not end within `max_tokens`, or has no letter. Numbers are masked only between words of one
-    span.
+    The model must be one trained to fill `<extra_id_0>`, as T5 and T5 1.1 are before they are tuned
+    for a task. A fill may have more or fewer words than it replaces, and takes the case of their
+    first letter. All else stays, byte for byte. A span keeps its words when the fill does not end
+    within `max_tokens`, or has no letter. Numbers are masked only between words of one span.
 
     As with `FillMask`, the view depends on text and key, up to rounding; long texts are cut, and
     details hold `replaced`: pairs of was and is. No view, with the reason "sentinel", for a text

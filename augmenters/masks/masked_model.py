@@ -12,7 +12,7 @@ from pairsmith.augmenters.characters import CJK, char_classes
 from pairsmith.augmenters.letters import DIGIT, MARK, letter_kinds
 from pairsmith.augmenters.masks.draw import Drawing, draw_tokens, keys_of, uniforms
 from pairsmith.augmenters.masks.models import Device, Loaded, load
-from pairsmith.augmenters.masks.words import Passage, fitting, is_chinese
+from pairsmith.augmenters.masks.words import Passage, fitting, has_cjk
 from pairsmith.augmenters.masks.write import Fill, in_case, opens_sentence
 from pairsmith.augmenters.memory import fitted_in
 from pairsmith.schemas import UserError, require
@@ -69,8 +69,8 @@ class Filler:
         rows = loaded.model.get_output_embeddings().weight.shape[0]
         self._barred = torch.full((2, rows), -torch.inf, device=loaded.model.device)
         for token, word in self._words.items():
-            if len(word) == 1 or not is_chinese(word):
-                self._barred[int(is_chinese(word)), token] = 0.0
+            if len(word) == 1 or not has_cjk(word):
+                self._barred[int(has_cjk(word)), token] = 0.0
         self._head = self._find_head()
 
     def prepare(self, passages: Sequence[Passage], texts: Sequence[bytes]) -> list[Prepared]:
@@ -168,7 +168,7 @@ class Filler:
         parts, done, turns = [], passage.start, dict[int, int]()
         for word in passage.words:
             letters = text[word.start : word.end].decode()
-            chinese = is_chinese(letters)
+            chinese = has_cjk(letters)
             sizes = (
                 [len(letter.encode()) for letter in letters] if chinese else [len(letters.encode())]
             )
@@ -216,7 +216,7 @@ def _whole_words(tokenizer: Any) -> dict[int, str]:
     words = {}
     for token, text in tokens.items():
         said = tokenizer.decode([token]).strip() if begins == "Ġ" else text.removeprefix(begins)
-        if said and _is_word(said) and (text.startswith(begins) or is_chinese(said)):
+        if said and _is_word(said) and (text.startswith(begins) or has_cjk(said)):
             words[token] = said
     return words
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pairsmith.augmenters.hub import fetch, files_sha256
-from pairsmith.augmenters.memory import fitted_in
+from pairsmith.augmenters.hub import fetch, files_sha256, recorded
+from pairsmith.augmenters.memory import first_line, fitted_in
 from pairsmith.augmenters.translation.quiet import quiet
 from pairsmith.schemas import UserError, require
 
@@ -46,11 +46,9 @@ def load(name: str, auto_class: str, device: Device) -> Loaded:
 
 
 def content(name: str, auto_class: str) -> dict[str, str]:
-    """Return what a recipe records of a model: its name without its place, its files' sha256."""
+    """Return what a recipe records of a model."""
     folder = _find(name, auto_class)
-    local = Path(name).expanduser().is_dir()
-    name = folder.resolve().name if local else name
-    return {"name": name, "sha256": files_sha256(_files(folder))}
+    return recorded(name, folder, files_sha256(_files(folder)))
 
 
 @functools.cache
@@ -71,7 +69,7 @@ def _load(name: str, auto_class: str, device: Device) -> Loaded:
             )
     except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
         raise UserError(
-            f"transformers cannot load {folder} as a {kind} language model: {_first_line(error)}"
+            f"transformers cannot load {folder} as a {kind} language model: {first_line(error)}"
         ) from error
     if lacking := sorted(report["missing_keys"]):
         raise UserError(
@@ -106,8 +104,3 @@ def _files(folder: Path) -> list[Path]:
     if not any(path.suffix == ".safetensors" for path in files):
         files |= set(folder.glob(_WEIGHTS[1]))
     return sorted(files)
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return " ".join(lines[0].split()).rstrip(".") if lines else type(error).__name__

@@ -44,12 +44,17 @@ class SpanFiller:
     """A loaded model, and its sentinels: `<extra_id_0>` for the first span, and so on."""
 
     def __init__(self, name: str, loaded: Loaded) -> None:
-        """Look for the sentinels. Raises UserError when the tokenizer has none."""
+        """Look for the sentinels. Raises UserError when the tokenizer has none, or others."""
         self._loaded = loaded
         self._tokenizer = loaded.tokenizer
         self._pad: int = self._tokenizer.pad_token_id
         self._eos: int = self._tokenizer.eos_token_id
         known = self._tokenizer.get_vocab()
+        if "ByT5" in type(self._tokenizer).__name__ or "▁<extra_id_0>" in known:
+            raise UserError(
+                f"{name} was taught other marks of gaps than its tokenizer's <extra_id_0>, as ByT5 "
+                "and mT5 were; choose T5 or T5 1.1, or FillMask for a model with a mask token"
+            )
         self._sentinels: list[int] = []
         while (token := f"<extra_id_{len(self._sentinels)}>") in known:
             self._sentinels.append(known[token])

@@ -103,7 +103,7 @@ def fitting(
     return sorted(done, key=lambda passage: (passage.row, passage.start))
 
 
-def is_chinese(word: str) -> bool:
+def has_cjk(word: str) -> bool:
     """Return whether a word has a Chinese character or kana in it: also T恤, which is one word."""
     return bool((char_classes()[[ord(letter) for letter in word]] == CJK).any())
 

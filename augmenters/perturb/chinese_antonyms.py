@@ -101,6 +101,13 @@ def _bound(word: Word, before: Word, after: Word, sentence: str) -> bool:
             return is_noun(before)
         case "经常":
             return before.text in ("很", "不")
+        case "同意":
+            return "未经" in sentence
+        case "收入":
+            return before.text.endswith("支配")
+        case "年轻人":
+            return "老年" in sentence
         case "出生" | "去世":
             return after.text[:1] in ("地", "率", "在", "的", "日")
-    return (word.text + after.text).startswith(("东北人", "东北虎", "男子组", "女子组", "收入证"))
+    named = ("东北人", "东北虎", "男子组", "女子组", "收入证", "国内生产", "存款准备")
+    return (word.text + after.text).startswith(named)

@@ -27,7 +27,12 @@ from pairsmith.augmenters.perturb.edits import Change, Edit
 _MOST = 6
 """How many values are listed for one number, so that none of a text is drawn more often."""
 _LEFT_ALONE = re.compile("四周|三角|两[面边侧旁者方]|一[起般点些下样直定]|[三四]方|八方|千万|百度")
-_NOT_AFTER_FIRST = re.compile("方|者|手|人称|夫人|世界|时间|线|语言|产业|眼|感|印象")
+_NAMED = re.compile("四季(?!度)|[一二三]级(?:市场|医院)|二次元|[三四]轮车|四人帮")
+"""Names that begin like a count, of one word or of several."""
+_CALLED = re.compile("(?:拨打|致电|电话|热线|尾号|卡号|账号|号码|编号)[是为：:]? ?$")
+"""What stands before numbers that are no amounts: 拨打95588."""
+_FROM = re.compile("[一二两三四五六七八九十百千万亿0-9][到至~-]$")
+_NOT_AFTER_FIRST = re.compile("方|者|手|人|夫人|世界|时间|线|语言|产业|眼|感|印象")
 _ARABIC = re.compile(r"(?<![0-9.,])[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?(?![0-9])")
 _BEFORE = re.compile(r"(?:^|[^!-~\s])\s?[(\[\"'$€£¥-]?\s?$")
 _AFTER = re.compile(
@@ -153,7 +158,7 @@ def _near(old: str, low: int, high: int) -> Iterator[str]:
 def _arabic(text: str) -> Iterator[Number]:
     times = {at for match in _TIME.finditer(text) for at in range(*match.span())}
     for match in _ARABIC.finditer(text):
-        if match.start() in times:
+        if match.start() in times or _CALLED.search(text[: match.start()][-8:]):
             continue
         if _BEFORE.search(text[: match.start()]) and _AFTER.match(text, match.end()):
             old, after = match[0], text[match.end() :].lstrip(" ")
@@ -168,6 +173,7 @@ _BOUNDS: tuple[tuple[str, Callable[[int], bool], int, int], ...] = (
     ("分(?!之|钟)", lambda n: 1 <= n <= 59, 1, 59),
     ("世纪", lambda n: 1 <= n <= 21, 1, 20),
     ("年级", lambda n: 1 <= n <= 6, 1, 6),
+    ("季度", lambda n: 1 <= n <= 4, 1, 4),
     ("折", lambda n: 1 <= n <= 9, 1, 9),
 )
 """A unit, the values it makes sense with, and the least and the largest that replace them."""
@@ -215,17 +221,20 @@ def _chinese(text: str, words: list[Word]) -> Iterator[Number]:
         named = word.tag == "nr" and len(word.text) > 1
         if match is None or named or _LEFT_ALONE.match(word.text):
             continue
+        if _NAMED.match(text, word.start) or _FROM.search(text[: word.start][-2:]):
+            continue
         start, stop, old = word.start + match.start(), word.start + match.end(), match[0]
         rest = re.sub("^[多余]", "", word.text[match.end() :])
         after = text[stop:] if not rest or ordinal else rest
         unit = next((after[:n] for n in (4, 3, 2, 1) if after[:n] in listed("counts")), "")
         before = words[i - 1].text if i else ""
-        if rest and not ordinal and not (unit and rest.startswith(unit)):
+        if rest and not ordinal and rest != unit:
             continue
         if before.endswith(("几", "数", "上", "近百")) or not _well_formed(old, after):
             continue
         if ordinal:
-            fits, unit = not _NOT_AFTER_FIRST.match(after), "第"
+            fits = not _NOT_AFTER_FIRST.match(after)
+            unit = unit if unit == "季度" else "第"
         elif old == "一":
             fits = _counts_one(unit, before, at(tuple(words), i + 1))
         else:
@@ -253,6 +262,8 @@ def _counts_one(unit: str, before: str, following: Word) -> bool:
 def _chinese_values(old: str, unit: str) -> Iterator[str]:
     if unit in ("月", "月份"):
         values = ["三", "四", "五", "六", "七", "八", "九", "十", "十一"]
+    elif unit == "季度":
+        values = ["一", "二", "三", "四"]
     elif unit == "年代":
         values = [f"{one}十" for one in "五六七八九"]
     elif unit == "世纪":

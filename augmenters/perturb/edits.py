@@ -10,6 +10,8 @@ import json
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
 from typing import ClassVar, NamedTuple, TypeAlias
 
 import pyarrow as pa
@@ -64,7 +66,7 @@ def edits_of(change: Change) -> tuple[Edit, ...]:
     return (change,) if isinstance(change, Edit) else change
 
 
-def is_chinese(text: str) -> bool:
+def has_han(text: str) -> bool:
     """Return whether the text has Chinese characters, so that the Chinese rules apply."""
     return _HAN.search(text) is not None
 
@@ -77,15 +79,23 @@ class Perturbation(ABC):
     languages: ClassVar[tuple[str, ...]] = ("en", "zh")
     keeps_meaning: ClassVar[bool] = False
     needs: ClassVar[str] = ""
+    rules: ClassVar[str]
+    """Those for English are in the module `english_<rules>`, the others in `chinese_<rules>`."""
 
     @property
     @abstractmethod
     def name(self) -> str:
         """Return the kind of edit."""
 
-    @abstractmethod
     def changes(self, text: str) -> list[Change]:
         """Return every change that the rules of the text's language allow, most often none."""
+        found: list[Change] = self.rules_for(text).candidates(text)
+        return found
+
+    def rules_for(self, text: str) -> ModuleType:
+        """Return the module of the text's language; imported late, for it reads word lists."""
+        language = "chinese" if has_han(text) else "english"
+        return import_module(f"{__package__}.{language}_{self.rules}")
 
     def setup(self) -> None:
         """Load word lists."""

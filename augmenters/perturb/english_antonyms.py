@@ -5,6 +5,7 @@ from collections import defaultdict
 from itertools import pairwise
 from typing import NamedTuple
 
+from pairsmith.augmenters.endings import with_ending
 from pairsmith.augmenters.perturb.edits import Change, Edit
 from pairsmith.augmenters.perturb.english_words import (
     BE,
@@ -17,7 +18,6 @@ from pairsmith.augmenters.perturb.english_words import (
     capital_like,
     sentences,
     verbs,
-    with_s,
     words,
 )
 
@@ -35,6 +35,8 @@ _POLAR = words(
 _ASKS = BE | MODALS | words("do does did have has had")
 _ASKED = SUBJECTS | words("there my this that these")
 _OPENERS = words("and but so or also then well ok okay yes no hi hello great perfect please")
+_OFTEN = words("usually normally often always")
+"""Words that a question of when or how long does not deny: `How long does it usually take?`."""
 _DEGREES = words("more most less least as so too very rather how")
 
 
@@ -64,7 +66,7 @@ def candidates(text: str) -> list[Change]:
             continue
         inside = asked(sentence)
         for at, token in enumerate(sentence):
-            if at in inside:
+            if at in inside or (token.low in _OFTEN and sentence[-1].text == "?"):
                 continue
             for rule in rules.get(token.low, ()):
                 if _fits(rule, sentence, at) and not (rule.pair - {token.low}) & present:
@@ -152,7 +154,7 @@ def _rules() -> dict[str, list[_Rule]]:
 def _forms(word: str, opposite: str, kind: str) -> list[tuple[str, str, str]]:
     """Return each form of a word with that of its opposite, and its slot."""
     if kind == "noun":
-        return [(word, opposite, ""), (with_s(word), with_s(opposite), "")]
+        return [(word, opposite, ""), (with_ending(word, "s"), with_ending(opposite, "s"), "")]
     if kind == "adj-er":
         pairs = zip(_compared(word), _compared(opposite), strict=True)
         return [(old, new, "") for old, new in pairs]
@@ -176,9 +178,4 @@ def _verb_forms(old: Verb, new: Verb, alone: bool) -> list[tuple[str, str, str]]
 
 def _compared(word: str) -> list[str]:
     """Return a short adjective with its comparative and superlative."""
-    stem = word[:-1] if word.endswith("e") else word
-    if word.endswith("y"):
-        stem = word[:-1] + "i"
-    elif word in ("big", "hot", "wet", "thin", "fat", "sad"):
-        stem = word + word[-1]
-    return [word, stem + "er", stem + "est"]
+    return [word, with_ending(word, "er"), with_ending(word, "est")]

@@ -1,7 +1,7 @@
 """Where `not` can be put into an English sentence that negates nothing yet."""
 
 from collections.abc import Container
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 from pairsmith.augmenters.perturb.edits import Change, Edit
 from pairsmith.augmenters.perturb.english_words import (
@@ -40,6 +40,10 @@ _NOT_IN_CLAUSE = words(
 _NOT_BEFORE = words("as than until till lest how after before once glad wonder")
 _NO_SUBJECT = CONJUNCTIONS | PREPOSITIONS | words("here what how where when why such so there's")
 _OPENERS = words("and but that because if when while since although though so which who what")
+_SUPERLATIVES = words("best worst most only first")
+_NO_SUPERLATIVES = words(
+    "contest forest guest harvest honest interest invest protest request rest suggest test west"
+)
 _SPEECH = words(
     "said say says cried cry asked ask answered replied thought observed exclaimed returned "
     "continued added remarked whispered murmured muttered repeated shouted"
@@ -55,7 +59,7 @@ def insertions(text: str, sentence: list[Token]) -> list[Change]:
     found: list[Change] = []
     if sentence[0].low in ("yes", "yeah", "sure", "ok", "okay", "what", "how", "so", "such"):
         return found
-    inside = asked(sentence)
+    inside = asked(sentence, openly=True)
     for at in range(len(sentence) - 1):
         token = sentence[at]
         before = sentence[at - 1] if at else None
@@ -132,7 +136,7 @@ def _after_auxiliary(sentence: list[Token], at: int) -> list[Change]:
 def _after_have(sentence: list[Token], at: int) -> list[Change]:
     """Return `has gone` as `has not gone`, but leave `has limited means`."""
     before, token, following = sentence[at - 1 : at + 2]
-    if not before.is_word or before.low in _NO_SUBJECT | AUXILIARIES:
+    if not before.is_word or before.low in _NO_SUBJECT | AUXILIARIES or _of_the_best(sentence, at):
         return []
     if following.low not in verbs().participle or following.low in ("had", "got"):
         return []
@@ -142,6 +146,19 @@ def _after_have(sentence: list[Token], at: int) -> list[Change]:
         if after.is_word and not function_word:
             return []
     return [Edit(token.stop, token.stop, " not")]
+
+
+def _of_the_best(sentence: list[Token], at: int) -> bool:
+    """Return whether `have` is of a clause behind a superlative, which makes no sense negated.
+
+    As in `the best I have seen`, `it is the first time the bank has failed`.
+    """
+    lead = [token.low for token in takewhile(lambda token: token.is_word, sentence[at - 1 :: -1])]
+    for i, low in enumerate(lead):
+        if low in _SUPERLATIVES or (low.endswith("est") and low not in _NO_SUPERLATIVES):
+            told = any(word in BE or word.endswith("'s") for word in lead[i:])
+            return told or lead[0] in SUBJECTS
+    return False
 
 
 def _after_contracted(sentence: list[Token], at: int) -> list[Change]:

@@ -65,6 +65,8 @@ _SOME = words(
 _SPANS = words("years months weeks days hours ages decades")
 _NOT_ALONE = words("for long help")
 """Words that mean something else, or nothing, when `not` before them goes: `could not help`."""
+_TOLD = words("hesitate worry panic forget")
+"""What nobody is told to do, as one is told not to: `do not hesitate to call`."""
 _ASKED = words("if whether who whom whose what which where when why how")
 
 
@@ -192,6 +194,10 @@ def _without_do(sentence: list[Token], first: int, last: int) -> list[Change]:
         return []
     form = _DO.get(do.low, do.low)
     before = sentence[first - 1] if first else None
+    told = before is None or not before.is_word or before.low == "please"
+    wrong = [token.low for token in rest[:3]] == ["get", "me", "wrong"]
+    if form == "do" and told and (verb.low in _TOLD or wrong):
+        return []
     if form == "do":
         if before is None:  # an imperative
             return [Edit(do.start, verb.stop, capital_like(do.text, verb.text))]

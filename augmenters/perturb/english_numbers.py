@@ -19,6 +19,8 @@ _NAMES = re.compile(
     # telephone numbers, but not 2021-03-04
     r"|(?<!\w)(?![12]\d{3}-\d\d-\d\d(?!\d))\+?\(?\d[\d()]*(?:[ \-.]\(?\d{2,}\)?){2,}(?![\w%])"
     r"|\b\d+(?:\.\d+){2,}"  # versions
+    r"|\b(?:call|dial|text)(?:s|ed|ing)?(?: \w+ to)? \d{3,}(?:[ \-.]\d+)*\b"
+    r"|\b(?:cards?|account|iban|phone|number)(?: that)? (?:ending|ends)(?: in| with)? \d+"
     r"|\[[\d, ]+\]|(?<=\w)\(\d+\)|\((?:\d{1,3}|[12]\d{3}[a-z]?)\)"  # notes and years of citations
     r"|^\s*\(?\d+[.)](?=\s|[A-Z])"  # items of a list
     r"|\b\d+[- ]\d+/\d+|(?<![/\d])\d+/\d+(?![/\d])"  # fractions

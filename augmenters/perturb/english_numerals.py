@@ -73,8 +73,8 @@ _CARDINAL = re.compile(
     rf"|(?P<small>{'|'.join(SMALL[1:])}))"
     r"(?P<power>[ -](?:hundred|thousand|million|billion|trillion)\b)?(?!\w)"
     r"(?!-?(?:first|second|third|fourth|fifth)|[ -](?:thirds?|quarters?|halves|half|fifths?|"
-    r"sixths?|eighths?|tenths?|twenty|score)\b|fold|-odd|-and-|['’-](?:em|d)\b| or | and a half"
-    r"| to one| of (?:us|them|you)\b)",
+    r"sixths?|eighths?|tenths?|twenty|score)\b|fold|-odd|-and-|-factor|-way|['’-](?:em|d)\b| or "
+    r"| and a half| to one| of (?:us|them|you)\b)",
     re.IGNORECASE,
 )
 _HUNDRED = re.compile(

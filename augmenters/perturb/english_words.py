@@ -5,6 +5,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from pairsmith.augmenters.endings import with_ending
+
 DATA = Path(__file__).parents[1] / "data"
 
 _TOKEN = re.compile(
@@ -113,7 +115,8 @@ class Verb(NamedTuple):
     @property
     def third(self) -> str:
         """Return the form that goes with he, she and it."""
-        return {"be": "is", "have": "has"}.get(self.base) or with_s(self.base)
+        irregular = {"be": "is", "have": "has"}.get(self.base)
+        return irregular or with_ending(self.base, "s", verb=True)
 
     @property
     def gerund(self) -> str:
@@ -123,49 +126,11 @@ class Verb(NamedTuple):
             return base[:-2] + "ying"
         if self.past == base + base[-1] + "ed" or base in _DOUBLED:
             return base + base[-1] + "ing"
-        if base.endswith("e") and not base.endswith(("ee", "ye", "oe")) and base != "be":
-            return base[:-1] + "ing"
-        return base + "ing"
+        return "being" if base == "be" else with_ending(base, "ing")
 
 
-_DOUBLED = frozenset(
-    [
-        "begin",
-        "bet",
-        "bid",
-        "cut",
-        "dig",
-        "forbid",
-        "forget",
-        "get",
-        "hit",
-        "let",
-        "put",
-        "quit",
-        "rid",
-        "run",
-        "set",
-        "shed",
-        "shut",
-        "sit",
-        "slit",
-        "spin",
-        "spit",
-        "split",
-        "swim",
-        "upset",
-        "win",
-    ]
-)
-
-
-def with_s(word: str) -> str:
-    """Return a verb's third person, or a noun's plural, by the rules of spelling."""
-    if word.endswith(("s", "x", "z", "ch", "sh")) or word in ("do", "go", "undergo", "undo"):
-        return word + "es"
-    if word.endswith("y") and word[-2:-1] not in "aeiou":
-        return word[:-1] + "ies"
-    return word + "s"
+_DOUBLED = frozenset(["begin", "forbid", "forget", "quit", "upset"])
+"""Of those whose past does not end in -ed, what the rules do not double."""
 
 
 class Verbs(NamedTuple):
@@ -228,9 +193,10 @@ _ASKING = words(
     "ask asks asked asking check checks checked checking confirm confirms confirmed confirming "
     "determine determined find found know knows knew known knowing learn learned see sees saw seen "
     "seeing tell tells told telling verify verifies verified verifying wonder wonders wondered "
-    "wondering certain clear curious sure unsure"
+    "wondering certain clear curious sure unsure explain explained explaining show question"
 )
 """What an `if` that means `whether` goes with: `let me know if …`."""
+_QUESTIONS = words("when where what which who whom whose why how")
 
 
 def is_negative(token: Token) -> bool:
@@ -238,19 +204,21 @@ def is_negative(token: Token) -> bool:
     return token.low in NEGATIVES or token.low.endswith("n't")
 
 
-def asked(sentence: list[Token]) -> frozenset[int]:
+def asked(sentence: list[Token], *, openly: bool = False) -> frozenset[int]:
     """Return which tokens are of a yes-no question inside the sentence: `I wonder if he is here`.
 
-    It asks the same with a negation, and with the opposite.
+    It asks the same with a negation, and with the opposite. openly: also those of questions of
+    when, how or what, as `tell me when it will come`, of which nobody asks the negation.
     """
+    asks = _QUESTIONS | {"if"} if openly else {"if"}
     found: list[int] = []
     inside, asking = False, -9
     for at, token in enumerate(sentence):
-        if not token.text[0].isalnum():
+        if not token.text[0].isalnum() or token.low in ("because", "since", "but", "although"):
             inside, asking = False, -9
         elif token.low in _ASKING:
             asking = at
-        elif token.low == "whether" or (token.low == "if" and at - asking < 5):
+        elif token.low == "whether" or (at - asking < 5 and token.low in asks):
             inside = True
         if inside:
             found.append(at)

@@ -3,12 +3,11 @@
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
-from types import ModuleType
 from typing import ClassVar, NamedTuple, Self
 
 import pyarrow as pa
 
-from pairsmith.augmenters.perturb.edits import Change, Perturbation, is_chinese
+from pairsmith.augmenters.perturb.edits import Change, Perturbation, has_han
 
 PER_KIND = 500
 """How many phrases of a kind and language a fit keeps: the most frequent."""
@@ -32,6 +31,7 @@ class PhraseSwap(Perturbation):
     """
 
     name: ClassVar[str] = "phrase_swap"
+    rules: ClassVar[str] = "phrases"
 
     phrases: tuple[Phrase, ...] = ()
     """What may be put in, each for names of its kind."""
@@ -42,13 +42,13 @@ class PhraseSwap(Perturbation):
         for text in texts.to_pylist():
             if text is None:
                 continue
-            mentions = _rules(text).mentions(text)
+            mentions = self.rules_for(text).mentions(text)
             counts.update(Phrase(text[start:stop], kind) for start, stop, kind in mentions)
         ranked = sorted(counts, key=lambda phrase: (-counts[phrase], phrase))
         kept: list[Phrase] = []
         per_kind: Counter[tuple[bool, str]] = Counter()
         for phrase in ranked:
-            slot = (is_chinese(phrase.text), phrase.kind)
+            slot = (has_han(phrase.text), phrase.kind)
             per_kind[slot] += 1
             if per_kind[slot] <= PER_KIND:
                 kept.append(phrase)
@@ -56,7 +56,8 @@ class PhraseSwap(Perturbation):
 
     def changes(self, text: str) -> list[Change]:
         """Return every change, by the rules of the text's language."""
-        found: list[Change] = _rules(text).candidates(text, self._by_kind[is_chinese(text)])
+        phrases = self._by_kind[has_han(text)]
+        found: list[Change] = self.rules_for(text).candidates(text, phrases)
         return found
 
     @cached_property
@@ -64,17 +65,6 @@ class PhraseSwap(Perturbation):
         """Return the phrases of each kind, Chinese ones apart from the others."""
         kinds: dict[bool, dict[str, tuple[str, ...]]] = {False: {}, True: {}}
         for text, kind in self.phrases:
-            of = kinds[is_chinese(text)]
+            of = kinds[has_han(text)]
             of[kind] = (*of.get(kind, ()), text)
         return kinds
-
-
-def _rules(text: str) -> ModuleType:
-    """Return the module of the text's language; imported late, for they read word lists."""
-    if is_chinese(text):
-        from pairsmith.augmenters.perturb import chinese_phrases
-
-        return chinese_phrases
-    from pairsmith.augmenters.perturb import english_phrases
-
-    return english_phrases

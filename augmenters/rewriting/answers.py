@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any, NamedTuple
 
-from pairsmith.augmenters.rewriting.prompts import Prompt, is_chinese
+from pairsmith.augmenters.rewriting.prompts import Prompt, mostly_han
 
 _SLACK = 20
 """Characters that an answer may be shorter or longer than its ratio allows: short texts vary."""
@@ -19,17 +19,24 @@ _PREAMBLE = re.compile(
     re.IGNORECASE,
 )
 _QUOTES = (("“", "”"), ('"', '"'), ("「", "」"), ("『", "』"), ("‘", "’"), ("'", "'"), ("`", "`"))
+_CANNOT = r"(?:can[’']?t|can ?not|won[’']?t|(?:am |[’']m )?(?:unable|not able) to)\b[^.!?]{0,40}?\b"
+_TASK = r"(?:assist|paraphrase|rewrite|rephrase|summari[sz]e)"
+_MORE = r"(?:help|comply|fulfil|provide|request|generate|create|write)"
 _REFUSAL = re.compile(
-    r"(?:(?:i[’']?m|i am|we[’']re|we are)?\s*(?:very |so |really )?sorry\b[^.!?]{0,60}?|i )"
-    r"(?:can[’']?t|can ?not|won[’']?t|(?:am |[’']m )?(?:unable|not able) to)\b[^.!?]{0,40}?"
-    r"\b(?:assist|help|comply|fulfil|provide|paraphrase|rewrite|rephrase|summari[sz]e|request|"
-    r"generate|create|write)"
+    rf"(?:i[’']?m|i am|we[’']re|we are)?\s*(?:very |so |really )?sorry\b[^.!?]{{0,60}}?{_CANNOT}"
+    rf"(?:{_TASK}|{_MORE})"
+    rf"|i ?{_CANNOT}{_TASK}"
     r"|as an? (?:ai|artificial intelligence|large language model|language model)\b"
     r"|(?:很?抱歉|对不起|對不起|不好意思)[，,。！!\s]*(?:但)?(?:作为[^。]{0,20})?我(?:无法|不能|無法|没法|没有办法)"
     r"|(?:作为|身为)(?:一个|一名)?(?:ai|人工智能|大?语言模型)"
-    r"|我(?:无法|不能)(?:协助|帮助|提供|满足|完成|改写|回答|生成)",
+    r"|我(?:无法|不能)(?:协助|改写)",
     re.IGNORECASE,
 )
+_I_CANNOT = re.compile(
+    f"i ?{_CANNOT}{_MORE}|我(?:无法|不能)(?:帮助|提供|满足|完成|回答|生成)", re.IGNORECASE
+)
+"""What is a refusal unless the text speaks of `I` itself: then its paraphrases do so, too."""
+_FIRST_PERSON = re.compile(r"\b(?:i|me|my|mine|myself)\b|[我俺咱]", re.IGNORECASE)
 
 
 class Answer(NamedTuple):
@@ -127,7 +134,7 @@ def _why_not(
         return "cut"
     if not view:
         return "empty"
-    if _REFUSAL.match(view) and not _REFUSAL.match(text.lstrip()):
+    if _refuses(view, text):
         return "refused"
     if _bare(view) == _bare(text):
         return "copy"
@@ -135,9 +142,16 @@ def _why_not(
         return "too short"
     if len(view) > prompt.max_ratio * len(text) + _SLACK:
         return "too long"
-    if prompt.same_language and is_chinese(view) != is_chinese(text):
+    if prompt.same_language and mostly_han(view) != mostly_han(text):
         return "wrong language"
     return None
+
+
+def _refuses(view: str, text: str) -> bool:
+    """Return whether a view is what models say instead of an answer, and the text is not."""
+    if _I_CANNOT.match(view) and not _FIRST_PERSON.search(text):
+        return True
+    return bool(_REFUSAL.match(view) and not _REFUSAL.match(text.lstrip()))
 
 
 def _bare(text: str) -> str:

@@ -55,17 +55,19 @@ class Budget:
             self._book().add({})
 
     def hold(self, body: dict[str, Any]) -> float:
-        """Return the most that a request can cost, set aside for it.
+        """Return the most that a request can cost, set aside for it; 0 where nothing is paid.
 
         A token is one byte at least, so the bytes of the messages bound what is read.
         Raises UserError, and sets nothing aside, when that could exceed `max_cost`.
         """
-        if self.max_cost is None:
+        if not self.ledger or not any(self.price):
             return 0.0
         read = sum(len(m["content"].encode()) for m in body["messages"]) + _OVERHEAD_TOKENS
         most = self._money(read, body.get("max_completion_tokens") or body["max_tokens"])
         book = self._book()
         book.add({"held": most})
+        if self.max_cost is None:
+            return most
         total = book.total()
         if total.money + total.held > self.max_cost:
             book.add({"held": -most})

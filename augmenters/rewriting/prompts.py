@@ -63,7 +63,7 @@ class Prompt:
 
         language: of the prompt; `text` for that of the text.
         """
-        chinese = language == "zh" or (language == "text" and is_chinese(text))
+        chinese = language == "zh" or (language == "text" and mostly_han(text))
         system = self.system_zh if chinese and self.system_zh else self.system
         user = self.user_zh if chinese and self.user_zh else self.user
         before, after = user.split(PLACE)
@@ -79,7 +79,7 @@ def between_tags(text: str) -> str:
     return f"<{tag}>\n{text}\n</{tag}>"
 
 
-def is_chinese(text: str) -> bool:
+def mostly_han(text: str) -> bool:
     """Return whether a text has at least as many Han characters as other words, and no kana."""
     han = len(_HAN.findall(text))
     if not han or _KANA_OR_HANGUL.search(text):

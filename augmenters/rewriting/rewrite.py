@@ -105,9 +105,9 @@ class Rewrite:
             self._endpoint.check()
         except TypeError as error:
             raise ValueError(f"parameters must be names and JSON values: {error}") from error
-        body = self.request("a")
-        if self.max_cost is not None and not {"max_tokens", "max_completion_tokens"} & {*body}:
-            raise ValueError("max_cost needs max_tokens or max_completion_tokens")
+        bounded = {"max_tokens", "max_completion_tokens"} & {*self.request("a")}
+        if self.price and self.ledger and not bounded:
+            raise ValueError("price with a ledger needs max_tokens or max_completion_tokens")
 
     @property
     def name(self) -> str:

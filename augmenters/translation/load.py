@@ -3,9 +3,9 @@
 import functools
 import threading
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
+from pairsmith.augmenters.hub import recorded
 from pairsmith.augmenters.translation.batches import BatchedTranslator
 from pairsmith.augmenters.translation.models import content_sha256, find_model, kind_of
 from pairsmith.augmenters.translation.translator import Translator
@@ -53,11 +53,10 @@ class Model:
         with _LOADING:
             return _load(self)
 
-    def content(self) -> dict[str, Any]:
+    def content(self) -> dict[str, str]:
         """Return what is recorded of it: its name without its place, its files' sha256."""
         folder = find_model(self.name)
-        name = folder.resolve().name if Path(self.name).expanduser().is_dir() else self.name
-        return {"name": name, "sha256": content_sha256(folder)}
+        return recorded(self.name, folder, content_sha256(folder))
 
     def computes_in(self) -> str:
         """Return the compute type, what "auto" stands for here; a named one may be of elsewhere."""

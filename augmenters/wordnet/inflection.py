@@ -4,13 +4,11 @@ The regular rules, and WordNet's lists of irregular forms; where these leave it 
 meant (`began` or `begun`), there is no answer.
 """
 
-import re
 from collections.abc import Iterator
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
+from pairsmith.augmenters.endings import VOWELS, Ending, with_ending
 from pairsmith.augmenters.wordnet.words import PARTS, PartOfSpeech, Words
-
-Ending = Literal["", "s", "ed", "ing", "er", "est"]
 
 
 class Form(NamedTuple):
@@ -45,9 +43,6 @@ _UNCHANGED: Final = frozenset(
     }
 )
 """Verbs whose past is, or may be, the base form: WordNet does not list them."""
-_VOWELS: Final = "aeiou"
-_DOUBLED: Final = re.compile(r"[^aeiou]+[aeiou][^aeiouwxy]")
-"""Words of one syllable that double their last letter; WordNet lists those of more."""
 
 
 def forms(word: str, words: Words, english: bool = True) -> Iterator[Form]:
@@ -67,7 +62,7 @@ def forms(word: str, words: Words, english: bool = True) -> Iterator[Form]:
         base = word.removesuffix(end) + instead
         if part in seen or not word.endswith(end) or len(base) < 2 or not words.counts(base, part):
             continue
-        if _regular(base, part, ending) == word:
+        if with_ending(base, ending, verb=part == "v") == word:
             yield Form(base, part, ending)
 
 
@@ -86,28 +81,12 @@ def inflected(base: str, part: PartOfSpeech, ending: Ending, words: Words) -> st
     if part == "n" and base.endswith(("s", "ing")) and not base.endswith("ss"):
         plural = base.endswith("s") and words.counts(base[:-1], "n")  # as `receipts`
         return base if plural else None
-    return _regular(base, part, ending)
-
-
-def _regular(base: str, part: PartOfSpeech, ending: Ending) -> str:
-    consonant_y = base.endswith("y") and base[-2:-1] not in _VOWELS
-    if ending == "s":
-        hisses = base.endswith(("s", "x", "z", "ch", "sh"))
-        if hisses or (part == "v" and base.endswith("o") and base[-2:-1] not in _VOWELS):
-            return f"{base}es"
-        return f"{base[:-1]}ies" if consonant_y else f"{base}s"
-    if _DOUBLED.fullmatch(base):
-        base += base[-1]
-    if ending == "ing":
-        silent = base.endswith("e") and not base.endswith(("ee", "oe", "ye"))
-        return f"{base[:-1] if silent else base}ing"
-    stem = f"{base[:-1]}i" if consonant_y else base
-    return stem + (ending[1:] if base.endswith("e") else ending)
+    return with_ending(base, ending, verb=part == "v")
 
 
 def _compares(base: str) -> bool:
     """Return whether an adjective takes -er and -est: one syllable, or two that end in y."""
-    sounds = "".join("v" if letter in f"{_VOWELS}y" else " " for letter in base.removesuffix("e"))
+    sounds = "".join("v" if letter in f"{VOWELS}y" else " " for letter in base.removesuffix("e"))
     return len(sounds.split()) + base.endswith("le") < 2 + base.endswith("y")
 
 

@@ -27,7 +27,7 @@ def in_order(*pair_ids: pa.StringArray) -> npt.NDArray[np.int64]:
 
 def _first_halves(pair_ids: pa.StringArray) -> npt.NDArray[np.uint64]:
     texts = string_buffers(pair_ids)
-    digits = texts.data[texts.offsets[0] : texts.offsets[-1]]
+    digits = texts.data
     return np.frombuffer(unhexlify(digits.tobytes()), ">u8")[::2].astype(np.uint64)
 
 

@@ -207,6 +207,17 @@ def test_what_the_user_can_mend_is_one_line(tmp_path):
     assert "\n" not in str(error.value)
 
 
+def test_models_with_other_marks_of_gaps_are_refused(tmp_path):
+    import transformers
+
+    make_t5(tmp_path / "byt5", sentences())
+    transformers.ByT5Tokenizer().save_pretrained(tmp_path / "byt5")
+    make_t5(tmp_path / "mt5", sentences(), others=["▁<extra_id_0>"])
+    for name in ("byt5", "mt5"):
+        with pytest.raises(UserError, match=f"{name} was taught other marks .* choose T5"):
+            FillSpans(str(tmp_path / name)).setup()
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [

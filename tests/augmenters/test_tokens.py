@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 
 from pairsmith.augmenters import Crop, count_words, word_overlap
+from pairsmith.augmenters.buffers import string_buffers
+from pairsmith.augmenters.chinese_cuts import word_insides
 from tests.augmenters.plain_tokens import ANY, HARD, keys, tokens
 
 ONE_TOKEN = Crop(1e-9, 1e-9, chinese="characters")
@@ -88,6 +90,24 @@ def test_texts_beyond_32_bit_offsets_are_refused_clearly():
     texts = pa.LargeStringArray.from_buffers(1, offsets, untouched)
     with pytest.raises(ValueError, match="2 GiB"):
         count_words(texts)
+
+
+def test_a_short_slice_of_texts_beyond_32_bit_offsets_is_read():
+    end = 2**31 + 8
+    offsets = pa.py_buffer(np.array([0, end, end + 9], np.int64))
+    data = np.zeros(end + 9, np.uint8)  # Only its end is ever in memory.
+    data[end:] = np.frombuffer(b"two words", np.uint8)
+    texts = pa.LargeStringArray.from_buffers(2, offsets, pa.py_buffer(data))
+    assert count_words(texts[1:]).tolist() == [2]
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view()])
+def test_of_a_slice_only_its_own_bytes_are_looked_at(kind):
+    column = pa.array(["一只小猫", None, "喝牛奶", "and more"], kind)
+    buffers = string_buffers(column[1:3])
+    assert buffers.data.tobytes() == "喝牛奶".encode()
+    assert buffers.offsets.tolist() == [0, 0, 9]
+    assert word_insides(buffers).size == 9
 
 
 @settings(deadline=None)

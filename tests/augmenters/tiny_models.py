@@ -77,14 +77,14 @@ def make_bert(folder, texts, *, hidden=32, positions=64, seed=0):
     return _saved(folder, model, tokenizer)
 
 
-def make_t5(folder, texts, *, hidden=32, seed=0):
-    """Save an untrained T5 whose vocabulary are the words of the texts; return it."""
+def make_t5(folder, texts, *, hidden=32, seed=0, others=()):
+    """Save an untrained T5 whose vocabulary are the words of the texts, and others; return it."""
     import tokenizers
     import torch
     import transformers
 
     sentinels = [f"<extra_id_{number}>" for number in range(MOST_SPANS + 1)]
-    words = ["<pad>", "</s>", "<unk>", *_words(texts), *sentinels]
+    words = ["<pad>", "</s>", "<unk>", *_words(texts), *others, *sentinels]
     plain = tokenizers.Tokenizer(
         tokenizers.models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>")
     )

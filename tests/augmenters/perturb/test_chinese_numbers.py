@@ -60,6 +60,16 @@ def test_a_number_changes_and_keeps_its_format(text, some):
         "版本 1.2.3",
         "MP3 文件",
         "两边都行",
+        "他骑三轮车上班。",
+        "她喜欢二次元。",
+        "昆明四季如春。",
+        "四人帮倒台了。",
+        "股票在二级市场交易。",
+        "三级医院的门诊",
+        "请立即拨打95588挂失。",
+        "尾号4821的卡",
+        "第三人不承担责任。",
+        "三到五个工作日到账",
     ],
 )
 def test_words_estimates_names_and_formulas_are_no_numbers(text):
@@ -117,6 +127,15 @@ def test_a_changed_number_has_another_value_and_as_many_digits(value):
         new = view.split()[1]
         assert new != str(value)
         assert len(new) == len(str(value))
+
+
+@pytest.mark.parametrize(
+    "text", ["三季度营收增长。", "公司第三季度亏损。", "四季度销量下滑。", "第4季度", "一季度盈利"]
+)
+def test_a_year_has_four_quarters(text):
+    made = views(chinese_numbers.candidates, text)
+    assert len(made) == 3
+    assert {re.search("(.)季度", view)[1] for view in made} <= set("一二三四1234")
 
 
 def test_the_first_of_a_range_falls_and_the_second_rises():

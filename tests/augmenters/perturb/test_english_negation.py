@@ -29,6 +29,12 @@ NEGATED = {
     "She is unfortunately ill.": "She is unfortunately not ill.",
     "I'll definitely come.": "I'll definitely not come.",
     "I want to know if it is open.": "I do not want to know if it is open.",
+    "I want to know where the nearest branch is.": (
+        "I do not want to know where the nearest branch is."
+    ),
+    "The best player has gone.": "The best player has not gone.",
+    "This is the best blender I have used.": "This is not the best blender I have used.",
+    "It is the first time the bank has failed.": "It is not the first time the bank has failed.",
 }
 AFFIRMED = {
     "I won't go.": "I will go.",
@@ -65,6 +71,10 @@ LEFT = [
     "Not to mention him, I went.",
     "He left and not wishing to stay.",
     "They don't mind.",
+    "Don't get me wrong, I like it.",
+    "Don't worry, we have it.",
+    "Please do not hesitate to contact us.",
+    "Don't forget your card.",
     "I wonder if don't go is right.",
     "And did not go.",
     "Never mind the rain.",
@@ -113,6 +123,8 @@ LEFT = [
     "I can't seem to log in.",
     "She could not seem to stop.",
     "Please check if my card is active.",
+    "Please tell me when my new card will be delivered.",
+    "I would like to know how long an international transfer will take.",
     "Please check if my card isn't active.",
     "Please verify whether the order that I placed last week is here.",
     "No thanks, I am full.",

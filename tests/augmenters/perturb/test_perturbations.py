@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from pairsmith.augmenters.perturb import AntonymSwap, Negation, NumberChange, RoleSwap
-from pairsmith.augmenters.perturb.edits import Edit, apply, covering, is_chinese
+from pairsmith.augmenters.perturb.edits import Edit, apply, covering, has_han
 from tests.augmenters.perturb.made import every, phrases_en, view
 from tests.augmenters.properties import check_golden, check_properties
 
@@ -72,8 +72,8 @@ def test_a_long_text_of_one_sentence_takes_no_minutes(augmenter, text):
 
 
 def test_the_text_decides_by_which_rules():
-    assert is_chinese("我 like it")
-    assert not is_chinese("I like ひらがな, 한국어 and 1,5 €")
+    assert has_han("我 like it")
+    assert not has_han("I like ひらがな, 한국어 and 1,5 €")
     assert every(Negation(), "他是老师。") == {"他不是老师。"}
 
 

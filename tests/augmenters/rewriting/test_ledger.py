@@ -88,9 +88,10 @@ except UserError as error:
     assert spent(ledger)[:4] == (paid, 100 * paid, 10 * paid, paid * COST)
 
 
-def test_an_answer_that_does_not_tell_its_tokens_costs_the_most_it_can(endpoint, tmp_path):
+@pytest.mark.parametrize("bound", [1e6, None])
+def test_an_answer_that_does_not_tell_its_tokens_costs_the_most_it_can(endpoint, tmp_path, bound):
     endpoint.behave = lambda request, number: completion(f"So: {passage(request)}", usage=None)
-    rewrite = rewriting(endpoint, tmp_path / "spent", max_cost=1e6)
+    rewrite = rewriting(endpoint, tmp_path / "spent", max_cost=bound)
     rewrite(texts(1), keys(1))
     sent = sum(len(m["content"].encode()) for m in endpoint.requests[0]["messages"])
     requests, _, _, money, held = spent(tmp_path / "spent")

@@ -71,8 +71,9 @@ def test_settings_that_mean_nothing_are_refused(setting, value):
         Rewrite(**{"model": "m", "endpoint": URL, setting: value})
 
 
-def test_max_cost_needs_a_bound_on_what_an_answer_costs(tmp_path):
-    money = {"price": (1, 1), "max_cost": 1, "ledger": str(tmp_path / "spent")}
+@pytest.mark.parametrize("bound", [1, None])
+def test_a_priced_ledger_needs_a_bound_on_what_an_answer_costs(tmp_path, bound):
+    money = {"price": (1, 1), "max_cost": bound, "ledger": str(tmp_path / "spent")}
     with pytest.raises(ValueError, match="max_completion_tokens"):
         Rewrite(model="m", endpoint=URL, parameters=(("max_tokens", None),), **money)
 
