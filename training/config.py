@@ -184,11 +184,10 @@ def idle_settings(config: TrainConfig) -> dict[str, str]:
     A run refuses them, lest someone thinks that they did something; a search leaves them alone.
     """
     encoder, loss, schedule = config.encoder, config.loss, config.schedule.schedule
-    heated = loss.loss not in ("cosine", "triplet") or loss.consistency > 0
     table = (
         (encoder.trains_tokenizer, "a tokenizer trained from the data", ["vocabulary"]),
         (encoder.lora, "--lora", ["lora_alpha", "lora_dropout", "lora_targets", "lora_merge"]),
-        (heated, "a --loss that has one", ["temperature"]),
+        (loss.uses_temperature, "a --loss that has one", ["temperature"]),
         (
             loss.learn_temperature,
             "--learn-temperature",

@@ -56,6 +56,11 @@ class LossConfig:
         """Tell whether it holds a row's texts against others, stored negatives among them."""
         return self.loss not in ("cosine", "cosent")
 
+    @property
+    def uses_temperature(self) -> bool:
+        """Tell whether similarities are divided by a temperature."""
+        return self.loss not in ("cosine", "triplet") or self.consistency > 0
+
     def check(self) -> None:
         """Raise UserError for a value that cannot work."""
         for name in ("temperature", "lowest_temperature"):
