@@ -70,9 +70,10 @@ def tune(config: TrainConfig, tuning: TuneConfig) -> "Study":
 
     What is tried follows from the seed and the trials that ended before, so a search that was
     killed and goes on tries what an undisturbed one would have. A trial that cannot train, as when
-    its loss is no number, counts as failed; three in a row end the search.
-    Raises UserError for a setting or score that is not there, when nothing trains, and for a folder
-    OUTPUT.trials that is in use.
+    its loss is no number, counts as failed; three in a row end the search, with what the others
+    found where one came to its end.
+    Raises UserError for a setting or score that is not there, when three in a row fail before any
+    came to its end, and for a folder OUTPUT.trials that is in use.
     """
     from optuna import TrialPruned
     from optuna.trial import TrialState
@@ -108,18 +109,21 @@ def tune(config: TrainConfig, tuning: TuneConfig) -> "Study":
                     value = _run(changed, folder, trial, tuning)
             except TrialPruned:
                 study.tell(trial, state=TrialState.PRUNED)
-                told = "stopped early"
+                failures, told = 0, "stopped early"
             except UserError as error:
                 trial.set_user_attr("error", str(error))
                 study.tell(trial, state=TrialState.FAIL)
                 failures += 1
-                if failures == MOST_FAILURES:
+                if failures == MOST_FAILURES and not _complete(study):
                     raise
                 told = f"failed: {error}"
             else:
                 study.tell(trial, value)
                 failures, told = 0, f"{tuning.maximise} {value:.4f}"
             say(f"trial {done + 1} of {tuning.trials}: {in_words(trial.params)}: {told}")
+            if failures == MOST_FAILURES:
+                say(f"the search ends here: {failures} trials in a row failed")
+                break
     return study
 
 
@@ -132,13 +136,17 @@ def ended_trials(study: "Study") -> list["FrozenTrial"]:
     ]
 
 
+def _complete(study: "Study") -> list["FrozenTrial"]:
+    """Return the trials that trained to their end."""
+    return [trial for trial in ended_trials(study) if trial.state.name == "COMPLETE"]
+
+
 def best_config(config: TrainConfig, study: "Study") -> TrainConfig:
     """Return `config` with the values of the best trial.
 
     Raises UserError when no trial came to its end.
     """
-    done = [trial for trial in ended_trials(study) if trial.state.name == "COMPLETE"]
-    if not done:
+    if not _complete(study):
         raise UserError("no trial came to its end; give more --trials, or --no-prune")
     return _changed(config, study.best_params)
 

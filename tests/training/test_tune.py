@@ -17,7 +17,6 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-import torch
 import tyro
 
 from pairsmith.commands.main import main
@@ -237,49 +236,6 @@ def test_a_run_below_the_median_of_five_is_stopped(config: TrainConfig) -> None:
     for trial in study.trials:
         if trial.state.name == "PRUNED":
             assert len(trial.intermediate_values) <= 5
-
-
-def test_settings_that_cannot_train_fail_alone_unless_nothing_trains(config: TrainConfig) -> None:
-    some = replace(TUNING, search=("vocabulary=50,200", "seed=1..99"), trials=6, search_seed=2)
-    config = change(config, model="static::16")
-    study = tune(config, some)
-    failed = [trial for trial in study.trials if trial.state.name == "FAIL"]
-    assert 0 < len(failed) < 6
-    assert {trial.params["vocabulary"] for trial in failed} == {50}
-    assert all("--vocabulary 50 is too small" in t.user_attrs["error"] for t in failed)
-    with pytest.raises(UserError, match="is too small"):
-        tune(config, replace(some, search=("vocabulary=50,60",)))
-
-
-def test_a_trial_that_memory_does_not_do_for_fails_alone(
-    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from pairsmith.training import train as training
-
-    def within_a_small_memory(config: TrainConfig, watch: Any) -> Any:
-        if config.stream.batch_size == 64:
-            raise torch.OutOfMemoryError("CUDA out of memory.")
-        return trained(config, watch)
-
-    trained = training.train
-    monkeypatch.setattr(training, "train", within_a_small_memory)
-    some = replace(TUNING, search=("batch_size=64,32", "seed=1..99"), trials=6, search_seed=2)
-    study = tune(config, some)
-    failed = [trial for trial in study.trials if trial.state.name == "FAIL"]
-    assert 0 < len(failed) < 6
-    assert {trial.params["batch_size"] for trial in failed} == {64}
-    assert all("too little memory" in trial.user_attrs["error"] for trial in failed)
-
-
-@pytest.mark.filterwarnings("ignore:An input array is constant")
-def test_scores_that_are_no_numbers_end_the_search_as_failures_do(
-    tmp_path: Path, config: TrainConfig
-) -> None:
-    unknown = tmp_path / "unknown.csv"  # to the tokenizer, so that all vectors are alike
-    unknown.write_text("sentence1,sentence2,score\n☂,☃,1\n☄,☾,2\n")
-    alike = change(config, evaluation=EvaluationConfig(sts=(unknown,)))
-    with pytest.raises(UserError, match="sts/unknown/spearman is no number"):
-        tune(alike, replace(TUNING, maximise="sts/unknown/spearman"))
 
 
 @pytest.mark.parametrize(
