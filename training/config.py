@@ -143,6 +143,12 @@ class TrainConfig:
             raise UserError("--schedule plateau watches an evaluation; name it, as --stop-on NAME")
         return config
 
+    @property
+    def read_negatives(self) -> int:
+        """Return how many stored negatives of a pair are read: none where no loss uses them."""
+        used = any(loss.uses_negatives for loss in self.losses or (self.loss,))
+        return self.stream.negatives if used else 0
+
     def fingerprint(self) -> dict[str, Any]:
         """Return the settings that decide the trained weights, as JSON data.
 
@@ -195,6 +201,11 @@ def idle_settings(config: TrainConfig) -> dict[str, str]:
         ),
         (loss.loss == "triplet", "--loss triplet", ["margin"]),
         (loss.bidirectional, "--bidirectional", ["least_gap", "most_gap"]),
+        (
+            config.read_negatives == config.stream.negatives,
+            "a --loss that uses stored negatives, or --bidirectional",
+            ["negatives"],
+        ),
         (schedule == "wsd", "--schedule wsd", ["decay"]),
         (schedule == "plateau", "--schedule plateau", ["drop", "drop_patience"]),
         (config.evaluation, "an evaluation, such as --sts", ["evaluate_every"]),

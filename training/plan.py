@@ -199,7 +199,7 @@ def _sample(
     order: Order, config: TrainConfig, encoder: Encoder, call_tokens: float | None
 ) -> Sample:
     rows = met = texts = tokens = computed = 0
-    negatives = config.stream.negatives
+    negatives = config.read_negatives
     batches: Stream[Batch] = stream(
         order,
         Cursor(),

@@ -194,6 +194,8 @@ def test_settings_are_changed_by_name_in_any_group() -> None:
         ({"loss": "triplet", "temperature": 0.1}, "--temperature belongs to a --loss that has"),
         ({"highest_temperature": 0.5}, "--highest-temperature belongs to --learn-temperature"),
         ({"least_gap": 0.2}, "--least-gap belongs to --bidirectional"),
+        ({"loss": "cosent", "negatives": 2}, "--negatives belongs to a --loss that uses stored"),
+        ({"negative_weight": 0.0, "negatives": 2}, "--negatives belongs to a --loss that uses"),
         ({"losses": (LossConfig(margin=0.3),), "batches": "single"}, "--margin belongs to"),
         (
             {"losses": (LossConfig(),), "batches": "single", "temperature": 0.1},
@@ -214,6 +216,13 @@ def test_settings_that_do_not_fit_are_refused(changed: dict[str, Any], message: 
         {"loss": "triplet", "margin": 0.3},
         {"loss": "triplet", "consistency": 0.1, "temperature": 0.1},
         {"loss": "cosent", "temperature": 0.1},
+        {"loss": "cosent", "negatives": 0},
+        {"loss": "cosent", "consistency": 0.1, "negatives": 2},
+        {"negative_weight": 0.0, "bidirectional": 1.0, "negatives": 2},
+        {
+            "losses": (LossConfig(loss="cosent"), LossConfig()),
+            **{"batches": "single", "data": ("a", "b"), "negatives": 2},
+        },
         {"stop_on": "sts/made/spearman", "keep": "last", "schedule": "plateau", "drop": 0.3},
         {"losses": (LossConfig(loss="triplet", margin=0.3),), "batches": "single"},
     ],

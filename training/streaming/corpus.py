@@ -140,11 +140,11 @@ def notes_on_negatives(order: Order, used: int, losses: Sequence[LossConfig]) ->
     most = 0
     for number, source in enumerate(order.sources):
         loss = losses[number if len(losses) > 1 else 0]
-        if not (used and source.groups and loss.has_negatives):
+        if not (used and source.groups and loss.uses_negatives):
             continue
         rows = read(source.groups[0], [_KINDS])["negative_info"][:_SAMPLED].to_pylist()
         most = max([most, *map(len, rows)])
-        if loss.negative_weight == 1:
+        if loss.contrasts_negatives and loss.negative_weight == 1:
             changed |= {negative["kind"] for row in rows for negative in row[:used]}
     notes = []
     if changed := changed - _OTHER_TEXTS:
