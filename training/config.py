@@ -200,7 +200,12 @@ def idle_settings(config: TrainConfig) -> dict[str, str]:
             ["lowest_temperature", "highest_temperature"],
         ),
         (loss.loss == "triplet", "--loss triplet", ["margin"]),
-        (loss.bidirectional, "--bidirectional", ["least_gap", "most_gap"]),
+        (config.stream.negatives, "--negatives above 0", ["bidirectional", "negative_weight"]),
+        (
+            loss.bidirectional and config.stream.negatives,
+            "--bidirectional",
+            ["least_gap", "most_gap"],
+        ),
         (
             config.read_negatives == config.stream.negatives,
             "a --loss that uses stored negatives, or --bidirectional",

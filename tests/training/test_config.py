@@ -194,6 +194,8 @@ def test_settings_are_changed_by_name_in_any_group() -> None:
         ({"loss": "triplet", "temperature": 0.1}, "--temperature belongs to a --loss that has"),
         ({"highest_temperature": 0.5}, "--highest-temperature belongs to --learn-temperature"),
         ({"least_gap": 0.2}, "--least-gap belongs to --bidirectional"),
+        ({"negatives": 0, "bidirectional": 1.0}, "--bidirectional belongs to --negatives above 0"),
+        ({"negatives": 0, "negative_weight": 0.5}, "--negative-weight belongs to --neg"),
         ({"loss": "cosent", "negatives": 2}, "--negatives belongs to a --loss that uses stored"),
         ({"negative_weight": 0.0, "negatives": 2}, "--negatives belongs to a --loss that uses"),
         ({"losses": (LossConfig(margin=0.3),), "batches": "single"}, "--margin belongs to"),
