@@ -61,6 +61,8 @@ class Sample:
 class Timing:
     """How some steps went that were taken for a trial."""
 
+    rows: int
+    """Pairs of each: what a rank computes."""
     step: float
     """Median seconds of a step."""
     wait: float
@@ -110,8 +112,12 @@ class Plan:
         if self.timing:
             speed = self.batch_size / self.timing.step
             total = duration(self.steps * self.timing.step)
+            where = "on this machine, evaluations apart"
+            if self.timing.rows < self.batch_size:
+                where = "if a rank is like this machine, evaluations and what ranks exchange apart"
             lines += [
-                ("time", f"about {total} on this machine, evaluations apart"),
+                ("measured", f"steps of {self.timing.rows:,} pairs"),
+                ("time", f"about {total} {where}"),
                 ("speed", f"{speed:,.0f} pairs/s, {self.timing.wait:.0%} waiting for batches"),
             ]
         return lines
@@ -120,7 +126,8 @@ class Plan:
 def plan(config: TrainConfig, ranks: int = 1, measure: int = 0) -> Plan:
     """Return what `config` will take with `ranks` processes.
 
-    measure: steps to take for a trial, in a folder that is then removed; 0: none.
+    measure: steps to take for a trial, each of a rank's share of a batch, in a folder that is then
+    removed; 0: none.
     Raises UserError for all that would keep the run from its first step, but for an output that
     exists: the plan of a run that was made tells the same.
     """
@@ -149,8 +156,8 @@ def plan(config: TrainConfig, ranks: int = 1, measure: int = 0) -> Plan:
         own_tokenizer=checked.encoder is None,
         cache_bytes=_cache_bytes(rows * sample.texts_per_row, sample.tokens_per_text, encoder),
         parameters=sum(p.numel() for p in encoder.parameters()),
-        memory_bytes=memory(encoder, config, sample, max(shares)),
-        timing=_measured(config, measure) if measure else None,
+        memory_bytes=memory(encoder, config, sample, max(shares), ranks),
+        timing=_measured(config, measure, max(2, *shares)) if measure else None,
     )
 
 
@@ -165,10 +172,12 @@ def meeting(identities: Identities) -> npt.NDArray[np.bool_]:
     return met
 
 
-def memory(encoder: Encoder, config: TrainConfig, sample: Sample, rows: int) -> int:
-    """Return about how many bytes a rank needs for a step of `rows` rows.
+def memory(encoder: Encoder, config: TrainConfig, sample: Sample, rows: int, ranks: int = 1) -> int:
+    """Return about how many bytes one of some ranks needs for a step of `rows` rows.
 
-    16 bytes a trained weight (itself, gradient, two moments), 4 a frozen one. A transformer layer
+    16 bytes a trained weight (itself, gradient, two moments), 4 a frozen one; of several ranks with
+    fsdp each holds its share of them, and whole, with the gradients, what is outside the blocks
+    and the largest block, which FSDP gathers to compute with. A transformer layer
     keeps 34 bytes a token and unit of width (Korthikanti et al., arXiv 2205.05198, without the
     attention matrix, which fused attention does not keep), in float32 twice as much; with gradient
     checkpointing its input, 2 or 4 bytes, and one layer at a time all of that. With --chunk only
@@ -176,8 +185,11 @@ def memory(encoder: Encoder, config: TrainConfig, sample: Sample, rows: int) -> 
     strip of the rows with all candidates in float32, which is all that the loss ever holds.
     """
     weights = list(encoder.parameters())
-    total = 4 * sum(p.numel() for p in weights)
-    total += 12 * sum(p.numel() for p in weights if p.requires_grad)
+    total = _held(weights, 12)
+    if ranks > 1 and config.running.parallel == "fsdp":
+        blocks = [_held(list(block.parameters()), 4) for block in encoder.blocks()]
+        outside = _held(weights, 4) - sum(blocks)
+        total = total // ranks + outside + max(blocks, default=0)
     texts = int(rows * sample.texts_per_row)
     model: Any = getattr(encoder, "model", None)
     if model is not None:
@@ -193,6 +205,11 @@ def memory(encoder: Encoder, config: TrainConfig, sample: Sample, rows: int) -> 
     vectors = 8 * (texts + candidates) * encoder.dimension
     strip = min(rows, strip_rows(weights[0].device))
     return total + vectors + 4 * strip * candidates
+
+
+def _held(weights: Sequence[torch.nn.Parameter], trained: int) -> int:
+    """Return the bytes of weights, with so many more of each that is trained."""
+    return sum((4 + trained * p.requires_grad) * p.numel() for p in weights)
 
 
 def _sample(
@@ -236,12 +253,15 @@ def _cache_bytes(texts: float, tokens: float, encoder: Encoder) -> int:
     return int(texts * (tokens * (2 if size <= 1 << 16 else 4) + 8))
 
 
-def _measured(config: TrainConfig, steps: int) -> Timing:
-    """Train for some steps with all that belongs to it, but for evaluations, and forget them."""
+def _measured(config: TrainConfig, steps: int, rows: int) -> Timing:
+    """Train for some steps with all that belongs to it, but for evaluations, and forget them.
+
+    Raises UserError when the device has too little memory.
+    """
     with tempfile.TemporaryDirectory(prefix="pairsmith-plan-") as folder:
         output = Path(folder) / "model"
         trial = replace(
-            change(config, checksums=False),
+            change(config, checksums=False, batch_size=rows),
             output=output,
             steps=steps,
             tokens=config.tokens.reading,
@@ -251,12 +271,18 @@ def _measured(config: TrainConfig, steps: int) -> Timing:
             telemetry=TelemetryConfig(tensorboard=False, curves=False),
         )
         with saying("stopped; nothing is left of the steps that were measured"):
-            train(trial)
+            try:
+                train(trial)
+            except torch.OutOfMemoryError as error:
+                raise UserError(
+                    f"the device has too little memory for steps of {rows:,} pairs; give a smaller "
+                    "--batch-size, or --chunk"
+                ) from error
         lines = [json.loads(line) for line in (output / LOG).read_text("utf-8").splitlines()]
     told = lines[WARM_UP:]
     seconds = sum(line["seconds"] for line in told)
     wait = sum(line["wait"] for line in told) / seconds
-    return Timing(median(line["seconds"] for line in told), wait)
+    return Timing(rows, median(line["seconds"] for line in told), wait)
 
 
 def _repeated(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:

@@ -1,5 +1,6 @@
 """What `--plan` says against what a run does."""
 
+import copy
 import json
 import os
 import signal
@@ -101,6 +102,46 @@ def test_memory_is_less_in_chunks_and_with_checkpoints(config: TrainConfig, bert
     assert bytes_of() - bytes_of(chunk=500) == layers * layer * 3 / 4
     assert bytes_of(chunk=5000) == bytes_of()
     assert bytes_of() - bytes_of(gradient_checkpointing=True) == (layers - 1) * layer - inputs
+
+
+def test_memory_of_a_sharded_model_is_a_rank_s_share(config: TrainConfig, bert: Path) -> None:
+    encoder = open_encoder(EncoderConfig(model=str(bert)))
+    block = encoder.blocks()[0]
+    encoder.model.encoder.layer.append(copy.deepcopy(block))
+    sample = Sample(600, 0.0, 2.0, 8.0, 1.0, "")
+
+    def bytes_of(parallel: str, ranks: int) -> int:
+        return memory(encoder, change(config, parallel=parallel), sample, 64, ranks)
+
+    assert bytes_of("fsdp", 1) == bytes_of("ddp", 1) == bytes_of("ddp", 4)
+    trained = sum(p.numel() for p in encoder.parameters() if p.requires_grad)
+    frozen = sum(p.numel() for p in encoder.parameters()) - trained
+    whole = 16 * trained + 4 * frozen
+    # One of the two blocks at a time is gathered, weights and gradients, and all outside of them.
+    gathered = 8 * (trained - sum(p.numel() for p in block.parameters())) + 4 * frozen
+    assert bytes_of("fsdp", 4) == bytes_of("ddp", 4) - whole + whole // 4 + gathered
+    sharded = plan(change(config, parallel="fsdp"), ranks=4)
+    assert sharded.memory_bytes < plan(config, ranks=4).memory_bytes
+
+
+def test_what_is_measured_is_the_share_of_a_rank(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+
+    def watched(trial: TrainConfig) -> Any:
+        sizes.append(trial.stream.batch_size)
+        if trial.stream.batch_size > 32:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return train(trial)
+
+    monkeypatch.setattr("pairsmith.training.plan.train", watched)
+    told = dict(plan(config, ranks=2, measure=3).table())
+    assert told["measured"] == "steps of 32 pairs"
+    assert "what ranks exchange apart" in told["time"]
+    with pytest.raises(UserError, match="too little memory for steps of 64 pairs; give a smaller"):
+        plan(config, measure=3)
+    assert sizes == [32, 64]
 
 
 def test_rows_are_shared_out_among_ranks(config: TrainConfig) -> None:
