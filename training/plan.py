@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 
 from pairsmith.schemas import UserError
@@ -28,14 +30,17 @@ from pairsmith.training.schedule import ScheduleConfig
 from pairsmith.training.settings import change
 from pairsmith.training.signals import saying
 from pairsmith.training.streaming.loader import Stream, stream
-from pairsmith.training.streaming.order import Order
-from pairsmith.training.streaming.row_groups import RowGroup
+from pairsmith.training.streaming.order import Order, permutation
+from pairsmith.training.streaming.row_groups import RowGroup, read
 from pairsmith.training.streaming.shuffle_quality import Quality
 from pairsmith.training.streaming.shuffle_quality import measure as measure_shuffle
 from pairsmith.training.streaming.window import Cursor
 from pairsmith.training.telemetry.flops import token_counts
 from pairsmith.training.telemetry.journal import LOG, TelemetryConfig, duration
+from pairsmith.training.tokens.cache import id_width
+from pairsmith.training.tokens.ids import cutter
 from pairsmith.training.tokens.tokenizer import train_tokenizer
+from pairsmith.training.tokens.work import SOURCES, WRITING, ids_of
 from pairsmith.training.train import train
 
 SAMPLE_ROWS = 16_384
@@ -84,7 +89,7 @@ class Plan:
     own_tokenizer: bool
     """The tokenizer is yet to be trained: tokens are those of one trained on a part of the data."""
     cache_bytes: int
-    """Token ids of all texts, and where each text begins."""
+    """What the ids of all texts that the datasets have take when they are kept, by a sample."""
     parameters: int
     memory_bytes: int
     """Of a rank: weights, gradients, moments, activations, similarities."""
@@ -105,7 +110,7 @@ class Plan:
             ("tokens a text", f"{about}{sample.tokens_per_text:.1f}"),
             ("texts are computed", sample.layout),
             ("computed by real tokens", f"{sample.padding:.3f}"),
-            ("token cache", f"{about}{_size(self.cache_bytes)}"),
+            ("token cache", f"about {_size(self.cache_bytes)}"),
             ("parameters", f"{self.parameters:,}"),
             ("memory a rank", f"about {_size(self.memory_bytes)}"),
         ]
@@ -154,7 +159,7 @@ def plan(config: TrainConfig, ranks: int = 1, measure: int = 0) -> Plan:
         sample=sample,
         shuffle=measure_shuffle(order),
         own_tokenizer=checked.encoder is None,
-        cache_bytes=_cache_bytes(rows * sample.texts_per_row, sample.tokens_per_text, encoder),
+        cache_bytes=_cache_bytes(order.groups, encoder, config.seed),
         parameters=sum(p.numel() for p in encoder.parameters()),
         memory_bytes=memory(encoder, config, sample, max(shares), ranks),
         timing=_measured(config, measure, max(2, *shares)) if measure else None,
@@ -247,10 +252,24 @@ def _own_encoder(config: TrainConfig, groups: Sequence[RowGroup], device: torch.
     return open_encoder(config.encoder, config.seed, tokenizer, device)
 
 
-def _cache_bytes(texts: float, tokens: float, encoder: Encoder) -> int:
-    """Return the bytes of the ids, 2 each where the vocabulary allows, and 8 a text."""
-    size = encoder.subwords.tokenizer.get_vocab_size()
-    return int(texts * (tokens * (2 if size <= 1 << 16 else 4) + 8))
+def _cache_bytes(groups: Sequence[RowGroup], encoder: Encoder, seed: int) -> int:
+    """Return about how many bytes of pages a token cache has, from row groups drawn by `seed`.
+
+    It holds whole texts, all negatives among them, once for each row of the datasets, compressed.
+    """
+    tokenizer = encoder.subwords.tokenizer
+    cut, width = cutter(tokenizer), id_width(tokenizer)
+    rows = stored = 0
+    for number in permutation(len(groups), seed, 0, 0):
+        table = ids_of(read(groups[number], SOURCES), cut, width)
+        file = pa.BufferOutputStream()
+        pq.write_table(table, file, row_group_size=table.num_rows, **WRITING)
+        written = pq.read_metadata(pa.BufferReader(file.getvalue())).row_group(0)
+        stored += sum(written.column(i).total_compressed_size for i in range(written.num_columns))
+        rows += table.num_rows
+        if rows >= SAMPLE_ROWS:
+            break
+    return stored * sum(group.rows for group in groups) // rows
 
 
 def _measured(config: TrainConfig, steps: int, rows: int) -> Timing:
