@@ -45,8 +45,9 @@ def _scored(
 ) -> tuple[list[str], list[str], npt.NDArray[np.float64]]:
     table = read_table(path, ("sentence1", "sentence2", column), optional=("split",))
     if "split" in table.column_names:
-        known = ", ".join(sorted(map(str, table["split"].unique().to_pylist())))
-        table = table.filter(pc.equal(table["split"], split))
+        splits = table["split"].cast(pa.string())  # which may be numbers
+        known = ", ".join(sorted(map(str, splits.unique().to_pylist())))
+        table = table.filter(pc.equal(splits, split))
         if not table.num_rows:
             raise UserError(f"{path} has no rows of split {split!r}; give --split one of: {known}")
     try:
