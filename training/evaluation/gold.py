@@ -103,24 +103,50 @@ def translations(
 def judgements(folder: Path) -> tuple[dict[str, str], dict[str, dict[str, int]]]:
     """Return judged queries by id, and relevances by query and document.
 
-    Raises UserError when a file is missing or lacks a column, or no query has a relevant document.
+    Raises UserError when a file is missing or lacks a column, no query has a relevant document, or
+    one of these is not there.
     """
-    with _open_documents(folder) as docs:
-        if not docs.metadata.num_rows:
-            raise UserError(f"{_part(folder, 'docs')} has no rows")
     asked = read_table(_part(folder, "queries"), ("query_id", "text"))
-    judged = read_table(_part(folder, "qrels"), ("query_id", "doc_id"), optional=("relevance",))
+    path = _part(folder, "qrels")
+    judged = read_table(path, ("query_id", "doc_id"), optional=("relevance",))
     qrels: dict[str, dict[str, int]] = {}
-    for row in judged.to_pylist():
+    for row in _with_whole_relevances(path, judged).to_pylist():
         relevance = row.get("relevance", 1)
         if relevance is not None:
-            qrels.setdefault(str(row["query_id"]), {})[str(row["doc_id"])] = int(relevance)
+            qrels.setdefault(str(row["query_id"]), {})[str(row["doc_id"])] = relevance
     relevant = {query for query, found in qrels.items() if any(v > 0 for v in found.values())}
     queries = {str(r["query_id"]): str(r["text"]) for r in asked.to_pylist()}
     queries = {query: text for query, text in queries.items() if query in relevant}
     if not queries:
         raise UserError(f"no query in {folder} has a relevant document; compare the ids")
+    _look_for(folder, {d for q in queries for d, value in qrels[q].items() if value > 0})
     return queries, qrels
+
+
+def _with_whole_relevances(path: Path, judged: pa.Table) -> pa.Table:
+    place = judged.schema.get_field_index("relevance")
+    if place < 0:
+        return judged
+    try:
+        return judged.set_column(place, "relevance", judged["relevance"].cast(pa.int64()))
+    except pa.ArrowException as error:
+        raise UserError(f"{path}: the column relevance is not whole numbers ({error})") from error
+
+
+def _look_for(folder: Path, relevant: set[str]) -> None:
+    """Raise UserError unless all relevant documents are there: else none could find them."""
+    missing = set(relevant)
+    with _open_documents(folder) as file:
+        if not file.metadata.num_rows:
+            raise UserError(f"{_part(folder, 'docs')} has no rows")
+        for batch in file.iter_batches(DOCUMENTS_AT_A_TIME, columns=["doc_id"]):
+            missing.difference_update(map(str, batch["doc_id"].to_pylist()))
+    if missing:
+        raise UserError(
+            f"{len(missing):,} of the {len(relevant):,} relevant documents of {folder} are not "
+            f"among its docs, such as {min(missing)!r}; compare the ids, or leave these out of "
+            f"{_part(folder, 'qrels').name}"
+        )
 
 
 def retrieval_files(folder: Path) -> list[Path]:
