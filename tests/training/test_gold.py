@@ -64,3 +64,14 @@ def test_relevances_are_whole_numbers(tmp_path: Path, relevance: float | str) ->
     with pytest.raises(UserError, match=message) as caught:
         judgements(folder)
     assert "\n" not in str(caught.value)
+
+
+def test_columns_about_a_row_are_no_languages_where_there_are_two_others(tmp_path: Path) -> None:
+    row = {"id": "a", "url": "u", "src": "web", "score": "1"}
+    rows = [row | {"de": f"{i} eins", "en": f"{i} one"} for i in range(3)]
+    assert translations(parquet(tmp_path / "about.parquet", rows))[0] == ("de", "en")
+    rows = [{"id": f"{i} satu", "en": f"{i} one"} for i in range(3)]
+    assert translations(parquet(tmp_path / "indonesian.parquet", rows))[0] == ("id", "en")
+    three = [{"id": "a", "de": "eins", "en": "one", "zh": "1"}] * 3
+    with pytest.raises(UserError, match=r"two columns named by languages, .* named so: id, de, en"):
+        translations(parquet(tmp_path / "three.parquet", three))

@@ -16,6 +16,8 @@ from pairsmith.schemas import UserError
 
 DOCUMENTS_AT_A_TIME = 4096
 _LANGUAGE = re.compile("[a-z]{2,3}([-_][A-Za-z]+)?")
+_ABOUT = {"id", "url", "src", "tag"}
+"""Columns that are about a row, where there are two others: else `id` is Indonesian."""
 
 
 def similarities(path: Path, split: str) -> tuple[list[str], list[str], npt.NDArray[np.float64]]:
@@ -76,19 +78,23 @@ def translations(
 ) -> tuple[tuple[str, str], list[str], list[str]]:
     """Return the names of the two languages, and as many different texts of each, row for row.
 
-    The columns are the two of texts named as languages are (en, zh, pt-BR), else the only two.
+    The columns are the two of texts named as languages are (en, zh, pt-BR), id, url, src and tag
+    apart if there are more, else the only two.
     Texts that occur again, in whatever row, are left out, so that every text has one right match.
     most: rows drawn by `seed` where there are more; 0: all.
     Raises UserError unless there are two such columns and two such rows.
     """
     table = read_table(path, ())
     texts = [f.name for f in table.schema if _is_text(f.type)]
-    names = [name for name in texts if _LANGUAGE.fullmatch(name)]
-    if len(names) != 2:
-        names = texts
-    if len(names) != 2:
-        have = ", ".join(table.column_names)
-        raise UserError(f"{path} needs two columns named by languages, as en, zh; it has: {have}")
+    named = [name for name in texts if _LANGUAGE.fullmatch(name)]
+    clear = [name for name in named if name not in _ABOUT]
+    names = next((some for some in (named, clear, texts) if len(some) == 2), None)
+    if names is None:
+        have, these = ", ".join(table.column_names), ", ".join(named) or "none"
+        raise UserError(
+            f"{path} needs two columns named by languages, as en, zh; it has: {have}; named so: "
+            f"{these}"
+        )
     table = read_table(path, names)
     once = [_only_once(table[name]) for name in names]
     rows = np.flatnonzero(once[0] & once[1])
