@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from pairsmith.schemas import UserError
 from pairsmith.schemas.store import check_local
-from pairsmith.training.config import TrainConfig, without_idle
+from pairsmith.training.config import TrainConfig, idle_settings, without_idle
 from pairsmith.training.settings import Setting, change, settings
 from pairsmith.training.signals import saying
 from pairsmith.training.streaming.corpus import open_data
@@ -89,7 +89,7 @@ def tune(config: TrainConfig, tuning: TuneConfig) -> "Study":
     if tuning.storage:
         check_local(tuning.storage, "--storage")
     check_alone("tune", "run it without torchrun, once for each --storage")
-    config.resolved().evaluation.check_files()
+    _used(config, choices).resolved().evaluation.check_files()
     config.evaluation.check_score("--maximise", tuning.maximise)
     kept = (
         "the same command goes on with the search, and tries it again"
@@ -193,6 +193,18 @@ def _changed(config: TrainConfig, tried: Mapping[str, Any]) -> TrainConfig:
     return without_idle(change(config, **tried))
 
 
+def _used(config: TrainConfig, choices: Sequence[Choice]) -> TrainConfig:
+    """Return the settings that all trials share; those that only some look at at their defaults.
+
+    One that no value of any choice has an effect beside stays, and is refused as in a run.
+    """
+    ends = (change(config, **{c.name: v}) for c in choices for v in c.values or (c.low, c.high))
+    some = [set(idle_settings(end)) for end in ends]
+    idle = idle_settings(config).keys() - set.intersection(*some)
+    usual = settings(TrainConfig(config.data, config.output))
+    return change(config, **{s.name: s.value for s in usual if s.name in idle})
+
+
 def _settings(config: TrainConfig) -> dict[str, Setting]:
     """Return the settings that may be searched, nested ones as well."""
     fixed = {"data", "output"}
@@ -272,7 +284,9 @@ def _open_study(config: TrainConfig, tuning: TuneConfig, names: Sequence[str]) -
     from sqlalchemy.exc import SQLAlchemyError
 
     # The whole path of a model, since trials start from its weights and keep none.
-    fixed = config.resolved().fingerprint() | {"model": config.encoder.model}
+    fixed = without_idle(config).resolved().fingerprint() | {"model": config.encoder.model}
+    given = config.fingerprint()  # which has what only some trials look at
+    fixed |= {name: given[name] for name in idle_settings(config) if name in given}
     kept = {name: value for name, value in fixed.items() if name not in names}
     identity = {
         "search": sorted(tuning.search),

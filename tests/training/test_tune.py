@@ -190,6 +190,22 @@ def test_settings_without_effect_beside_others_do_not_fail_a_trial(config: Train
     assert best_config(config, study).resolved().encoder.vocabulary == config.encoder.vocabulary
 
 
+def test_a_fixed_setting_that_some_trials_look_at_is_taken(
+    tmp_path: Path, config: TrainConfig
+) -> None:
+    search = ("schedule=linear,wsd", "seed=1..9")
+    tuning = replace(TUNING, search=search, trials=2, storage=tmp_path / "search.db")
+    given = change(config, decay=0.3)
+    study = tune(given, tuning)
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 2
+    with pytest.raises(UserError, match="holds a search with other settings"):
+        tune(change(config, decay=0.4), tuning)
+    with pytest.raises(UserError, match="--decay belongs to --schedule wsd"):
+        tune(given, replace(tuning, search=("schedule=linear,cosine",)))
+    with pytest.raises(UserError, match="--margin belongs to --loss triplet"):
+        tune(change(given, margin=0.3), tuning)
+
+
 def test_a_search_over_processes_is_refused(
     config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
