@@ -310,18 +310,22 @@ def test_choices_are_of_what_a_setting_takes_not_of_its_default(config: TrainCon
 
 
 def test_the_printed_command_trains_the_best(
-    config: TrainConfig, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, config: TrainConfig, sts_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = [*arguments(config), "--maximise", SCORE, "--trials", "2"]
+    bracketed = tmp_path / "made[red]:cat:.parquet"
+    shutil.copy(sts_file, bracketed)
+    config, score = change(config, sts=(bracketed,)), "sts/made[red]:cat:/spearman"
+    said = [*arguments(config), "--maximise", score, "--trials", "2"]
     assert main(["tune", *said, "--search", "learning_rate=0.001,0.01"]) == 0
-    *_, best, command = capsys.readouterr().out.strip().splitlines()
+    *table, best, command = capsys.readouterr().out.strip().splitlines()
+    assert any(score in line for line in table)
     words = shlex.split(command)
     assert words[:2] == ["pairsmith", "train"]
     found = tyro.cli(TrainConfig, args=words[2:], config=(tyro.conf.OmitArgPrefixes,))
     assert change(found, learning_rate=0.0) == config
     assert main(words[1:]) == 0
     record = json.loads((config.output / "training.json").read_text())
-    assert f"{record['scores']['5'][SCORE]:.4f}" in best
+    assert f"{record['scores']['5'][score]:.4f}" in best
 
 
 def test_a_search_over_the_settings_of_a_function_prints_what_differs_from_them(
