@@ -1,7 +1,6 @@
 """`pairsmith tune`: search for the settings that score best."""
 
 import shlex
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -86,8 +85,9 @@ def _flags(config: TrainConfig, usual: TrainConfig) -> Iterator[str]:
 
 
 def _print_trials(study: "Study", tuning: TuneConfig) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from pairsmith.training.telemetry.journal import print_table
 
     trials = ended_trials(study)
     names = list(trials[0].params)
@@ -98,7 +98,7 @@ def _print_trials(study: "Study", tuning: TuneConfig) -> None:
         done = trial.state.name == "COMPLETE"
         score = f"{trial.value:.4f}" if done else ""
         table.add_row(str(trial.number + 1), *cells, score, words.get(trial.state.name, ""))
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160).print(table)
+    print_table(table)
 
 
 def _worth(trial: "FrozenTrial") -> float:

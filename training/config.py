@@ -143,6 +143,12 @@ class TrainConfig:
             raise UserError("--schedule plateau watches an evaluation; name it, as --stop-on NAME")
         return config
 
+    @property
+    def read_negatives(self) -> int:
+        """Return how many stored negatives of a pair are read: none where no loss uses them."""
+        used = any(loss.uses_negatives for loss in self.losses or (self.loss,))
+        return self.stream.negatives if used else 0
+
     def fingerprint(self) -> dict[str, Any]:
         """Return the settings that decide the trained weights, as JSON data.
 
@@ -184,18 +190,27 @@ def idle_settings(config: TrainConfig) -> dict[str, str]:
     A run refuses them, lest someone thinks that they did something; a search leaves them alone.
     """
     encoder, loss, schedule = config.encoder, config.loss, config.schedule.schedule
-    heated = loss.loss not in ("cosine", "triplet") or loss.consistency > 0
     table = (
         (encoder.trains_tokenizer, "a tokenizer trained from the data", ["vocabulary"]),
         (encoder.lora, "--lora", ["lora_alpha", "lora_dropout", "lora_targets", "lora_merge"]),
-        (heated, "a --loss that has one", ["temperature"]),
+        (loss.uses_temperature, "a --loss that has one", ["temperature"]),
         (
             loss.learn_temperature,
             "--learn-temperature",
             ["lowest_temperature", "highest_temperature"],
         ),
         (loss.loss == "triplet", "--loss triplet", ["margin"]),
-        (loss.bidirectional, "--bidirectional", ["least_gap", "most_gap"]),
+        (config.stream.negatives, "--negatives above 0", ["bidirectional", "negative_weight"]),
+        (
+            loss.bidirectional and config.stream.negatives,
+            "--bidirectional",
+            ["least_gap", "most_gap"],
+        ),
+        (
+            config.read_negatives == config.stream.negatives,
+            "a --loss that uses stored negatives, or --bidirectional",
+            ["negatives"],
+        ),
         (schedule == "wsd", "--schedule wsd", ["decay"]),
         (schedule == "plateau", "--schedule plateau", ["drop", "drop_patience"]),
         (config.evaluation, "an evaluation, such as --sts", ["evaluate_every"]),

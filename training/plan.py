@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from rich.filesize import decimal
 
@@ -29,14 +31,17 @@ from pairsmith.training.schedule import ScheduleConfig
 from pairsmith.training.settings import change
 from pairsmith.training.signals import saying
 from pairsmith.training.streaming.loader import Stream, stream
-from pairsmith.training.streaming.order import Order
-from pairsmith.training.streaming.row_groups import RowGroup
+from pairsmith.training.streaming.order import Order, permutation
+from pairsmith.training.streaming.row_groups import RowGroup, read
 from pairsmith.training.streaming.shuffle_quality import Quality
 from pairsmith.training.streaming.shuffle_quality import measure as measure_shuffle
 from pairsmith.training.streaming.window import Cursor
 from pairsmith.training.telemetry.flops import token_counts
 from pairsmith.training.telemetry.journal import LOG, TelemetryConfig, duration
+from pairsmith.training.tokens.cache import id_width
+from pairsmith.training.tokens.ids import cutter
 from pairsmith.training.tokens.tokenizer import train_tokenizer
+from pairsmith.training.tokens.work import SOURCES, WRITING, ids_of
 from pairsmith.training.train import train
 
 SAMPLE_ROWS = 16_384
@@ -62,6 +67,8 @@ class Sample:
 class Timing:
     """How some steps went that were taken for a trial."""
 
+    rows: int
+    """Pairs of each: what a rank computes."""
     step: float
     """Median seconds of a step."""
     wait: float
@@ -83,7 +90,7 @@ class Plan:
     own_tokenizer: bool
     """The tokenizer is yet to be trained: tokens are those of one trained on a part of the data."""
     cache_bytes: int
-    """Token ids of all texts, and where each text begins."""
+    """What the ids of all texts that the datasets have take when they are kept, by a sample."""
     parameters: int
     memory_bytes: int
     """Of a rank: weights, gradients, moments, activations, similarities."""
@@ -104,15 +111,19 @@ class Plan:
             ("tokens a text", f"{about}{sample.tokens_per_text:.1f}"),
             ("texts are computed", sample.layout),
             ("computed by real tokens", f"{sample.padding:.3f}"),
-            ("token cache", f"{about}{_size(self.cache_bytes)}"),
+            ("token cache", f"about {_size(self.cache_bytes)}"),
             ("parameters", f"{self.parameters:,}"),
             ("memory a rank", f"about {_size(self.memory_bytes)}"),
         ]
         if self.timing:
             speed = self.batch_size / self.timing.step
             total = duration(self.steps * self.timing.step)
+            where = "on this machine, evaluations apart"
+            if self.timing.rows < self.batch_size:
+                where = "if a rank is like this machine, evaluations and what ranks exchange apart"
             lines += [
-                ("time", f"about {total} on this machine, evaluations apart"),
+                ("measured", f"steps of {self.timing.rows:,} pairs"),
+                ("time", f"about {total} {where}"),
                 ("speed", f"{speed:,.0f} pairs/s, {self.timing.wait:.0%} waiting for batches"),
             ]
         return lines
@@ -121,7 +132,8 @@ class Plan:
 def plan(config: TrainConfig, ranks: int = 1, measure: int = 0) -> Plan:
     """Return what `config` will take with `ranks` processes.
 
-    measure: steps to take for a trial, in a folder that is then removed; 0: none.
+    measure: steps to take for a trial, each of a rank's share of a batch, in a folder that is then
+    removed; 0: none.
     Raises UserError for all that would keep the run from its first step, but for an output that
     exists: the plan of a run that was made tells the same.
     """
@@ -148,10 +160,10 @@ def plan(config: TrainConfig, ranks: int = 1, measure: int = 0) -> Plan:
         sample=sample,
         shuffle=measure_shuffle(order),
         own_tokenizer=checked.encoder is None,
-        cache_bytes=_cache_bytes(rows * sample.texts_per_row, sample.tokens_per_text, encoder),
+        cache_bytes=_cache_bytes(order.groups, encoder, config.seed),
         parameters=sum(p.numel() for p in encoder.parameters()),
-        memory_bytes=memory(encoder, config, sample, max(shares)),
-        timing=_measured(config, measure) if measure else None,
+        memory_bytes=memory(encoder, config, sample, max(shares), ranks),
+        timing=_measured(config, measure, max(2, *shares)) if measure else None,
     )
 
 
@@ -166,10 +178,12 @@ def meeting(identities: Identities) -> npt.NDArray[np.bool_]:
     return met
 
 
-def memory(encoder: Encoder, config: TrainConfig, sample: Sample, rows: int) -> int:
-    """Return about how many bytes a rank needs for a step of `rows` rows.
+def memory(encoder: Encoder, config: TrainConfig, sample: Sample, rows: int, ranks: int = 1) -> int:
+    """Return about how many bytes one of some ranks needs for a step of `rows` rows.
 
-    16 bytes a trained weight (itself, gradient, two moments), 4 a frozen one. A transformer layer
+    16 bytes a trained weight (itself, gradient, two moments), 4 a frozen one; of several ranks with
+    fsdp each holds its share of them, and whole, with the gradients, what is outside the blocks
+    and the largest block, which FSDP gathers to compute with. A transformer layer
     keeps 34 bytes a token and unit of width (Korthikanti et al., arXiv 2205.05198, without the
     attention matrix, which fused attention does not keep), in float32 twice as much; with gradient
     checkpointing its input, 2 or 4 bytes, and one layer at a time all of that. With --chunk only
@@ -177,8 +191,11 @@ def memory(encoder: Encoder, config: TrainConfig, sample: Sample, rows: int) -> 
     strip of the rows with all candidates in float32, which is all that the loss ever holds.
     """
     weights = list(encoder.parameters())
-    total = 4 * sum(p.numel() for p in weights)
-    total += 12 * sum(p.numel() for p in weights if p.requires_grad)
+    total = _held(weights, 12)
+    if ranks > 1 and config.running.parallel == "fsdp":
+        blocks = [_held(list(block.parameters()), 4) for block in encoder.blocks()]
+        outside = _held(weights, 4) - sum(blocks)
+        total = total // ranks + outside + max(blocks, default=0)
     texts = int(rows * sample.texts_per_row)
     model: Any = getattr(encoder, "model", None)
     if model is not None:
@@ -196,11 +213,16 @@ def memory(encoder: Encoder, config: TrainConfig, sample: Sample, rows: int) -> 
     return total + vectors + 4 * strip * candidates
 
 
+def _held(weights: Sequence[torch.nn.Parameter], trained: int) -> int:
+    """Return the bytes of weights, with so many more of each that is trained."""
+    return sum((4 + trained * p.requires_grad) * p.numel() for p in weights)
+
+
 def _sample(
     order: Order, config: TrainConfig, encoder: Encoder, call_tokens: float | None
 ) -> Sample:
     rows = met = texts = tokens = computed = 0
-    negatives = config.stream.negatives
+    negatives = config.read_negatives
     batches: Stream[Batch] = stream(
         order,
         Cursor(),
@@ -231,18 +253,35 @@ def _own_encoder(config: TrainConfig, groups: Sequence[RowGroup], device: torch.
     return open_encoder(config.encoder, config.seed, tokenizer, device)
 
 
-def _cache_bytes(texts: float, tokens: float, encoder: Encoder) -> int:
-    """Return the bytes of the ids, 2 each where the vocabulary allows, and 8 a text."""
-    size = encoder.subwords.tokenizer.get_vocab_size()
-    return int(texts * (tokens * (2 if size <= 1 << 16 else 4) + 8))
+def _cache_bytes(groups: Sequence[RowGroup], encoder: Encoder, seed: int) -> int:
+    """Return about how many bytes of pages a token cache has, from row groups drawn by `seed`.
+
+    It holds whole texts, all negatives among them, once for each row of the datasets, compressed.
+    """
+    tokenizer = encoder.subwords.tokenizer
+    cut, width = cutter(tokenizer), id_width(tokenizer)
+    rows = stored = 0
+    for number in permutation(len(groups), seed, 0, 0):
+        table = ids_of(read(groups[number], SOURCES), cut, width)
+        file = pa.BufferOutputStream()
+        pq.write_table(table, file, row_group_size=table.num_rows, **WRITING)
+        written = pq.read_metadata(pa.BufferReader(file.getvalue())).row_group(0)
+        stored += sum(written.column(i).total_compressed_size for i in range(written.num_columns))
+        rows += table.num_rows
+        if rows >= SAMPLE_ROWS:
+            break
+    return stored * sum(group.rows for group in groups) // rows
 
 
-def _measured(config: TrainConfig, steps: int) -> Timing:
-    """Train for some steps with all that belongs to it, but for evaluations, and forget them."""
+def _measured(config: TrainConfig, steps: int, rows: int) -> Timing:
+    """Train for some steps with all that belongs to it, but for evaluations, and forget them.
+
+    Raises UserError when the device has too little memory.
+    """
     with tempfile.TemporaryDirectory(prefix="pairsmith-plan-") as folder:
         output = Path(folder) / "model"
         trial = replace(
-            change(config, checksums=False),
+            change(config, checksums=False, batch_size=rows),
             output=output,
             steps=steps,
             tokens=config.tokens.reading,
@@ -252,12 +291,18 @@ def _measured(config: TrainConfig, steps: int) -> Timing:
             telemetry=TelemetryConfig(tensorboard=False, curves=False),
         )
         with saying("stopped; nothing is left of the steps that were measured"):
-            train(trial)
+            try:
+                train(trial)
+            except torch.OutOfMemoryError as error:
+                raise UserError(
+                    f"the device has too little memory for steps of {rows:,} pairs; give a smaller "
+                    "--batch-size, or --chunk"
+                ) from error
         lines = [json.loads(line) for line in (output / LOG).read_text("utf-8").splitlines()]
     told = lines[WARM_UP:]
     seconds = sum(line["seconds"] for line in told)
     wait = sum(line["wait"] for line in told) / seconds
-    return Timing(median(line["seconds"] for line in told), wait)
+    return Timing(rows, median(line["seconds"] for line in told), wait)
 
 
 def _repeated(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:

@@ -229,6 +229,7 @@ def weigh_by_rarity(encoder: Encoder, order: Order, config: TrainConfig) -> None
 def open_stream(run: Run) -> Stream[Batch]:
     """Return this process's shares of the batches from where the run is, without end."""
     config, world, encoder = run.config.stream, run.world, run.encoder
+    negatives = run.config.read_negatives
     order, kept = run.order, None
     with world.together():
         epochs = run.steps / order.batches
@@ -240,8 +241,8 @@ def open_stream(run: Run) -> Stream[Batch]:
     return stream(
         order,
         run.progress.cursor,
-        lambda share: collate(share, encoder.tokenise, config.negatives, kept),
-        columns=columns(config.negatives, kept=kept is not None),
+        lambda share: collate(share, encoder.tokenise, negatives, kept),
+        columns=columns(negatives, kept=kept is not None),
         rank=world.rank,
         world=world.size,
         workers=config.workers,

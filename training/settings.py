@@ -131,8 +131,7 @@ def check(config: Any) -> None:
             if isinstance(mark, Above) and not value > mark.bound:
                 raise UserError(f"{name} {value} must be above {mark.bound:g}")
     for group in groups(config):
-        # Where there are both, `check` looks at more than settings: at files.
-        look = getattr(group, "check_settings", None) or getattr(group, "check", None)
+        look = getattr(group, "check", None)
         if look is not None:
             look()
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from pairsmith.schemas import UserError
 from pairsmith.schemas.store import check_local
-from pairsmith.training.config import TrainConfig, without_idle
+from pairsmith.training.config import TrainConfig, idle_settings, without_idle
 from pairsmith.training.settings import Setting, change, settings
 from pairsmith.training.signals import saying
 from pairsmith.training.streaming.corpus import open_data
@@ -70,9 +70,10 @@ def tune(config: TrainConfig, tuning: TuneConfig) -> "Study":
 
     What is tried follows from the seed and the trials that ended before, so a search that was
     killed and goes on tries what an undisturbed one would have. A trial that cannot train, as when
-    its loss is no number, counts as failed; three in a row end the search.
-    Raises UserError for a setting or score that is not there, when nothing trains, and for a folder
-    OUTPUT.trials that is in use.
+    its loss is no number, counts as failed; three in a row end the search, with what the others
+    found where one came to its end.
+    Raises UserError for a setting or score that is not there, when three in a row fail before any
+    came to its end, and for a folder OUTPUT.trials that is in use.
     """
     from optuna import TrialPruned
     from optuna.trial import TrialState
@@ -88,7 +89,7 @@ def tune(config: TrainConfig, tuning: TuneConfig) -> "Study":
     if tuning.storage:
         check_local(tuning.storage, "--storage")
     check_alone("tune", "run it without torchrun, once for each --storage")
-    config.resolved().evaluation.check_files()
+    _used(config, choices).resolved().evaluation.check_files()
     config.evaluation.check_score("--maximise", tuning.maximise)
     kept = (
         "the same command goes on with the search, and tries it again"
@@ -108,18 +109,21 @@ def tune(config: TrainConfig, tuning: TuneConfig) -> "Study":
                     value = _run(changed, folder, trial, tuning)
             except TrialPruned:
                 study.tell(trial, state=TrialState.PRUNED)
-                told = "stopped early"
+                failures, told = 0, "stopped early"
             except UserError as error:
                 trial.set_user_attr("error", str(error))
                 study.tell(trial, state=TrialState.FAIL)
                 failures += 1
-                if failures == MOST_FAILURES:
+                if failures == MOST_FAILURES and not _complete(study):
                     raise
                 told = f"failed: {error}"
             else:
                 study.tell(trial, value)
                 failures, told = 0, f"{tuning.maximise} {value:.4f}"
             say(f"trial {done + 1} of {tuning.trials}: {in_words(trial.params)}: {told}")
+            if failures == MOST_FAILURES:
+                say(f"the search ends here: {failures} trials in a row failed")
+                break
     return study
 
 
@@ -132,13 +136,17 @@ def ended_trials(study: "Study") -> list["FrozenTrial"]:
     ]
 
 
+def _complete(study: "Study") -> list["FrozenTrial"]:
+    """Return the trials that trained to their end."""
+    return [trial for trial in ended_trials(study) if trial.state.name == "COMPLETE"]
+
+
 def best_config(config: TrainConfig, study: "Study") -> TrainConfig:
     """Return `config` with the values of the best trial.
 
     Raises UserError when no trial came to its end.
     """
-    done = [trial for trial in ended_trials(study) if trial.state.name == "COMPLETE"]
-    if not done:
+    if not _complete(study):
         raise UserError("no trial came to its end; give more --trials, or --no-prune")
     return _changed(config, study.best_params)
 
@@ -183,6 +191,18 @@ def _changed(config: TrainConfig, tried: Mapping[str, Any]) -> TrainConfig:
     A run refuses them; a search may hold lora=0 against lora=8 with lora_alpha=16,32.
     """
     return without_idle(change(config, **tried))
+
+
+def _used(config: TrainConfig, choices: Sequence[Choice]) -> TrainConfig:
+    """Return the settings that all trials share; those that only some look at at their defaults.
+
+    One that no value of any choice has an effect beside stays, and is refused as in a run.
+    """
+    ends = (change(config, **{c.name: v}) for c in choices for v in c.values or (c.low, c.high))
+    some = [set(idle_settings(end)) for end in ends]
+    idle = idle_settings(config).keys() - set.intersection(*some)
+    usual = settings(TrainConfig(config.data, config.output))
+    return change(config, **{s.name: s.value for s in usual if s.name in idle})
 
 
 def _settings(config: TrainConfig) -> dict[str, Setting]:
@@ -264,7 +284,9 @@ def _open_study(config: TrainConfig, tuning: TuneConfig, names: Sequence[str]) -
     from sqlalchemy.exc import SQLAlchemyError
 
     # The whole path of a model, since trials start from its weights and keep none.
-    fixed = config.resolved().fingerprint() | {"model": config.encoder.model}
+    fixed = without_idle(config).resolved().fingerprint() | {"model": config.encoder.model}
+    given = config.fingerprint()  # which has what only some trials look at
+    fixed |= {name: given[name] for name in idle_settings(config) if name in given}
     kept = {name: value for name, value in fixed.items() if name not in names}
     identity = {
         "search": sorted(tuning.search),

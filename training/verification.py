@@ -15,7 +15,7 @@ def verify_run(config: TrainConfig) -> list[str]:
     """Return how far loss and gradients of the first batch are from the plain formula in float64.
 
     One line for each path; nothing is trained, and what is made is removed. Raises UserError when
-    one is off by more than 1e-5.
+    one is off by more than rounding makes it.
     """
     with (
         tempfile.TemporaryDirectory(prefix="pairsmith-verify-") as place,

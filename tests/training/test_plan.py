@@ -1,5 +1,6 @@
 """What `--plan` says against what a run does."""
 
+import copy
 import json
 import os
 import signal
@@ -9,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
+from tokenizers import Tokenizer
 
 from pairsmith.commands.main import main
 from pairsmith.schemas import UserError, open_dataset
@@ -23,8 +26,9 @@ from pairsmith.training.settings import change
 from pairsmith.training.streaming.corpus import StreamConfig, shard_files
 from pairsmith.training.streaming.row_groups import row_groups
 from pairsmith.training.telemetry.journal import LOG
+from pairsmith.training.tokens.build import token_cache
 from pairsmith.training.train import train
-from tests.training.pair_folders import paired_sentences, write_dataset
+from tests.training.pair_folders import paired_sentences, sentences, write_dataset
 
 
 @pytest.fixture
@@ -45,9 +49,22 @@ def test_steps_and_tokens_are_those_of_the_run(config: TrainConfig) -> None:
     assert told.rows == told.sample.rows == sum(line["rows"] for line in lines) / 2
     tokens = sum(line["tokens"] for line in lines) / 2
     assert told.sample.tokens_per_text == pytest.approx(tokens / 1200)
-    # 150 subwords fit 2 bytes; 8 bytes say where each of 1,200 texts begins.
-    assert told.cache_bytes == pytest.approx(2 * tokens + 8 * 1200, abs=1)
     assert told.parameters == 150 * 16
+
+
+def test_the_token_cache_is_what_is_kept_whatever_the_run_reads(
+    tmp_path: Path, config: TrainConfig, tokenizer_file: Path
+) -> None:
+    others = [" ".join(sentences(9, seed)) for seed in range(3)]
+    rows = [{**row, "negatives": others} for row in paired_sentences(600)]
+    data = write_dataset(tmp_path / "pairs", rows, shards=2)
+    told = plan(change(config, data=(str(data),), max_length=4, mix=(0.5,)))
+    cache = token_cache(open_dataset(data), Tokenizer.from_file(str(tokenizer_file)))
+    files = [pq.read_metadata(cache.root / part.path) for part in cache.parts]
+    groups = [file.row_group(i) for file in files for i in range(file.num_row_groups)]
+    pages = [g.column(i).total_compressed_size for g in groups for i in range(g.num_columns)]
+    assert told.cache_bytes == sum(pages)
+    assert told.cache_bytes == pytest.approx(sum(part.bytes for part in cache.parts), rel=0.5)
 
 
 def test_padding_is_that_of_the_batches_a_bert_gets(config: TrainConfig, bert: Path) -> None:
@@ -101,6 +118,46 @@ def test_memory_is_less_in_chunks_and_with_checkpoints(config: TrainConfig, bert
     assert bytes_of() - bytes_of(chunk=500) == layers * layer * 3 / 4
     assert bytes_of(chunk=5000) == bytes_of()
     assert bytes_of() - bytes_of(gradient_checkpointing=True) == (layers - 1) * layer - inputs
+
+
+def test_memory_of_a_sharded_model_is_a_rank_s_share(config: TrainConfig, bert: Path) -> None:
+    encoder = open_encoder(EncoderConfig(model=str(bert)))
+    block = encoder.blocks()[0]
+    encoder.model.encoder.layer.append(copy.deepcopy(block))
+    sample = Sample(600, 0.0, 2.0, 8.0, 1.0, "")
+
+    def bytes_of(parallel: str, ranks: int) -> int:
+        return memory(encoder, change(config, parallel=parallel), sample, 64, ranks)
+
+    assert bytes_of("fsdp", 1) == bytes_of("ddp", 1) == bytes_of("ddp", 4)
+    trained = sum(p.numel() for p in encoder.parameters() if p.requires_grad)
+    frozen = sum(p.numel() for p in encoder.parameters()) - trained
+    whole = 16 * trained + 4 * frozen
+    # One of the two blocks at a time is gathered, weights and gradients, and all outside of them.
+    gathered = 8 * (trained - sum(p.numel() for p in block.parameters())) + 4 * frozen
+    assert bytes_of("fsdp", 4) == bytes_of("ddp", 4) - whole + whole // 4 + gathered
+    sharded = plan(change(config, parallel="fsdp"), ranks=4)
+    assert sharded.memory_bytes < plan(config, ranks=4).memory_bytes
+
+
+def test_what_is_measured_is_the_share_of_a_rank(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+
+    def watched(trial: TrainConfig) -> Any:
+        sizes.append(trial.stream.batch_size)
+        if trial.stream.batch_size > 32:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return train(trial)
+
+    monkeypatch.setattr("pairsmith.training.plan.train", watched)
+    told = dict(plan(config, ranks=2, measure=3).table())
+    assert told["measured"] == "steps of 32 pairs"
+    assert "what ranks exchange apart" in told["time"]
+    with pytest.raises(UserError, match="too little memory for steps of 64 pairs; give a smaller"):
+        plan(config, measure=3)
+    assert sizes == [32, 64]
 
 
 def test_rows_are_shared_out_among_ranks(config: TrainConfig) -> None:

@@ -116,3 +116,20 @@ def test_a_loss_without_the_column_that_it_learns_from_is_refused(
     assert plan(replace(single, loss=other, losses=(other, mine))).rows == 640
     with pytest.raises(UserError, match=f"pairs: no pair has a {column}"):
         plan(replace(single, loss=other, losses=(mine, other)))
+
+
+def test_a_margin_where_no_pair_has_a_negative_is_refused(
+    tmp_path: Path, dataset: Path, tokenizer_file: Path
+) -> None:
+    config = make_config(
+        (dataset,), tmp_path / "model", model=f"static:{tokenizer_file}:8", bidirectional=1.0
+    )
+    for work in (train, plan):
+        with pytest.raises(UserError, match="no pair has a negative, which --bid") as caught:
+            work(config)
+        assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+    rows = [dict(row) for row in paired_sentences(40)]
+    rows[-1]["negatives"] = ["a ship"]  # one pair, in the last of all row groups, is enough
+    some = write_dataset(tmp_path / "some", rows, row_group_rows=8)
+    assert plan(change(config, data=(str(some),), batch_size=8)).rows == 40

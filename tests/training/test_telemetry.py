@@ -227,6 +227,14 @@ def test_scores_that_only_some_steps_have_leave_gaps(capsys: pytest.CaptureFixtu
     ]
 
 
+def test_names_of_scores_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "sts/a[/b] [red]:cat:/spearman"
+    print_scores({"[bold] step": {name: 0.5}})
+    out = capsys.readouterr().out
+    assert name in out
+    assert "[bold] step" in out
+
+
 def test_curves_are_in_the_folder_and_on_the_card(config: TrainConfig) -> None:
     scores = train(config)
     png = (config.output / CURVES).read_bytes()

@@ -17,6 +17,7 @@ import torch
 
 from pairsmith.schemas import UserError
 from pairsmith.training.config import TrainConfig
+from pairsmith.training.plan import plan
 from pairsmith.training.settings import change
 from pairsmith.training.telemetry.journal import LOG
 from pairsmith.training.train import train
@@ -49,6 +50,30 @@ def interrupt_after(steps: int, config: TrainConfig) -> None:
     with pytest.raises(KeyboardInterrupt):
         train(config)
     thread.join()
+
+
+@pytest.mark.parametrize(
+    ("settings", "without"),
+    [({"loss": "cosent"}, {"loss": "cosent", "negatives": 0}), ({"negative_weight": 0.0}, {})],
+)
+def test_negatives_that_no_loss_looks_at_are_not_read(
+    tmp_path: Path, config: TrainConfig, settings: dict[str, Any], without: dict[str, Any]
+) -> None:
+    rows = [
+        {**row, "negatives": ["a ship without a word"], "similarity": number / 70}
+        for number, row in enumerate(paired_sentences(70))
+    ]
+    short = change(config, data=(str(write_dataset(tmp_path / "pairs", rows)),), steps=2)
+    tokens = []
+    for name, given in (("as-usual", settings), ("none", {"negatives": 0, **without})):
+        mine = change(short, output=tmp_path / name, **given)
+        train(mine)
+        tokens.append([line["tokens"] for line in log(mine.output)])
+        assert plan(mine).sample.texts_per_row == 2
+    assert tokens[0] == tokens[1]
+    looked_at = change(short, output=tmp_path / "looked-at", **settings, bidirectional=1.0)
+    train(looked_at)
+    assert log(looked_at.output)[0]["tokens"] > tokens[0][0]
 
 
 def test_the_loss_falls_and_the_saved_model_scores_as_reported(

@@ -17,7 +17,6 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-import torch
 import tyro
 
 from pairsmith.commands.main import main
@@ -191,6 +190,22 @@ def test_settings_without_effect_beside_others_do_not_fail_a_trial(config: Train
     assert best_config(config, study).resolved().encoder.vocabulary == config.encoder.vocabulary
 
 
+def test_a_fixed_setting_that_some_trials_look_at_is_taken(
+    tmp_path: Path, config: TrainConfig
+) -> None:
+    search = ("schedule=linear,wsd", "seed=1..9")
+    tuning = replace(TUNING, search=search, trials=2, storage=tmp_path / "search.db")
+    given = change(config, decay=0.3)
+    study = tune(given, tuning)
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 2
+    with pytest.raises(UserError, match="holds a search with other settings"):
+        tune(change(config, decay=0.4), tuning)
+    with pytest.raises(UserError, match="--decay belongs to --schedule wsd"):
+        tune(given, replace(tuning, search=("schedule=linear,cosine",)))
+    with pytest.raises(UserError, match="--margin belongs to --loss triplet"):
+        tune(change(given, margin=0.3), tuning)
+
+
 def test_a_search_over_processes_is_refused(
     config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,49 +252,6 @@ def test_a_run_below_the_median_of_five_is_stopped(config: TrainConfig) -> None:
     for trial in study.trials:
         if trial.state.name == "PRUNED":
             assert len(trial.intermediate_values) <= 5
-
-
-def test_settings_that_cannot_train_fail_alone_unless_nothing_trains(config: TrainConfig) -> None:
-    some = replace(TUNING, search=("vocabulary=50,200", "seed=1..99"), trials=6, search_seed=2)
-    config = change(config, model="static::16")
-    study = tune(config, some)
-    failed = [trial for trial in study.trials if trial.state.name == "FAIL"]
-    assert 0 < len(failed) < 6
-    assert {trial.params["vocabulary"] for trial in failed} == {50}
-    assert all("--vocabulary 50 is too small" in t.user_attrs["error"] for t in failed)
-    with pytest.raises(UserError, match="is too small"):
-        tune(config, replace(some, search=("vocabulary=50,60",)))
-
-
-def test_a_trial_that_memory_does_not_do_for_fails_alone(
-    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from pairsmith.training import train as training
-
-    def within_a_small_memory(config: TrainConfig, watch: Any) -> Any:
-        if config.stream.batch_size == 64:
-            raise torch.OutOfMemoryError("CUDA out of memory.")
-        return trained(config, watch)
-
-    trained = training.train
-    monkeypatch.setattr(training, "train", within_a_small_memory)
-    some = replace(TUNING, search=("batch_size=64,32", "seed=1..99"), trials=6, search_seed=2)
-    study = tune(config, some)
-    failed = [trial for trial in study.trials if trial.state.name == "FAIL"]
-    assert 0 < len(failed) < 6
-    assert {trial.params["batch_size"] for trial in failed} == {64}
-    assert all("too little memory" in trial.user_attrs["error"] for trial in failed)
-
-
-@pytest.mark.filterwarnings("ignore:An input array is constant")
-def test_scores_that_are_no_numbers_end_the_search_as_failures_do(
-    tmp_path: Path, config: TrainConfig
-) -> None:
-    unknown = tmp_path / "unknown.csv"  # to the tokenizer, so that all vectors are alike
-    unknown.write_text("sentence1,sentence2,score\n☂,☃,1\n☄,☾,2\n")
-    alike = change(config, evaluation=EvaluationConfig(sts=(unknown,)))
-    with pytest.raises(UserError, match="sts/unknown/spearman is no number"):
-        tune(alike, replace(TUNING, maximise="sts/unknown/spearman"))
 
 
 @pytest.mark.parametrize(
@@ -338,18 +310,22 @@ def test_choices_are_of_what_a_setting_takes_not_of_its_default(config: TrainCon
 
 
 def test_the_printed_command_trains_the_best(
-    config: TrainConfig, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, config: TrainConfig, sts_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = [*arguments(config), "--maximise", SCORE, "--trials", "2"]
+    bracketed = tmp_path / "made[red]:cat:.parquet"
+    shutil.copy(sts_file, bracketed)
+    config, score = change(config, sts=(bracketed,)), "sts/made[red]:cat:/spearman"
+    said = [*arguments(config), "--maximise", score, "--trials", "2"]
     assert main(["tune", *said, "--search", "learning_rate=0.001,0.01"]) == 0
-    *_, best, command = capsys.readouterr().out.strip().splitlines()
+    *table, best, command = capsys.readouterr().out.strip().splitlines()
+    assert any(score in line for line in table)
     words = shlex.split(command)
     assert words[:2] == ["pairsmith", "train"]
     found = tyro.cli(TrainConfig, args=words[2:], config=(tyro.conf.OmitArgPrefixes,))
     assert change(found, learning_rate=0.0) == config
     assert main(words[1:]) == 0
     record = json.loads((config.output / "training.json").read_text())
-    assert f"{record['scores']['5'][SCORE]:.4f}" in best
+    assert f"{record['scores']['5'][score]:.4f}" in best
 
 
 def test_a_search_over_the_settings_of_a_function_prints_what_differs_from_them(

@@ -26,10 +26,13 @@ class Encoder(nn.Module, ABC):
     subwords: Subwords
     prompts: dict[str, str]
     """Of a sentence-transformers folder, by name: saved again, and otherwise not used."""
+    pools_prompt: bool
+    """Whether the tokens of these count in the pooling: as the prompts are, saved again."""
 
     def __init__(self) -> None:
         super().__init__()
         self.prompts = {}
+        self.pools_prompt = True
         self.dense = nn.Sequential()
         self.head = nn.Sequential()
 

@@ -233,7 +233,7 @@ def _lower_case(tokenizer: Tokenizer) -> None:
 
 def _take_over(encoder: Encoder, saved: SentenceFolder) -> None:
     """Give the encoder what a folder has beside its first module and pooling."""
-    encoder.prompts = saved.prompts
+    encoder.prompts, encoder.pools_prompt = saved.prompts, saved.pools_prompt
     for layer in read_dense(saved):
         encoder.dense.append(layer)
         encoder.dimension = layer.linear.out_features

@@ -32,6 +32,11 @@ _MODES: dict[str, Pooling] = {
     "lasttoken": "last",
     "weightedmean": "weighted",
 }
+_TEXT_SETTINGS = tuple(
+    f"sentence_{kind}_config.json"
+    for kind in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
+)
+"""What the settings of a Transformer have been called; that library takes the first there is."""
 _ACTIVATIONS = ("Identity", "Tanh", "ReLU", "GELU", "SiLU", "Sigmoid")
 
 
@@ -54,6 +59,8 @@ class SentenceFolder:
     """Where the layers behind the pooling stand, in their order."""
     prompts: dict[str, str]
     """What may be asked for by name to stand before texts; none does unless asked for."""
+    pools_prompt: bool
+    """Whether the tokens of a prompt count in the pooling."""
 
 
 def read_sentence_folder(name: str) -> SentenceFolder | None:
@@ -72,16 +79,19 @@ def read_sentence_folder(name: str) -> SentenceFolder | None:
     if (settings.get("prompts") or {}).get(settings.get("default_prompt_name")):
         raise _cannot(name, "puts a prompt before every text (default_prompt_name)")
     pooling: Pooling = "mean"
+    pools_prompt = True
     if first == "Transformer":
         if not rest or rest[0][0] != "Pooling":
             raise _cannot(name, "has no Pooling after its Transformer")
-        pooling = _pooling(name, _read(name, f"{rest.pop(0)[1]}/config.json") or {})
+        pooled = _read(name, f"{rest.pop(0)[1]}/config.json") or {}
+        pooling, pools_prompt = _pooling(name, pooled), bool(pooled.get("include_prompt", True))
     if rest and rest[-1][0] == "Normalize":
         rest.pop()
     odd = [kind for kind, _ in rest if kind != "Dense"]
     if odd:
         raise _cannot(name, f"has a module {odd[0]} where only Dense may be")
-    text = _read(name, f"{path}/sentence_bert_config.json".lstrip("/")) or {}
+    said = (_read(name, f"{path}/{file}".lstrip("/")) for file in _TEXT_SETTINGS)
+    text: dict[str, Any] = next(filter(None, said), {})
     tokens = _read(name, f"{path}/tokenizer_config.json".lstrip("/")) or {}
     longest = text.get("max_seq_length") or tokens.get("model_max_length") or 0
     return SentenceFolder(
@@ -93,6 +103,7 @@ def read_sentence_folder(name: str) -> SentenceFolder | None:
         lower_case=bool(text.get("do_lower_case")),
         dense=tuple(path for _, path in rest),
         prompts=settings.get("prompts") or {},
+        pools_prompt=pools_prompt,
     )
 
 
@@ -209,13 +220,16 @@ def write_modules(folder: Path, first: list[tuple[str, str]], encoder: Encoder) 
     _write(folder / "config_sentence_transformers.json", settings)
 
 
-def write_pooling(folder: Path, max_length: int, pooling: Pooling, width: int) -> None:
+def write_pooling(
+    folder: Path, max_length: int, pooling: Pooling, width: int, *, pools_prompt: bool
+) -> None:
     """Write the settings of a Transformer in the root of `folder`, and its Pooling."""
     config = {"max_seq_length": max_length, "do_lower_case": False}
     _write(folder / "sentence_bert_config.json", config)
     (folder / "1_Pooling").mkdir()
     modes = {key: mode == pooling for key, mode in _LEGACY.items()}
-    _write(folder / "1_Pooling" / "config.json", {"word_embedding_dimension": width, **modes})
+    about = {"word_embedding_dimension": width, "include_prompt": pools_prompt}
+    _write(folder / "1_Pooling" / "config.json", {**about, **modes})
 
 
 def plain_tokenizer(folder: Path) -> None:

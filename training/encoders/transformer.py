@@ -100,7 +100,8 @@ class TransformerEncoder(Encoder):
         (folder / "README.md").unlink(missing_ok=True)  # of peft's, and empty
         self.tokenizer.save_pretrained(folder)
         plain_tokenizer(folder)
-        write_pooling(folder, self.subwords.max_length, self.pooling, int(model.config.hidden_size))
+        length, width = self.subwords.max_length, int(model.config.hidden_size)
+        write_pooling(folder, length, self.pooling, width, pools_prompt=self.pools_prompt)
         write_modules(folder, [("Transformer", ""), ("Pooling", "1_Pooling")], self)
 
 

@@ -16,6 +16,8 @@ from pairsmith.schemas import UserError
 
 DOCUMENTS_AT_A_TIME = 4096
 _LANGUAGE = re.compile("[a-z]{2,3}([-_][A-Za-z]+)?")
+_ABOUT = {"id", "url", "src", "tag"}
+"""Columns that are about a row, where there are two others: else `id` is Indonesian."""
 
 
 def similarities(path: Path, split: str) -> tuple[list[str], list[str], npt.NDArray[np.float64]]:
@@ -45,8 +47,9 @@ def _scored(
 ) -> tuple[list[str], list[str], npt.NDArray[np.float64]]:
     table = read_table(path, ("sentence1", "sentence2", column), optional=("split",))
     if "split" in table.column_names:
-        known = ", ".join(sorted(map(str, table["split"].unique().to_pylist())))
-        table = table.filter(pc.equal(table["split"], split))
+        splits = table["split"].cast(pa.string())  # which may be numbers
+        known = ", ".join(sorted(map(str, splits.unique().to_pylist())))
+        table = table.filter(pc.equal(splits, split))
         if not table.num_rows:
             raise UserError(f"{path} has no rows of split {split!r}; give --split one of: {known}")
     try:
@@ -75,19 +78,23 @@ def translations(
 ) -> tuple[tuple[str, str], list[str], list[str]]:
     """Return the names of the two languages, and as many different texts of each, row for row.
 
-    The columns are the two of texts named as languages are (en, zh, pt-BR), else the only two.
+    The columns are the two of texts named as languages are (en, zh, pt-BR), id, url, src and tag
+    apart if there are more, else the only two.
     Texts that occur again, in whatever row, are left out, so that every text has one right match.
     most: rows drawn by `seed` where there are more; 0: all.
     Raises UserError unless there are two such columns and two such rows.
     """
     table = read_table(path, ())
     texts = [f.name for f in table.schema if _is_text(f.type)]
-    names = [name for name in texts if _LANGUAGE.fullmatch(name)]
-    if len(names) != 2:
-        names = texts
-    if len(names) != 2:
-        have = ", ".join(table.column_names)
-        raise UserError(f"{path} needs two columns named by languages, as en, zh; it has: {have}")
+    named = [name for name in texts if _LANGUAGE.fullmatch(name)]
+    clear = [name for name in named if name not in _ABOUT]
+    names = next((some for some in (named, clear, texts) if len(some) == 2), None)
+    if names is None:
+        have, these = ", ".join(table.column_names), ", ".join(named) or "none"
+        raise UserError(
+            f"{path} needs two columns named by languages, as en, zh; it has: {have}; named so: "
+            f"{these}"
+        )
     table = read_table(path, names)
     once = [_only_once(table[name]) for name in names]
     rows = np.flatnonzero(once[0] & once[1])
@@ -102,24 +109,50 @@ def translations(
 def judgements(folder: Path) -> tuple[dict[str, str], dict[str, dict[str, int]]]:
     """Return judged queries by id, and relevances by query and document.
 
-    Raises UserError when a file is missing or lacks a column, or no query has a relevant document.
+    Raises UserError when a file is missing or lacks a column, no query has a relevant document, or
+    one of these is not there.
     """
-    with _open_documents(folder) as docs:
-        if not docs.metadata.num_rows:
-            raise UserError(f"{_part(folder, 'docs')} has no rows")
     asked = read_table(_part(folder, "queries"), ("query_id", "text"))
-    judged = read_table(_part(folder, "qrels"), ("query_id", "doc_id"), optional=("relevance",))
+    path = _part(folder, "qrels")
+    judged = read_table(path, ("query_id", "doc_id"), optional=("relevance",))
     qrels: dict[str, dict[str, int]] = {}
-    for row in judged.to_pylist():
+    for row in _with_whole_relevances(path, judged).to_pylist():
         relevance = row.get("relevance", 1)
         if relevance is not None:
-            qrels.setdefault(str(row["query_id"]), {})[str(row["doc_id"])] = int(relevance)
+            qrels.setdefault(str(row["query_id"]), {})[str(row["doc_id"])] = relevance
     relevant = {query for query, found in qrels.items() if any(v > 0 for v in found.values())}
     queries = {str(r["query_id"]): str(r["text"]) for r in asked.to_pylist()}
     queries = {query: text for query, text in queries.items() if query in relevant}
     if not queries:
         raise UserError(f"no query in {folder} has a relevant document; compare the ids")
+    _look_for(folder, {d for q in queries for d, value in qrels[q].items() if value > 0})
     return queries, qrels
+
+
+def _with_whole_relevances(path: Path, judged: pa.Table) -> pa.Table:
+    place = judged.schema.get_field_index("relevance")
+    if place < 0:
+        return judged
+    try:
+        return judged.set_column(place, "relevance", judged["relevance"].cast(pa.int64()))
+    except pa.ArrowException as error:
+        raise UserError(f"{path}: the column relevance is not whole numbers ({error})") from error
+
+
+def _look_for(folder: Path, relevant: set[str]) -> None:
+    """Raise UserError unless all relevant documents are there: else none could find them."""
+    missing = set(relevant)
+    with _open_documents(folder) as file:
+        if not file.metadata.num_rows:
+            raise UserError(f"{_part(folder, 'docs')} has no rows")
+        for batch in file.iter_batches(DOCUMENTS_AT_A_TIME, columns=["doc_id"]):
+            missing.difference_update(map(str, batch["doc_id"].to_pylist()))
+    if missing:
+        raise UserError(
+            f"{len(missing):,} of the {len(relevant):,} relevant documents of {folder} are not "
+            f"among its docs, such as {min(missing)!r}; compare the ids, or leave these out of "
+            f"{_part(folder, 'qrels').name}"
+        )
 
 
 def retrieval_files(folder: Path) -> list[Path]:

@@ -52,9 +52,20 @@ class LossConfig:
         return {"supcon": "label", "cosine": "similarity", "cosent": "similarity"}.get(self.loss)
 
     @property
-    def has_negatives(self) -> bool:
-        """Tell whether it holds a row's texts against others, stored negatives among them."""
-        return self.loss not in ("cosine", "cosent")
+    def contrasts_negatives(self) -> bool:
+        """Tell whether stored negatives are among the texts that a row's are held against."""
+        contrasts = self.loss not in ("cosine", "cosent") or self.consistency > 0
+        return contrasts and self.negative_weight > 0
+
+    @property
+    def uses_negatives(self) -> bool:
+        """Tell whether anything looks at stored negatives."""
+        return self.contrasts_negatives or self.bidirectional > 0
+
+    @property
+    def uses_temperature(self) -> bool:
+        """Tell whether similarities are divided by a temperature."""
+        return self.loss not in ("cosine", "triplet") or self.consistency > 0
 
     def check(self) -> None:
         """Raise UserError for a value that cannot work."""

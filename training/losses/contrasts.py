@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from pairsmith.training.losses.candidates import Candidates, Marks
 from pairsmith.training.losses.config import LossConfig
-from pairsmith.training.losses.kernel import Contrast, contrast, log_sum_exp
+from pairsmith.training.losses.kernel import Contrast, Seen, contrast, log_sum_exp
 from pairsmith.training.losses.rows import (
     Rows,
     Term,
@@ -31,9 +31,7 @@ def info_nce(config: LossConfig, rows: Rows, scale: Tensor) -> Term:
     found = _contrast(
         config, rows, rows.anchors, columns, rows.positive_cosines * scale, candidates, bias, scale
     )
-    hardest = found.seen.hardest
-    if _folded(config, rows):
-        hardest = hardest / scale.detach()
+    hardest = _hardest(config, rows, found.seen, scale)
     share = found.seen.masked / max(1, len(columns) - 1)
     return Term(found.total, _over_sizes(rows, found.losses), hardest, share)
 
@@ -63,9 +61,7 @@ def both_views(config: LossConfig, rows: Rows, scale: Tensor) -> Term:
         apart = targets - _mean_positives(rows, sides, texts, own_column, targets, scale)
         loss = loss + (_weights(rows, 2) * apart).sum()
         losses = losses + apart.detach()
-    hardest = found.seen.hardest
-    if _folded(config, rows):
-        hardest = hardest / scale.detach()
+    hardest = _hardest(config, rows, found.seen, scale)
     halves = found.seen.masked.view(2, count).to(loss.dtype).mean(0)
     per_row = _over_sizes(rows, losses).view(2, count).mean(0)
     share = halves / max(1, len(columns) - 2)
@@ -85,9 +81,7 @@ def symmetric(config: LossConfig, rows: Rows, scale: Tensor) -> Term:
     targets = rows.positive_cosines * scale
     losses = functional.softplus(sums.rows - targets) + functional.softplus(down - targets)
     term = rows.term(losses / 2)
-    hardest = sums.seen.hardest
-    if _folded(config, rows):
-        hardest = hardest / scale.detach()
+    hardest = _hardest(config, rows, sums.seen, scale)
     share = sums.seen.masked / max(1, len(columns) - 1)
     return Term(term.loss, term.losses, hardest, share)
 
@@ -155,6 +149,11 @@ def _weights(rows: Rows, sides: int) -> Tensor:
 def _folded(config: LossConfig, rows: Rows) -> bool:
     """Tell whether vectors are scaled before they are multiplied, which is fastest."""
     return len(rows.dims) == 1 and not config.hardness
+
+
+def _hardest(config: LossConfig, rows: Rows, seen: Seen, scale: Tensor) -> Tensor:
+    """Return each row's highest cosine with a negative."""
+    return seen.hardest / scale.detach() if _folded(config, rows) else seen.hardest
 
 
 def _scaled(

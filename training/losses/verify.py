@@ -19,6 +19,7 @@ from pairsmith.training.losses.plain import Pairs, plain_loss
 
 Chunk = TypeVar("Chunk")
 LARGEST = 1e-5
+"""Relative error that is taken for rounding, where no temperature makes that larger."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,20 @@ class Found:
     """Norm of the difference, divided by the norm of what it should be."""
 
     def __str__(self) -> str:
-        verdict = "ok" if self.error <= LARGEST else "WRONG"
-        return f"{self.path:<44} relative error {self.error:.1e}  {verdict}"
+        return f"{self.path:<44} relative error {self.error:.1e}  ok"
+
+
+def largest_error(config: LossConfig) -> float:
+    """Return the relative error up to which a path is right.
+
+    Logits are cosines / temperature in float32, of which the last digit is worth
+    eps / temperature: so much, times (1 + hardness), a softmax of them is off in any order of
+    computing. Eight of that leave room for how such errors add up.
+    """
+    if not config.uses_temperature:
+        return LARGEST
+    rounding = torch.finfo(torch.float32).eps * (1 + config.hardness) / config.temperature
+    return max(LARGEST, 8 * rounding)
 
 
 def verify(
@@ -52,7 +65,7 @@ def verify(
     whose vectors come behind and count for nothing. The rest: as for `Objective`. Memory
     is quadratic in the batch: some thousand rows at most, on all ranks. Generators and gradients
     are left as they were.
-    Raises UserError when a path is off by more than 1e-5 on any rank.
+    Raises UserError when a path is off by more than `largest_error` on any rank.
     """
     parameters = [p for p in parameters if p.requires_grad]
     kept = [p.grad for p in parameters]
@@ -102,11 +115,12 @@ def verify(
         rewind()
         for parameter, gradient in zip(parameters, kept, strict=True):
             parameter.grad = gradient
+    most = largest_error(config)
     for one in found:
-        if not one.error <= LARGEST:
+        if not one.error <= most:
             raise UserError(
                 f"--verify: {one.path} is off by {one.error:.1e} of the plain formula's, which is "
-                f"more than {LARGEST:.0e}: train without what --loss {config.loss} has besides, "
+                f"more than {most:.0e}: train without what --loss {config.loss} has besides, "
                 "and report the settings"
             )
     return [str(one) for one in found]

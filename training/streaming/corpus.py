@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
+import pyarrow.compute as pc
 
 from pairsmith.schemas import Dataset, UserError, open_dataset
 from pairsmith.schemas.store import RemoteDataset, is_remote, open_remote_dataset, shown
@@ -113,21 +114,31 @@ def open_order(
 
 
 def check_targets(order: Order, names: Sequence[str], losses: Sequence[LossConfig]) -> None:
-    """Look for the column that a loss needs: one loss for all datasets, or one for each.
+    """Look for what a loss learns from: one loss for all datasets, or one for each.
 
-    Raises UserError when no pair has a value there.
+    Raises UserError when no pair has a value in its column, or a negative for its margin.
     """
     for number, loss in enumerate(losses):
         here = slice(number, number + 1) if len(losses) > 1 else slice(None)
-        groups = (group for source in order.sources[here] for group in source.groups)
-        column = loss.column
+        groups = [group for source in order.sources[here] for group in source.groups]
+        place, column = ", ".join(map(shown, names[here])), loss.column
         if column and all(
             read(group, [column])[column].null_count == group.rows for group in groups
         ):
             raise UserError(
-                f"{', '.join(map(shown, names[here]))}: no pair has a {column}, which --loss "
-                f"{loss.loss} learns from; build pairs that have one, or choose another --loss"
+                f"{place}: no pair has a {column}, which --loss {loss.loss} learns from; build "
+                "pairs that have one, or choose another --loss"
             )
+        if loss.bidirectional and not any(map(_has_negatives, groups)):
+            raise UserError(
+                f"{place}: no pair has a negative, which --bidirectional learns from; build pairs "
+                "that have one, or leave it out"
+            )
+
+
+def _has_negatives(group: RowGroup) -> bool:
+    lists = read(group, [_KINDS])["negative_info"]
+    return bool(pc.any(pc.greater(pc.list_value_length(lists), 0)).as_py())
 
 
 def notes_on_negatives(order: Order, used: int, losses: Sequence[LossConfig]) -> list[str]:
@@ -140,11 +151,11 @@ def notes_on_negatives(order: Order, used: int, losses: Sequence[LossConfig]) ->
     most = 0
     for number, source in enumerate(order.sources):
         loss = losses[number if len(losses) > 1 else 0]
-        if not (used and source.groups and loss.has_negatives):
+        if not (used and source.groups and loss.uses_negatives):
             continue
         rows = read(source.groups[0], [_KINDS])["negative_info"][:_SAMPLED].to_pylist()
         most = max([most, *map(len, rows)])
-        if loss.negative_weight == 1:
+        if loss.contrasts_negatives and loss.negative_weight == 1:
             changed |= {negative["kind"] for row in rows for negative in row[:used]}
     notes = []
     if changed := changed - _OTHER_TEXTS:

@@ -1,6 +1,6 @@
 """How good the shuffle is, and whom it keeps apart: measured on the batches themselves."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +21,6 @@ class Quality:
     as good; with windows of w of g row groups about g / w."""
     conflicts: float
     """Share of rows that share a group or a text with another row of their batch before them."""
-    by_chance: float
-    """The same share without look-ahead."""
 
     @property
     def in_short(self) -> str:
@@ -30,12 +28,6 @@ class Quality:
         return (
             f"rows move {self.displacement:.0%} as far as in a full one, and meet their row group "
             f"{self.company:.1f} times as often"
-        )
-
-    def __str__(self) -> str:
-        return (
-            f"shuffle: {self.in_short}; {self.conflicts:.2%} of rows meet their own document or "
-            f"text in a batch ({self.by_chance:.2%} without look-ahead), which the loss masks"
         )
 
 
@@ -48,7 +40,6 @@ def measure(order: Order, windows: int = 4) -> Quality:
     # From the middle of equal parts: rows at an end of the epoch come from farther away.
     numbers = np.unique((np.arange(windows) + 0.5) / windows * order.windows // 1).astype(int)
     plans = [order.plan(0, int(number)) for number in numbers]
-    plain = replace(order, look_ahead=False)
     rows = sum(len(plan.order) for plan in plans)
     full = _full(order)
     met = together = 0
@@ -62,7 +53,6 @@ def measure(order: Order, windows: int = 4) -> Quality:
         # Where every row is alone in its row group, no order lets it meet another.
         company=met / together / full if together and full else 1.0,
         conflicts=sum(int(plan.conflicts.sum()) for plan in plans) / rows,
-        by_chance=sum(int(plain.plan(0, int(n)).conflicts.sum()) for n in numbers) / rows,
     )
 
 

@@ -258,7 +258,13 @@ def print_scores(scores: Mapping[str, Mapping[str, float]]) -> None:
         cells = (f"{v[name]:.4f}" if name in v else "" for v in scores.values())
         ends = name.rpartition("/")[0] != following.rpartition("/")[0]
         table.add_row(name, *cells, end_section=ends)
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160).print(table)
+    print_table(table)
+
+
+def print_table(table: Table) -> None:
+    """Print a table on standard output, its words as they are: names may have [brackets]."""
+    width = None if sys.stdout.isatty() else 160
+    Console(file=sys.stdout, width=width, markup=False, emoji=False).print(table)
 
 
 def _keep_lines(path: Path, count: int) -> None:

@@ -115,6 +115,37 @@ def test_texts_are_lower_cased_where_the_folder_says_so(saved: Path, gpt2: Path)
     assert_opens_with_equal_vectors(mine, saved.with_name("again"))
 
 
+@pytest.mark.parametrize("kind", ["roberta", "distilbert", "xlm-roberta", "xlnet"])
+def test_settings_of_texts_are_read_under_their_older_names(
+    saved: Path, gpt2: Path, kind: str
+) -> None:
+    folder = saved.with_name("older")
+    encoder(gpt2).save(folder)
+    (folder / "sentence_bert_config.json").unlink()
+    edit(folder / f"sentence_{kind}_config.json", max_seq_length=6, do_lower_case=True)
+    mine, upper = encoder(folder), [text.upper() for text in TEXTS]
+    assert max(map(len, mine.subwords(TEXTS).rows())) == 6
+    np.testing.assert_allclose(mine.encode(upper), mine.encode(TEXTS), atol=1e-5)
+    edit(folder / "sentence_bert_config.json", max_seq_length=5)  # which is looked for first
+    assert max(map(len, encoder(folder).subwords(TEXTS).rows())) == 5
+
+
+def test_a_prompt_that_does_not_count_in_the_pooling_still_does_not(
+    saved: Path, tmp_path: Path
+) -> None:
+    edit(saved / "config_sentence_transformers.json", prompts={"query": "the old king: "})
+    edit(saved / "1_Pooling/config.json", include_prompt=False)
+    encoder(saved).save(tmp_path / "again")
+    before, after = (
+        SentenceTransformer(str(folder), device="cpu") for folder in (saved, tmp_path / "again")
+    )
+    asked = {"prompt_name": "query", "show_progress_bar": False}
+    expected = before.encode(TEXTS, **asked)
+    np.testing.assert_allclose(after.encode(TEXTS, **asked), expected, atol=1e-5)
+    after.set_pooling_include_prompt(True)
+    assert not np.allclose(after.encode(TEXTS, **asked), expected, atol=1e-3)
+
+
 @pytest.mark.parametrize("family", ["static", "bert"])
 def test_prompts_by_name_are_kept(tmp_path: Path, families: dict[str, str], family: str) -> None:
     saved = tmp_path / "folder"

@@ -1,5 +1,8 @@
 """The gradient cache: the same gradients as with the whole graph, dropout included."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -148,6 +151,38 @@ def test_verification_shows_every_path_and_leaves_no_trace(name: str) -> None:
     assert any("cache" in line for line in lines)
     assert torch.equal(torch.get_rng_state(), state)
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("name", ["infonce", "symmetric", "ntxent"])
+def test_a_low_temperature_is_not_taken_for_an_error(name: str) -> None:
+    # Vectors of an encoder that is not trained yet lie in one corner: logits are near 100, of which
+    # float32 has 5 digits behind the point.
+    config = LossConfig(loss=name, temperature=0.01)  # type: ignore[arg-type]
+    for seed in range(10):
+        pairs = made(64, 32, seed)
+        parts = pairs.anchors, pairs.positives, pairs.negatives
+        common = torch.full((32,), 2 * 32**-0.5)
+        leaf = nn.Parameter(nn.functional.normalize(torch.cat(parts) + common, dim=1))
+        rows = list(torch.arange(len(leaf)).split(50))
+        told = pairs.identities, pairs.weight, pairs.label, pairs.similarity
+        verify(config, lambda chunk, leaf=leaf: leaf[chunk], rows, [leaf], *told)
+
+
+@pytest.mark.parametrize("temperature", [0.01, 0.05])
+def test_a_kernel_that_is_wrong_fails_at_any_temperature(
+    temperature: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward = Objective.forward
+
+    def a_little_cooler(self: Objective, *told: Any) -> Outcome:
+        self.config = replace(self.config, temperature=temperature * 0.999)
+        return forward(self, *told)
+
+    monkeypatch.setattr(Objective, "forward", a_little_cooler)
+    told = PAIRS.identities, PAIRS.weight
+    model = Tiny(0.0)
+    with pytest.raises(UserError, match="--verify: loss is off by"):
+        verify(LossConfig(temperature=temperature), model, features(9), model.parameters(), *told)
 
 
 def test_an_encoder_that_draws_by_itself_fails_verification() -> None:
