@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from inspect import getdoc
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -29,12 +30,13 @@ if TYPE_CHECKING:
 
 _DESCRIPTION = """Make pairs from a corpus.
 
-RECIPE is one of quickstart, context, crop, dropout, identity, or a function of your own that
-returns a Recipe: my_recipes.py:my_recipe, my_package.recipes:my_recipe.
+RECIPE is a function of your own that returns a Recipe, as my_recipes.py:my_recipe or
+my_package.recipes:my_recipe, or one that ships:
+{recipes}
 
-The recipe quickstart reads the column `text` of Parquet, JSONL and CSV files, or the lines of text
-files (.gz and .zst are fine), and uses `doc_id` where there is one. A null or blank text is
-dropped; a row that cannot be read has failed. Both are kept, with the reason, beside the pairs.
+These read the column `text` of Parquet, JSONL and CSV files, or the lines of text files (also .gz
+and .zst), and use `doc_id` where there is one. A null or blank text is dropped; a row that
+cannot be read has failed. Both are kept, with the reason, beside the pairs.
 
 Flags that are not listed here go to Apache Beam, written with '='; --runner=PrismRunner chooses
 another engine.
@@ -94,7 +96,7 @@ def main(argv: Sequence[str]) -> int:
         options, beam_flags = tyro.cli(
             Options,
             prog="pairsmith build",
-            description=_DESCRIPTION,
+            description=_DESCRIPTION.format(recipes=shipped_recipes()),
             args=list(argv),
             return_unknown_args=True,
         )
@@ -179,6 +181,14 @@ def _telling_ctrl_c() -> Iterator[None]:
         yield
     except KeyboardInterrupt as error:
         raise KeyboardInterrupt("interrupted; the same command resumes") from error
+
+
+def shipped_recipes() -> str:
+    """Return a line for each recipe that ships: its name, and what it makes."""
+    from pairsmith.pipelines.recipe.shipped import SHIPPED
+
+    width = max(len(recipe.__name__) for recipe in SHIPPED)
+    return "\n".join(f"  {recipe.__name__:<{width}}  {getdoc(recipe)}" for recipe in SHIPPED)
 
 
 def recipe_of(options: Options) -> "Recipe":

@@ -121,7 +121,7 @@ def _help() -> str:
     lines = "\n".join(f"  {name:<{width}}  {what}" for name, what in COMMANDS.items())
     return f"""usage: pairsmith COMMAND …
 
-Contrastive training pairs for text encoders, and the trainer that eats them.
+Training pairs for text encoders from your own documents, and the trainer of the encoder.
 
 {lines}
 

@@ -23,11 +23,14 @@ if TYPE_CHECKING:
 
 _DESCRIPTION = """Foresee a build from a sample of its input, without writing anything.
 
-All options of `pairsmith build` are taken, so that its line becomes a plan by changing one word;
-what matters to no plan, such as --output, is passed over. Inputs up to 32 MiB are looked through
-whole, of larger ones 64 parts; then some of the documents become pairs in a temporary folder, timed
-stage by stage. A step that asks a model or a service is asked for some of the sample, nothing is
-cached, and what a service charges for that is charged.
+RECIPE is one that `pairsmith build` takes: a function of your own, or one that ships:
+{recipes}
+
+All its options are taken, so that its line becomes a plan by changing one word; those that do not
+change a plan, such as --output, are ignored. Inputs up to 32 MiB are read whole, of larger ones 64
+parts; then some of the documents become pairs in a temporary folder, timed stage by stage. A step
+that asks a model or a service is asked for some of the sample; nothing is cached, and what a
+service charges for that is charged.
 
 Hours are those of machines like this one that do nothing else. A cluster takes some minutes to
 start, and a disk or network may be slower than the processor: neither is counted.
@@ -67,7 +70,7 @@ def main(argv: Sequence[str]) -> int:
     options, beam_flags = tyro.cli(
         Options,
         prog="pairsmith plan",
-        description=_DESCRIPTION,
+        description=_DESCRIPTION.format(recipes=build.shipped_recipes()),
         args=list(argv),
         return_unknown_args=True,
     )

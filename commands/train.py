@@ -11,8 +11,8 @@ from pairsmith.schemas import UserError, require
 _DESCRIPTION = """Train a text encoder on pairs.
 
 DATA are folders made by `pairsmith build`. The encoder learns to put a pair's two texts close
-together and all other texts of the batch far away (InfoNCE); texts of one group or with equal words
-are never held against each other. The result opens in sentence-transformers.
+together and all other texts of the batch far away (InfoNCE); texts of one group, and equal texts,
+are never negatives of each other. The result opens in sentence-transformers.
 
 While it trains, everything stands in OUTPUT.unfinished. If it is killed, the same command resumes
 from the last checkpoint, with the same batches in the same order.

@@ -32,8 +32,13 @@ def check_installed(extra: str, *packages: str) -> None:
             raise _missing(package, extra)
 
 
+def install_line(extra: str) -> str:
+    """Return how to install an extra; nothing is published, so that only a checkout has it."""
+    return f"pip install '.[{extra}]' in a checkout of pairsmith"
+
+
 def _missing(module: str, extra: str) -> UserError:
     return UserError(
         f"the Python package {module.split('.')[0]!r} is missing; "
-        f"install it with: pip install 'pairsmith[{extra}]'"
+        f"install it with: {install_line(extra)}"
     )

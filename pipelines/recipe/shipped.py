@@ -49,13 +49,13 @@ def crop() -> Recipe:
 
 
 def dropout() -> Recipe:
-    """A sentence and itself with words left out."""
+    """A sentence and a copy without some of its words: for texts with no neighbours."""
     pair = Pair("dropout", anchor=View(), positive=View(WordDropout(p=0.15)))
     return Recipe(pairs=(pair,), screens=_SCREENS, gates=_GATES)
 
 
 def identity() -> Recipe:
-    """The same sentence twice; the encoder's own dropout tells them apart (SimCSE, 2104.08821)."""
+    """A sentence twice, for encoders with dropout of their own (SimCSE, arXiv 2104.08821)."""
     pair = Pair("identity", anchor=View(), positive=View(), gates=())
     return Recipe(pairs=(pair,), screens=_SCREENS)
 

@@ -16,6 +16,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 from pairsmith.pipelines.refused import RefusedUserError
 from pairsmith.pipelines.storage.patience import StoreOptions, ask
 from pairsmith.schemas import UserError, require
+from pairsmith.schemas.errors import install_line
 from pairsmith.schemas.store import is_remote
 
 _READ_BYTES = 4 << 20
@@ -45,7 +46,7 @@ def check_store(path: str) -> None:
         FileSystems.get_filesystem(path)
     except ValueError as error:
         if scheme in _EXTRAS:
-            line = f"{path} needs more packages: pip install 'pairsmith[{_EXTRAS[scheme]}]'"
+            line = f"{path} needs more packages: {install_line(_EXTRAS[scheme])}"
         else:
             line = f"{path}: no file system {scheme}://; there are gs:// and s3://"
         raise UserError(line) from error

@@ -175,7 +175,7 @@ def test_a_missing_extra_is_named(tmp_path: Path, corpus: Path) -> None:
         *("build", "context", "--input", corpus, "--output", tmp_path / "out"), env=environment
     )
     assert done.returncode == 2
-    assert "pip install 'pairsmith[build]'" in done.stderr
+    assert "pip install '.[build]'" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "out").exists()
 

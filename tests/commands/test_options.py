@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pairsmith.commands.main import COMMANDS, main
+from pairsmith.pipelines.recipe.shipped import SHIPPED
 
 FOLDERS = ("augmenters", "pipelines", "training", "commands")
 OTHERS = {"--help", "--version", "--id", "--logdir", "--nproc-per-node", "--runner"}
@@ -92,6 +93,15 @@ def test_help_has_an_example_and_explains_every_option(
         words = re.sub(r"[│\s]+", " ", option)
         told = re.sub(r"\((default: |required).*|\{[^}]*\}|--?[a-z][\w-]*", "", words)
         assert re.search(r"(?<![\w.:])[a-z]{2,}", told), f"{words} is not explained"
+
+
+@pytest.mark.parametrize("command", ["build", "plan"])
+def test_help_says_what_each_recipe_that_ships_makes(
+    command: str, help_of: Callable[[str], str]
+) -> None:
+    text = " ".join(help_of(command).split())
+    for recipe in SHIPPED:
+        assert f"{recipe.__name__} {recipe.__doc__}" in text
 
 
 @pytest.mark.checkout

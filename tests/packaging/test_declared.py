@@ -63,6 +63,25 @@ def test_every_dependency_is_imported_somewhere(checkout, project):
             assert used or distribution in brought_in, f"{extra}: {distribution} is not used"
 
 
+def test_every_line_that_installs_pairsmith_works_in_a_checkout(checkout, project):
+    pages = [
+        *checkout.glob("*.md"),
+        *checkout.glob("docs/*.md"),
+        *checkout.glob("examples/**/*.md"),
+    ]
+    files = [file for folder in ALLOWED for file in (checkout / folder).rglob("*.py")]
+    install = re.compile(r"pip install\s+'?([^\s'`]+)")
+    told = [what for f in (*pages, *files) for what in install.findall(f.read_text("utf-8"))]
+    extras = [what[2:-1].split(",") for what in told if re.fullmatch(r"\.\[.+\]", what)]
+    assert len(extras) >= 7
+    assert {name for names in extras for name in names} <= {
+        *project["optional-dependencies"],
+        "{extra}",  # as an error has it
+    }
+    # Nothing is published: a name would bring what a stranger calls so, or nothing.
+    assert [what for what in told if "pairsmith" in what] == []
+
+
 def canonical(distribution):
     return distribution.lower().replace("_", "-")
 

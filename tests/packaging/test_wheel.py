@@ -62,11 +62,11 @@ def test_without_extras_a_dataset_can_be_checked_and_the_missing_extra_is_named(
     )
     assert build.returncode == 2
     assert build.stderr.count("\n") == 1
-    assert "pip install 'pairsmith[build]'" in build.stderr
+    assert "pip install '.[build]'" in build.stderr
     train = run(bin / "pairsmith", "train", golden, "--output", "y", cwd=tmp_path)
     assert train.returncode == 2
     assert train.stderr.count("\n") == 1
-    assert "pip install 'pairsmith[train]'" in train.stderr
+    assert "pip install '.[train]'" in train.stderr
 
 
 def test_the_trainer_installs_without_beam_and_the_builders_libraries(run, environment, tmp_path):

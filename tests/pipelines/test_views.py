@@ -99,7 +99,7 @@ def test_a_missing_segmenter_is_one_error_and_not_one_for_each_document(
 ) -> None:
     monkeypatch.setitem(sys.modules, "sentencex", None)
     row = {"source_id": "d", "text": "A text.", "text_id": "t", "position": 0}
-    with pytest.raises(UserError, match=r"sentencex.*pip install 'pairsmith\[build\]'"):
+    with pytest.raises(UserError, match=r"sentencex.*pip install '\.\[build\]'"):
         segment_documents(pa.RecordBatch.from_pylist([row], DOCUMENTS), Sentences(), (0, 0))
 
 

@@ -12,7 +12,7 @@ def test_a_missing_package_is_named_with_the_extra_that_brings_it():
         require("no_such_package.part", "train")
     assert str(caught.value) == (
         "the Python package 'no_such_package' is missing; "
-        "install it with: pip install 'pairsmith[train]'"
+        "install it with: pip install '.[train]' in a checkout of pairsmith"
     )
 
 

@@ -106,4 +106,4 @@ def test_a_missing_package_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "mteb", None)
     assert main(["evaluate", str(model), "--task", "mteb:STS22"]) == 2
-    assert "pip install 'pairsmith[mteb]'" in capsys.readouterr().err
+    assert "pip install '.[mteb]'" in capsys.readouterr().err

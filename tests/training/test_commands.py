@@ -189,7 +189,7 @@ def test_a_missing_extra_is_named(
     line = refused(arguments, capsys)
     assert line == (
         f"pairsmith {command}: the Python package {package!r} is missing; "
-        "install it with: pip install 'pairsmith[train]'"
+        "install it with: pip install '.[train]' in a checkout of pairsmith"
     )
 
 

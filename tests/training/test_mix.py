@@ -175,9 +175,9 @@ def test_a_stored_weight_that_is_none_is_named(tmp_path: Path, weight: float) ->
     rows = numbered(0, 20)
     rows[7]["weight"] = weight
     folder = write_dataset(tmp_path / "data", rows)
-    with pytest.raises(UserError, match="below 0 or that is no number; build the dataset anew"):
+    with pytest.raises(UserError, match="negative, NaN or infinite; build the dataset anew"):
         epoch(order_of([folder]))
-    with pytest.raises(UserError, match="below 0 or that is no number; mend --weights or --weigh"):
+    with pytest.raises(UserError, match="negative, NaN or infinite; mend --weights or --weigh"):
         epoch(order_of([folder], weights=("kind:test=2",)))
 
 
@@ -229,7 +229,7 @@ def test_a_function_weighs_whole_rows_or_the_columns_it_names(kinds: Path, tmp_p
     for name, message in (
         ("broken", "failed on .*KeyError: 'nothing'"),
         ("short", r"returned shape \(1,\) for 8 rows"),
-        ("negative", "below 0"),
+        ("negative", "negative, NaN or infinite"),
         ("absent", "has no function 'absent'"),
     ):
         with pytest.raises(UserError, match=message):

@@ -368,4 +368,4 @@ def test_a_missing_package_is_named(
     monkeypatch.setitem(sys.modules, "optuna", None)
     said = [*arguments(config), "--maximise", SCORE, "--search", "seed=1,2"]
     assert main(["tune", *said]) == 2
-    assert "pip install 'pairsmith[tune]'" in capsys.readouterr().err
+    assert "pip install '.[tune]'" in capsys.readouterr().err

@@ -70,7 +70,7 @@ class Weights:
         """Return the weights of the rows of `table`, which has `columns`: float32, shape (rows,).
 
         where: names the rows in errors.
-        Raises UserError when a weight is negative or no number, or the function fails.
+        Raises UserError when a weight is negative, NaN or infinite, or the function fails.
         """
         weights: npt.NDArray[np.float32] = table["weight"].to_numpy().astype(np.float32)
         for rule in self.rules:
@@ -81,7 +81,7 @@ class Weights:
             weights = weights * self._by_function(table, where)
         if not (np.isfinite(weights).all() and (weights >= 0).all()):
             mend = "mend --weights or --weigh" if self.change else "build the dataset anew"
-            raise UserError(f"{where} has a weight below 0 or that is no number; {mend}")
+            raise UserError(f"{where} has a weight that is negative, NaN or infinite; {mend}")
         return weights
 
     def _by_function(self, table: pa.Table, where: object) -> npt.NDArray[np.float32]:

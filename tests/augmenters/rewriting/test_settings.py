@@ -116,7 +116,7 @@ def test_a_key_that_is_not_there_is_missed_before_anything_is_sent(monkeypatch):
 
 def test_httpx_is_asked_for_by_the_name_of_its_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "httpx", None)
-    with pytest.raises(UserError, match=r"pip install 'pairsmith\[llm\]'"):
+    with pytest.raises(UserError, match=r"pip install '\.\[llm\]'"):
         Rewrite(model="m", endpoint="http://localhost:1/v1").setup()
 
 

@@ -273,7 +273,7 @@ def test_a_compiled_encoder_gives_the_same_vectors_and_is_saved(tmp_path: Path, 
 
 def test_lora_without_peft_names_the_extra(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "peft", None)
-    with pytest.raises(UserError, match=r"install it with: pip install 'pairsmith\[lora\]'"):
+    with pytest.raises(UserError, match=r"install it with: pip install '\.\[lora\]'"):
         encoder(bert, lora=2)
 
 
