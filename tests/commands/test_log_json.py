@@ -109,6 +109,35 @@ def test_that_a_build_was_stopped_is_an_event(tmp_path: Path, corpus: Path) -> N
     assert told[-1] == {"event": "error", "message": line}
 
 
+def test_progress_counts_to_the_end_also_where_a_build_resumes_and_shards_are_empty(
+    tmp_path: Path,
+) -> None:
+    few = write_jsonl(tmp_path / "in.jsonl", [{"text": f"Here are {n} words."} for n in range(6)])
+    output, go_on = tmp_path / "out", tmp_path / "go on"
+    (tmp_path / "recipes.py").write_text(
+        "import os, pathlib, signal\n"
+        "from pairsmith.augmenters import from_function\n"
+        "from pairsmith.pipelines.recipe import Pair, Recipe, View\n"
+        "def stopped(text, rng):\n"
+        f"    done = len([*pathlib.Path({str(output)!r}).glob('.work/wave-*.json')])\n"
+        f"    if done >= 3 and not pathlib.Path({str(go_on)!r}).exists():\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    return text[1:]\n"
+        "def mine():\n"
+        "    return Recipe((Pair('k', View(), View(from_function(stopped))),), shards=16)\n"
+    )
+    build = ("build", f"{tmp_path}/recipes.py:mine", "--log", "json", "--workers", 1, "--waves", 8)
+    where = ("--input", few, "--output", output)
+    events(*build, *where, code=143)
+    kept = len([*output.glob(".work/wave-*.json")])
+    assert 3 <= kept < 8
+    go_on.touch()
+    *_, last = [event for event in events(*build, *where) if event["event"] == "progress"]
+    assert last["shards"] == last["of_shards"] == 16 - 2 * kept
+    assert last["bytes"] == last["of_bytes"] == 0  # all was cut
+    assert last["eta_seconds"] == 0
+
+
 def test_worker_processes_say_nothing_by_themselves(tmp_path: Path) -> None:
     lines = ["A line of five words.", *["word " * 2000] * 900]  # 9 MB: enough for two processes
     (tmp_path / "in.txt").write_text("\n".join(f"{n}: {line}" for n, line in enumerate(lines)))
