@@ -36,6 +36,13 @@ def halves():
 """
 
 
+PRINTS = """
+def half(text, rng):
+    print("halving", len(text))
+    return text[::2]
+"""
+
+
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """1,000 documents, many of them twice, some blank, some broken."""
@@ -149,6 +156,19 @@ def test_a_recipe_that_imports_what_lies_beside_it_is_foreseen(
     corpus = write_jsonl(tmp_path / "in.jsonl", documents(20))
     monkeypatch.setattr(sys, "path", [*sys.path])
     command = ["plan", f"{tmp_path}/shortening.py:halves", "--input", str(corpus), "--seconds", "1"]
+    assert main(command) == 0, capsys.readouterr().err
+    assert "pairs by kind: half 180" in capsys.readouterr().out
+
+
+def test_what_a_recipe_prints_and_what_lies_around_change_no_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "printing.py").write_text(IMPORTS.replace("from shortened_by import half", PRINTS))
+    (tmp_path / "queue.py").write_text("raise RuntimeError('not the library')\n")
+    corpus = write_jsonl(tmp_path / "in.jsonl", documents(20))
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.chdir(tmp_path)
+    command = ["plan", "printing.py:halves", "--input", str(corpus), "--seconds", "1"]
     assert main(command) == 0, capsys.readouterr().err
     assert "pairs by kind: half 180" in capsys.readouterr().out
 
