@@ -312,3 +312,21 @@ def test_flags_of_plan_that_make_no_sense_are_one_line(
         assert main(["plan", "quickstart", "--input", str(corpus), *map(str, flags)]) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert said in line
+
+
+@pytest.mark.parametrize(
+    ("flag", "said"),
+    [
+        ("--runner=DaskRunner", "--runner=DaskRunner: it drops"),
+        ("--direct_running_mode=multi_threading", "it loses rows"),
+        ("--prism_location=nowhere", "--prism_location=nowhere: no such file"),
+        ("--model_accelerator=type:nvidia-tesla-t4;count:1", "the recipe asks no model"),
+    ],
+)
+def test_what_a_build_refuses_at_its_start_is_not_foreseen(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], flag: str, said: str
+) -> None:
+    line = ["quickstart", "--input", str(corpus), "--output", str(tmp_path / "out"), flag]
+    for command in ("plan", "build"):
+        assert main([command, *line]) == 2
+        assert said in capsys.readouterr().err
