@@ -77,6 +77,19 @@ def test_what_goes_wrong_is_an_event(tmp_path: Path, corpus: Path) -> None:
     assert "read: not JSON (9)" in told[-1]["message"]
 
 
+def test_what_a_plan_complains_of_is_an_event(corpus: Path) -> None:
+    plan = ("plan", "quickstart", "--log", "json", "--input", corpus)
+    for wrong, said in (
+        ("--shards=many", "--shards"),  # of which the parser complains
+        ("--machine=3", "did you mean --machines?"),
+        ("--machines=0", "--machines must be at least 1"),
+    ):
+        (error,) = events(*plan, wrong, code=2)
+        assert error["event"] == "error"
+        assert said in error["message"]
+        assert not set(error["message"]) & set("╭│╰─")
+
+
 def test_warnings_and_what_is_used_again_are_events(tmp_path: Path, corpus: Path) -> None:
     (tmp_path / "recipes.py").write_text(
         "from pairsmith.augmenters import WordDropout\n"
