@@ -7,13 +7,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from inspect import getdoc
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
@@ -142,7 +142,9 @@ def _build(options: Options, beam_flags: Sequence[str]) -> int:
     elif manifest is None:
         print(f"the job goes on; {options.output} is a dataset when its manifest.json is there")
     else:
-        _print_summary(manifest, options.output)
+        print_counts(manifest.counts)
+        output = options.output.rstrip("/")
+        print(f"dataset: {output}  card: {output}/README.md")
     return 0
 
 
@@ -242,11 +244,12 @@ def _emit_summary(manifest: Manifest | None, output: str, seconds: float) -> Non
     )
 
 
-def _print_summary(manifest: Manifest, output: str) -> None:
-    counts = manifest.counts
+def print_counts(counts: Mapping[str, Any], title: str = "") -> None:
+    """Print what became of sources and pairs, and why; under a title, if there is one."""
     table = Table(box=None, header_style="bold")
-    for column in ("", "read / tried", "written", "dropped", "failed"):
-        table.add_column(column, justify="left" if not column else "right")
+    table.add_column(title)
+    for column in ("read / tried", "written", "dropped", "failed"):
+        table.add_column(column, justify="right")
     for noun, first in (("sources", "read"), ("pairs", "made")):
         names = (first, "written", "dropped", "failed")
         table.add_row(noun, *(f"{counts[noun][name]:,}" for name in names))
@@ -256,5 +259,3 @@ def _print_summary(manifest: Manifest, output: str) -> None:
     for folder, reasons in counts["reasons"].items():
         for reason, count in list(reasons.items())[:5]:
             print(f"{folder}: {count:,} × {reason}")
-    output = output.rstrip("/")
-    print(f"dataset: {output}  card: {output}/README.md")

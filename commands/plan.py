@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import tyro
-from rich.console import Console
 from rich.filesize import decimal
-from rich.table import Table
 
 from pairsmith.commands import build
+from pairsmith.commands.flags import asks_json, raising_complaints
 from pairsmith.pipelines.streams import only_json_lines
 from pairsmith.pipelines.telling import Logging, emit
 from pairsmith.schemas import UserError, check_installed
@@ -67,13 +66,14 @@ class Options(build.Options):
 
 def main(argv: Sequence[str]) -> int:
     """Run the command and return its exit code."""
-    options, beam_flags = tyro.cli(
-        Options,
-        prog="pairsmith plan",
-        description=_DESCRIPTION.format(recipes=build.shipped_recipes()),
-        args=list(argv),
-        return_unknown_args=True,
-    )
+    with raising_complaints() if asks_json(argv) else nullcontext():
+        options, beam_flags = tyro.cli(
+            Options,
+            prog="pairsmith plan",
+            description=_DESCRIPTION.format(recipes=build.shipped_recipes()),
+            args=list(argv),
+            return_unknown_args=True,
+        )
     Logging(options.verbose, options.log == "json").begin()
     with only_json_lines() if options.log == "json" else nullcontext():
         return _plan(options, beam_flags)
@@ -101,7 +101,7 @@ def _plan(options: Options, beam_flags: Sequence[str]) -> int:
     if options.json:
         print(json.dumps(found.as_data()))
     else:
-        _print(found, Console(file=sys.stdout))
+        _print(found)
     for limit in _over(options, found):
         if options.log == "json":
             emit("error", message=limit)
@@ -137,19 +137,8 @@ def _over(options: Options, found: "Forecast") -> Sequence[str]:
     return []
 
 
-def _print(found: "Forecast", console: Console) -> None:
-    table = Table(box=None, header_style="bold")
-    for column in ("expected", "read / tried", "written", "dropped", "failed"):
-        table.add_column(column, justify="left" if column == "expected" else "right")
-    for noun, first in (("sources", "read"), ("pairs", "made")):
-        counts = getattr(found, noun)
-        names = (first, "written", "dropped", "failed")
-        table.add_row(noun, *(f"{counts[name]:,}" for name in names))
-    console.print(table)
-    print(f"pairs by kind: {', '.join(f'{kind} {n:,}' for kind, n in found.kinds.items())}")
-    for folder, reasons in found.reasons.items():
-        for reason, count in list(reasons.items())[:5]:
-            print(f"{folder}: {count:,} × {reason}")
+def _print(found: "Forecast") -> None:
+    build.print_counts(found.as_data(), "expected")
     sizes = ", ".join(f"{folder} {decimal(size)}" for folder, size in found.bytes.items() if size)
     print(f"on disk: {decimal(sum(found.bytes.values()))} ({sizes})")
     cpu = f"{found.cpu_seconds:,.0f} s of processor time"

@@ -20,7 +20,8 @@ Reads what `pairsmith build` reads, cuts it into sentences, draws a sample of th
 and trains on it. The same sentences give the same model, byte for byte, in whatever files and order
 they come. Ids 0 to 3 are <unk>, <s>, </s> and <pad>.
 
-Flags that are not listed here go to Apache Beam, as those of `pairsmith build` do.
+It reads and trains on this machine, whatever engine builds with the model. Flags of Apache Beam
+that say how stores are reached, written with '=', are taken as by `pairsmith build`.
 
 examples:
   pairsmith vocabulary --input 'corpus/*.parquet' --output corpus.model --size 16000

@@ -61,7 +61,7 @@ class ProgressLine:
     def _listen(self) -> None:
         counting = _Counting(self._todo)
         shown = 0.0
-        with self._teller.showing(self._todo) as show:
+        with self._teller.showing() as show:
             while not counting.counts["end"]:
                 with suppress(TimeoutError):
                     counting.add(json.loads(self._receiver.recv(65536)))
@@ -72,7 +72,10 @@ class ProgressLine:
 
 
 class _Counting:
-    """Adds up what workers report, and sees how fast they are."""
+    """Adds up what workers report, and sees how fast they are.
+
+    What a build that resumes need not do again is reported as `kept_bytes` and `kept_shards`.
+    """
 
     def __init__(self, todo: Mapping[str, int]) -> None:
         self.counts: Counter[str] = Counter()
@@ -91,7 +94,8 @@ class _Counting:
             self._pairing = self._read
 
     def standing(self, now: float) -> Standing:
-        counts, todo = self.counts, self._todo
+        counts = self.counts
+        todo = {name: count - counts[f"kept_{name}"] for name, count in self._todo.items()}
         reading = (now if counts["bytes"] < todo["bytes"] else self._read) - self._began
         pairing = now - (now if self._pairing is None else self._pairing)
         left = todo["shards"] - counts["shards"]
@@ -102,7 +106,9 @@ class _Counting:
             dropped=counts["dropped"],
             failed=counts["failed"],
             bytes=counts["bytes"],
+            of_bytes=todo["bytes"],
             shards=counts["shards"],
+            of_shards=todo["shards"],
             rows_per_second=counts["rows"] / max(reading, 1e-3),
             pairs_per_second=counts["pairs"] / max(pairing, 1e-3),
             eta_seconds=pairing * left / counts["shards"] if counts["shards"] else None,

@@ -7,7 +7,7 @@ A JSON line is an object on standard error with `event`: `progress`, `log`, `rep
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Protocol
@@ -31,8 +31,12 @@ class Standing:
     failed: int
     bytes: int
     """Of the input, read."""
+    of_bytes: int
+    """To be read; less where a build resumes."""
     shards: int
     """Filled."""
+    of_shards: int
+    """To be filled; less where a build resumes."""
     rows_per_second: float
     pairs_per_second: float
     eta_seconds: float | None
@@ -55,8 +59,8 @@ class Teller(Protocol):
         """Return after how many seconds progress is shown again; 0 for whenever there is news."""
         ...
 
-    def showing(self, todo: Mapping[str, int]) -> AbstractContextManager[Show]:
-        """Show progress while it is entered. todo: how many `bytes` and `shards` there are."""
+    def showing(self) -> AbstractContextManager[Show]:
+        """Show progress while it is entered."""
         ...
 
     def say(self, event: str, text: str) -> None:
@@ -77,7 +81,7 @@ class OnConsole:
         return bool(self.console.is_terminal)
 
     @contextmanager
-    def showing(self, todo: Mapping[str, int]) -> Iterator[Show]:
+    def showing(self) -> Iterator[Show]:
         """Draw two bars while it is entered."""
         columns = (
             TextColumn("{task.description}"),
@@ -87,17 +91,17 @@ class OnConsole:
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=self.console, transient=True) as bars:
-            reading = bars.add_task("reading", total=todo["bytes"], note="")
-            pairing = bars.add_task("pairing", total=todo["shards"], note="", start=False)
+            reading = bars.add_task("reading", total=None, note="")
+            pairing = bars.add_task("pairing", total=None, note="", start=False)
 
             def show(now: Standing) -> None:
                 if now.shards:
                     bars.start_task(pairing)
                 note = f"{now.rows:,} rows, {now.rows_per_second:,.0f} rows/s"
-                bars.update(reading, completed=now.bytes, note=note)
+                bars.update(reading, completed=now.bytes, total=now.of_bytes, note=note)
                 note = f"{now.pairs:,} pairs, {now.pairs_per_second:,.0f} pairs/s, "
                 note += f"{now.dropped:,} dropped, ETA"
-                bars.update(pairing, completed=now.shards, note=note)
+                bars.update(pairing, completed=now.shards, total=now.of_shards, note=note)
 
             yield show
 
@@ -120,16 +124,15 @@ class AsJson:
     listens: ClassVar[bool] = True
 
     @contextmanager
-    def showing(self, todo: Mapping[str, int]) -> Iterator[Show]:
+    def showing(self) -> Iterator[Show]:
         """Write `progress` events while it is entered."""
-        of = {f"of_{name}": count for name, count in todo.items()}
 
         def show(now: Standing) -> None:
             figures = {
                 name: round(value, 1) if isinstance(value, float) else value
                 for name, value in asdict(now).items()
             }
-            emit("progress", **figures, **of)
+            emit("progress", **figures)
 
         yield show
 

@@ -1,7 +1,8 @@
 """Training a sentencepiece model: a sample of the corpus's sentences, then one deterministic run.
 
 The sample are the sentences with the smallest hashes. It depends on which sentences the corpus has
-and on nothing else: not on their order or number, on names of files, on engines or workers.
+and on nothing else: not on their order or number, or on names of files. One process draws it, in
+memory that the sample bounds.
 """
 
 import hashlib
@@ -9,24 +10,22 @@ import io
 import re
 import threading
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import apache_beam as beam
 import numpy as np
-import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 from rich.console import Console
 from xxhash import xxh3_128_digest
 
-from pairsmith.pipelines.engines.engine import run_pipeline, runs_elsewhere
+from pairsmith.pipelines.engines.asked import builds_elsewhere
 from pairsmith.pipelines.reading.blocks import segment_documents
 from pairsmith.pipelines.reading.inputs import plan_inputs
-from pairsmith.pipelines.reading.read import read_split
+from pairsmith.pipelines.reading.read import Read, read_split
 from pairsmith.pipelines.reading.splits import Split
 from pairsmith.pipelines.recipe.recipe import Documents
 from pairsmith.pipelines.storage.files import use_options
@@ -38,7 +37,6 @@ _SAMPLE = pa.schema(
         pa.field("sentence", pa.string(), nullable=False),
     ]
 )
-_COUNTS = b"pairsmith.counts"
 _BATCH_ROWS = 4096
 # Characters that the trainer keeps for itself; it leaves out the sentences that hold them.
 _RESERVED = "[\\x00\\t\\x{2585}]"
@@ -148,114 +146,63 @@ def train_vocabulary(
     """Train a sentencepiece model on the files that match `inputs` and write it to `output`.
 
     source: which column holds the text, and how it is cut into sentences. sentences: size of the
-    sample. max_failed: share of rows that may fail. beam_flags: as `build` takes them.
+    sample. max_failed: share of rows that may fail. beam_flags: they say how stores are reached.
     Raises UserError, and leaves nothing behind, for what the user can mend.
     """
     if output.exists():
         raise UserError(f"{output} is there already; choose another --output or remove it")
+    if builds_elsewhere(beam_flags):
+        raise UserError(
+            "a vocabulary is trained in this process, whatever engine builds with it; leave out "
+            "--runner, and flags for its workers"
+        )
     use_options(beam_flags)
     source = source or Documents()
     splits = [split for file in plan_inputs(inputs, source) for split in file.splits]
     console = console or Console(stderr=True, quiet=True)
-    drawn = output.with_name(f".{output.name}.{uuid.uuid4().hex}.sample")
+    reading = output.with_name(f".{output.name}.{uuid.uuid4().hex}.reading")
     made = [folder for folder in output.parents if not folder.exists()]
     try:
-        put(drawn, b"")  # a place that cannot be written to is better found out now
+        put(reading, b"")  # a place that cannot be written to is better found out now
         with console.status("reading"):
-            if runs_elsewhere(beam_flags):
-                run_pipeline(
-                    lambda pipeline: (
-                        pipeline
-                        | "Splits" >> beam.Create(splits)
-                        | "Spread" >> beam.Reshuffle()
-                        | "Draw" >> beam.FlatMap(_draw, source, sentences)
-                        | "Sample" >> beam.CombineGlobally(_Smallest(sentences))
-                        | "Write" >> beam.Map(_write, str(drawn))
-                    ),
-                    beam_flags,
-                )
-            else:
-                _write(_draw_here(splits, source, sentences), str(drawn))
-        with pa.OSFile(str(drawn)) as file, pa.ipc.open_stream(file) as stream:
-            sample = stream.read_all()
-        counts = Counts(**orjson.loads(sample.schema.metadata[_COUNTS]))
+            counts, sample = _draw(splits, source, sentences)
+        reading.unlink()
         _check(counts, len(sample), inputs, max_failed)
         with console.status(f"training on {len(sample):,} sentences"):
             model = _in_background(trainer, sample["sentence"].to_pylist())
         put(output, model)
     except BaseException:
-        _remove(drawn, *made)
+        _remove(reading, *made)
         raise
-    _remove(drawn)
     processor = require("sentencepiece", extra="build").SentencePieceProcessor(model_proto=model)
     sha256 = hashlib.sha256(model).hexdigest()
     return Vocabulary(output, counts, len(sample), processor.get_piece_size(), sha256)
 
 
-class _Drawn(NamedTuple):
-    """Sentences with the smallest hashes of a part of the corpus, not yet sorted."""
-
-    counts: Counts
-    batches: list[pa.RecordBatch]
-    """Of _SAMPLE."""
-
-
-def _draw(split: Split, source: Documents, most: int) -> Iterable[_Drawn]:
-    """Yield what is drawn of each run of rows of a split."""
-    for read in read_split(split, source, _BATCH_ROWS):
-        cut = segment_documents(read.documents, source.segment, (0, 0))
-        units = pc.list_flatten(cut.blocks["units"])
-        reserved = pc.match_substring_regex(units, _RESERVED)
-        good = units.filter(pc.invert(reserved))
-        dropped = len(read.dropped) + len(cut.dropped)
-        failed = len(read.failed) + len(cut.failed)
-        counts = Counts(read.rows, dropped, failed, len(units), len(units) - len(good))
-        hashes = pa.array(map(xxh3_128_digest, good.cast(pa.binary()).to_pylist()), pa.binary(16))
-        batch = pa.RecordBatch.from_arrays([hashes, good], schema=_SAMPLE)
-        yield _Drawn(counts, [_smallest([batch], most)])
-
-
-def _draw_here(splits: Sequence[Split], source: Documents, most: int) -> _Drawn:
-    """Return what is drawn of all splits, without an engine."""
-    smallest = _Smallest(most)
-    drawn = smallest.create_accumulator()
+def _draw(splits: Sequence[Split], source: Documents, most: int) -> tuple[Counts, pa.RecordBatch]:
+    """Return what became of the rows, and the `most` sentences of the smallest hashes (_SAMPLE)."""
+    counts, kept, more = Counts(), _smallest([], most), list[pa.RecordBatch]()
     for split in splits:
-        for more in _draw(split, source, most):
-            drawn = smallest.add_input(drawn, more)
-    return smallest.extract_output(drawn)
+        for read in read_split(split, source, _BATCH_ROWS):
+            counted, sentences = _sentences(read, source)
+            counts += counted
+            more.append(_smallest([sentences], most))
+            # Sorted now and then only, so that each sentence is sorted few times.
+            if sum(map(len, more)) > max(most, len(kept)):
+                kept, more = _smallest([kept, *more], most), []
+    return counts, _smallest([kept, *more], most)
 
 
-class _Smallest(beam.CombineFn):
-    def __init__(self, most: int) -> None:
-        self.most = most
-
-    def create_accumulator(self) -> _Drawn:
-        return _Drawn(Counts(), [])
-
-    def add_input(self, drawn: _Drawn, more: _Drawn) -> _Drawn:
-        batches = drawn.batches + more.batches
-        # Sorted now and then only, so that each sentence is sorted few times.
-        if sum(map(len, batches[1:])) > max(self.most, len(batches[0])):
-            batches = [_smallest(batches, self.most)]
-        return _Drawn(drawn.counts + more.counts, batches)
-
-    def merge_accumulators(self, several: Iterable[_Drawn]) -> _Drawn:
-        merged = self.create_accumulator()
-        for drawn in several:
-            merged = self.add_input(merged, drawn)
-        return merged
-
-    def extract_output(self, drawn: _Drawn) -> _Drawn:
-        return drawn._replace(batches=[_smallest(drawn.batches, self.most)])
-
-
-def _write(drawn: _Drawn, path: str) -> None:
-    sink = pa.BufferOutputStream()
-    schema = _SAMPLE.with_metadata({_COUNTS: orjson.dumps(drawn.counts)})
-    with pa.ipc.new_stream(sink, schema) as writer:
-        for batch in drawn.batches:
-            writer.write_batch(batch)
-    put(Path(path), sink.getvalue())
+def _sentences(read: Read, source: Documents) -> tuple[Counts, pa.RecordBatch]:
+    """Return what became of a run of rows, and the sentences to draw from (_SAMPLE)."""
+    cut = segment_documents(read.documents, source.segment, (0, 0))
+    units = pc.list_flatten(cut.blocks["units"])
+    good = units.filter(pc.invert(pc.match_substring_regex(units, _RESERVED)))
+    dropped = len(read.dropped) + len(cut.dropped)
+    failed = len(read.failed) + len(cut.failed)
+    counts = Counts(read.rows, dropped, failed, len(units), len(units) - len(good))
+    hashes = pa.array(map(xxh3_128_digest, good.cast(pa.binary()).to_pylist()), pa.binary(16))
+    return counts, pa.RecordBatch.from_arrays([hashes, good], schema=_SAMPLE)
 
 
 def _smallest(batches: Sequence[pa.RecordBatch], most: int) -> pa.RecordBatch:
@@ -302,10 +249,10 @@ def _check(counts: Counts, sampled: int, inputs: Sequence[str], max_failed: floa
         )
 
 
-def _remove(drawn: Path, *folders: Path) -> None:
-    """Remove the sample, and the folders that are empty then."""
+def _remove(file: Path, *folders: Path) -> None:
+    """Remove the file if it is there, and the folders that are empty then."""
     with suppress(OSError):
-        drawn.unlink()
+        file.unlink()
     for folder in folders:
         with suppress(OSError):
             folder.rmdir()

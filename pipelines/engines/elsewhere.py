@@ -1,7 +1,6 @@
 """A build as one pipeline, on the engine that the Beam flags name."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import apache_beam as beam
 import orjson
@@ -44,7 +43,7 @@ def hand_over(
     job: Job, splits: Sequence[Split], flags: Sequence[str], terms: Terms, output: str
 ) -> None:
     """Start a job that makes the whole dataset, on a store, without this process."""
-    last = FinishDataset(terms, output, job.store_flags)
+    last = _FinishDataset(terms, output, job.store_flags)
     run_pipeline(lambda pipeline: wire_build(pipeline, splits, job, last), engine_flags(flags))
 
 
@@ -52,28 +51,16 @@ def wire_build(
     pipeline: beam.Pipeline,
     splits: Sequence[Split],
     job: Job,
-    last: beam.PTransform[Any, Any] | None = None,
+    last: beam.DoFn | None = None,
 ) -> None:
-    """Add a whole build to a pipeline; last: what becomes of the results, instead of a file."""
+    """Add a whole build to a pipeline; last: the step that gets all results, instead of a file."""
     spread = pipeline | "Splits" >> beam.Create(splits) | "Spread" >> beam.Reshuffle()
     _ = spread | "Build" >> BuildDataset(job, last)
 
 
-class FinishDataset(beam.PTransform[Any, Any]):
-    """Results -> the manifest of a dataset on a store, put by the worker that has them all."""
+class _FinishDataset(beam.DoFn):
+    """Puts the manifest of a dataset on a store, on the worker that has all results."""
 
-    def __init__(self, terms: Terms, output: str, store_flags: Sequence[str]) -> None:
-        super().__init__()
-        self.step = _Finish(terms, output, store_flags)
-
-    def expand(self, results: beam.PCollection[Any]) -> beam.PCollection[None]:
-        """Wire the steps."""
-        grouped = results | "Group" >> beam.GroupByKey()
-        done: beam.PCollection[None] = grouped | "Finish" >> beam.ParDo(self.step)
-        return done
-
-
-class _Finish(beam.DoFn):
     def __init__(self, terms: Terms, output: str, store_flags: Sequence[str]) -> None:
         self.terms = terms
         self.output = output

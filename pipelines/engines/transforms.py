@@ -5,7 +5,7 @@ step may run twice, or in two places at once: what it writes has a name and a co
 its input alone.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -89,13 +89,13 @@ class CutDocuments(beam.PTransform[Any, Any]):
 class BuildDataset(beam.PTransform[Any, Any]):
     """Splits -> the files of a dataset but its manifest, and its results.
 
-    last: what becomes of the results; by default they go to `results.json`.
+    last: the step that gets all results at once; by default they go to `results.json`.
     """
 
-    def __init__(self, job: Job, last: beam.PTransform[Any, Any] | None = None) -> None:
+    def __init__(self, job: Job, last: beam.DoFn | None = None) -> None:
         super().__init__()
         self.job = job
-        self.last = last or WriteResults(join(job.work, RESULTS), job.store_flags)
+        self.last = last or _WriteResults(job)
 
     def expand(self, splits: beam.PCollection[Split]) -> beam.PCollection[None]:
         """Wire the steps."""
@@ -104,23 +104,8 @@ class BuildDataset(beam.PTransform[Any, Any]):
         fill = beam.ParDo(_Fill(self.job)).with_resource_hints(**dict(self.job.hints))
         filled = parts | "GroupShards" >> beam.GroupByKey() | "FillShards" >> fill
         results = _together("Results", [filled, read], Keyed)
-        written: beam.PCollection[None] = results | "WriteResults" >> self.last
-        return written
-
-
-class WriteResults(beam.PTransform[Any, Any]):
-    """Results -> one file that holds them as a JSON array."""
-
-    def __init__(self, path: str, store_flags: Sequence[str] = ()) -> None:
-        super().__init__()
-        self.path = path
-        self.store_flags = store_flags
-
-    def expand(self, results: beam.PCollection[Keyed]) -> beam.PCollection[None]:
-        """Wire the steps."""
-        grouped = results | "Group" >> beam.GroupByKey()
-        written: beam.PCollection[None] = grouped | "Write" >> beam.ParDo(
-            _WriteResults(self.path, self.store_flags)
+        written: beam.PCollection[None] = (
+            results | "GroupResults" >> beam.GroupByKey() | "Finish" >> beam.ParDo(self.last)
         )
         return written
 
@@ -192,16 +177,9 @@ class _Fill(_Step):
         yield 0, StepResult(shard=result).to_json()
 
 
-class _WriteResults(beam.DoFn):
-    def __init__(self, path: str, store_flags: Sequence[str]) -> None:
-        self.path = path
-        self.store_flags = store_flags
-
-    def setup(self) -> None:
-        use_options(self.store_flags)
-
+class _WriteResults(_Step):
     def process(self, group: tuple[int, Iterable[bytes]]) -> None:
-        put_file(self.path, as_array(group[1]))
+        put_file(join(self.job.work, RESULTS), as_array(group[1]))
 
 
 def _read_all(data: Iterable[bytes], schema: pa.Schema) -> pa.RecordBatch:

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from pairsmith.pipelines.increments import fill_or_reuse
 from pairsmith.pipelines.job import Job, as_array
+from pairsmith.pipelines.progress import report
 from pairsmith.pipelines.reading.cut import cut_split
 from pairsmith.pipelines.reading.splits import Split
 from pairsmith.pipelines.shards.spill import Spill, Spilled
@@ -44,6 +45,8 @@ def fill_wave(job: Job, shards: Sequence[int], number: int) -> None:
         pa.default_memory_pool().release_unused()
         if parts := list(spilled.parts(shard)):
             results.append(fill_or_reuse(job, shard, parts))
+        else:
+            report(job.progress, shards=1)
     put(results_of(job, "wave", number), as_array(results))
 
 

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from pairsmith.pipelines.job import WORKERS, Job, StepResult
 from pairsmith.pipelines.local.tasks import cut_task, fill_wave, prepare, results_of
 from pairsmith.pipelines.local.workers import frugal_memory, workers
+from pairsmith.pipelines.progress import report
 from pairsmith.pipelines.reading.duplicates import copies_file, find_all_copies, keys_of
 from pairsmith.pipelines.reading.read import read_split
 from pairsmith.pipelines.reading.splits import Split
@@ -78,11 +79,20 @@ def build_here(job: Job, splits: Sequence[Split], work: Work) -> list[StepResult
     ):
         prepare(job)
         _find_copies(job, splits, folder)
+        kept = {
+            kind: {n for n in range(len(given)) if results_of(job, kind, n).exists()}
+            for kind, _, given in pieces
+        }
+        report(
+            job.progress,
+            kept_bytes=sum(split.bytes for n in kept["cut"] for split in work.tasks[n]),
+            kept_shards=sum(len(work.waves[n]) for n in kept["wave"]),
+        )
         for kind, step, given in pieces:
             run(
                 (step, job, piece, number)
                 for number, piece in enumerate(given)
-                if not results_of(job, kind, number).exists()
+                if number not in kept[kind]
             )
     paths = [results_of(job, kind, n) for kind, _, given in pieces for n in range(len(given))]
     return [

@@ -15,6 +15,8 @@ from typing import Any
 
 from pairsmith.pipelines.accounts import idle_augmenters
 from pairsmith.pipelines.build import MAX_FAILED, MIN_CHANGED
+from pairsmith.pipelines.engines.cloud import model_hints
+from pairsmith.pipelines.engines.engine import check_engine
 from pairsmith.pipelines.local.waves import cores, plan_work
 from pairsmith.pipelines.planning.costs import Cost, Fixed, Stopwatch, fixed_costs
 from pairsmith.pipelines.planning.sample import COPIES, Tried, copies_cost, try_out
@@ -91,11 +93,14 @@ def forecast(
     """Return what a build of these inputs is expected to do. Writes nothing but temporary files.
 
     max_failed, min_changed: what the build is held to. seconds: about how long the sample may be
-    worked on. price: of a machine for an hour. beam_flags: they say how stores are reached.
+    worked on. price: of a machine for an hour. beam_flags: those of the build; they say how stores
+    are reached.
     Raises UserError for what a build would refuse at its start.
     """
     recipe.as_data()
     use_options(beam_flags)
+    check_engine(beam_flags)
+    model_hints(beam_flags, recipe)
     files = plan_inputs(inputs, recipe.source)
     splits = [split for file in files for split in file.splits]
     with Stopwatch() as loading:

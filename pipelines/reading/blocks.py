@@ -17,7 +17,6 @@ from pairsmith.schemas.private import without_places
 BLOCKS = pa.schema(
     [
         pa.field("source_id", pa.string(), nullable=False),
-        pa.field("text_id", pa.string(), nullable=False),
         pa.field("lang", pa.string()),
         pa.field("label", pa.string()),
         pa.field("block", pa.int32(), nullable=False),

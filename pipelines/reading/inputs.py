@@ -6,7 +6,6 @@ anything is written.
 
 import codecs
 import csv
-import os
 import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from pairsmith.pipelines.recipe.recipe import Documents
 from pairsmith.pipelines.refused import RefusedUserError
 from pairsmith.pipelines.storage.files import check_place
 from pairsmith.schemas import UserError
+from pairsmith.schemas.store import is_remote
 
 _FORMATS: dict[str, Format] = {
     ".parquet": "parquet",
@@ -29,6 +29,8 @@ _FORMATS: dict[str, Format] = {
     ".txt": "text",
 }
 _SPLIT_BYTES = 32 << 20
+_State = tuple[int, float | str]
+"""What tells a file from what it was before: its size, and `Input.changed`."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,9 @@ class Input:
 
     path: str
     bytes: int
-    format: Format
     splits: tuple[Split, ...]
-    changed: float = 0.0
-    """When it was last changed, in seconds since 1970; 0 where the file system does not tell."""
+    changed: float | str = 0.0
+    """When it was last changed, in seconds since 1970; of an object on a store, its checksum."""
 
 
 def plan_inputs(globs: Sequence[str], source: Documents) -> tuple[Input, ...]:
@@ -49,7 +50,7 @@ def plan_inputs(globs: Sequence[str], source: Documents) -> tuple[Input, ...]:
     Raises UserError for a glob without files, an unknown ending, an empty corpus, a truncated
     Parquet file and a missing or wrongly typed text column.
     """
-    found: dict[str, tuple[int, float]] = {}
+    found: dict[str, _State] = {}
     for glob in globs:
         check_place(glob)
         files = _match(glob)
@@ -74,8 +75,9 @@ def check_unchanged(files: Sequence[Input]) -> None:
 
     Raises UserError where one cannot look.
     """
+    now = _states([file.path for file in files])
     for file in files:
-        if _match(file.path).get(file.path) != (file.bytes, file.changed):
+        if now.get(file.path) != (file.bytes, file.changed):
             raise RefusedUserError(
                 f"{file.path} changed while it was read; build again when it is whole"
             )
@@ -91,23 +93,31 @@ def absolute(file: Input) -> Input:
     )
 
 
-def _match(glob: str) -> dict[str, tuple[int, float]]:
-    """Return sizes and times of the files that match, by path; a file of that name comes first."""
-    if "://" not in glob and (state := _state(glob)) and stat.S_ISREG(state.st_mode):
-        return {glob: (state.st_size, state.st_mtime)}
+def _match(glob: str) -> dict[str, _State]:
+    """Return the states of the files that match, by path; a file of that name comes first."""
+    if not is_remote(glob) and (found := _states([glob])):
+        return found
     from pairsmith.pipelines.storage.stores import match  # patterns and stores are as Beam has them
 
-    return {
-        file.path: (file.size_in_bytes, file.last_updated_in_seconds)
-        for file in match(glob)
-        if not _is_folder(file.path)
-    }
+    return _states([file.path for file in match(glob)])
 
 
-def _state(path: str) -> os.stat_result | None:
-    """Return what is known of a file; None when there is none of that name."""
+def _states(paths: Sequence[str]) -> dict[str, _State]:
+    """Return what the files of exactly these names are now, without those that are gone."""
+    here = {path: _state(path) for path in paths if not is_remote(path)}
+    states: dict[str, _State] = {path: state for path, state in here.items() if state}
+    if stored := [path for path in paths if is_remote(path)]:
+        from pairsmith.pipelines.storage.stores import object_states
+
+        states |= object_states(stored)
+    return states
+
+
+def _state(path: str) -> _State | None:
+    """Return what a file is now; None when there is none of that name, or a folder."""
     try:
-        return Path(path).stat()
+        found = Path(path).stat()
+        return None if stat.S_ISDIR(found.st_mode) else (found.st_size, found.st_mtime)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -164,7 +174,7 @@ def _plan_file(path: str, size: int, source: Documents) -> Input:
         splits = [
             Split(path, kind, a, a + _SPLIT_BYTES, min(_SPLIT_BYTES, size - a)) for a in edges
         ]
-    return Input(path, size, kind, tuple(splits))
+    return Input(path, size, tuple(splits))
 
 
 def _first_line(path: str) -> bytes:
@@ -210,7 +220,7 @@ def _plan_parquet(path: str, size: int, source: Documents) -> Input:
         Split(path, "parquet", group, group + 1, size * share // total)
         for group, share in sizes.items()
     )
-    return Input(path, size, "parquet", splits)
+    return Input(path, size, splits)
 
 
 def _require_column(source: Documents, names: Sequence[str], path: str) -> None:

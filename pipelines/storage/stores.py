@@ -6,6 +6,7 @@ What a store is asked for is asked patiently (`patience.ask`) and raises UserErr
 import io
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, BinaryIO
 
@@ -20,6 +21,8 @@ from pairsmith.schemas.errors import install_line
 from pairsmith.schemas.store import is_remote
 
 _READ_BYTES = 4 << 20
+_AT_ONCE = 16
+"""Objects that are looked up at a time."""
 _EXTRAS = {"gs": "gcp", "s3": "aws"}
 
 
@@ -106,9 +109,31 @@ def match(glob: str) -> list[FileMetadata]:
     try:
         if not is_remote(glob):
             return list(FileSystems.match([glob])[0].metadata_list)
-        return ask(f"look for {glob!r}", lambda: list(FileSystems.match([glob])[0].metadata_list))
+        found = ask(f"look for {glob!r}", lambda: list(FileSystems.match([glob])[0].metadata_list))
     except (BeamIOError, ImportError, ValueError) as error:
         raise UserError(f"cannot look for {glob!r}: {' '.join(str(error).split())}") from error
+    # Where one makes a folder, the stores' consoles put an empty object of that name.
+    return [file for file in found if file.size_in_bytes or not file.path.endswith("/")]
+
+
+def object_states(paths: Sequence[str]) -> dict[str, tuple[int, str]]:
+    """Return size and checksum of the objects that are there, by their exact names.
+
+    Not their times: some stores tell others in a list than of one object, and Beam tells others in
+    other time zones.
+    """
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        states = list(pool.map(_state, paths))
+    return {path: state for path, state in zip(paths, states, strict=True) if state}
+
+
+def _state(path: str) -> tuple[int, str] | None:
+    if not object_exists(path):
+        return None
+    system, what = FileSystems.get_filesystem(path), f"look for {path}"
+    # Asked one by one, as the time limit of an attempt is that of one request.
+    size = ask(what, lambda: int(system.size(path)))
+    return size, ask(what, lambda: str(system.checksum(path)))
 
 
 def remove(paths: Sequence[str], attempts: int | None = None) -> None:

@@ -242,6 +242,15 @@ def test_a_build_that_is_refused_leaves_what_another_uploads(
         assert {*store.names(out(tmp_path))} == {"UNFINISHED", "shards/00000.parquet"}
 
 
+def test_the_objects_that_consoles_make_for_folders_are_no_files(
+    store: Store, put: Callable[..., Manifest], expected: dict[str, str], tmp_path: Path
+) -> None:
+    store.put(f"corpus/{tmp_path.name}/", b"")
+    store.put(f"{out(tmp_path)}/", b"")
+    put(IN_PLACE)
+    assert stored(store, out(tmp_path)) == expected
+
+
 def test_a_missing_bucket_is_told_at_once(store: Store, corpus: Path) -> None:
     begun = time.monotonic()
     with pytest.raises(UserError, match="no-such-bucket"):

@@ -77,6 +77,19 @@ def test_what_goes_wrong_is_an_event(tmp_path: Path, corpus: Path) -> None:
     assert "read: not JSON (9)" in told[-1]["message"]
 
 
+def test_what_a_plan_complains_of_is_an_event(corpus: Path) -> None:
+    plan = ("plan", "quickstart", "--log", "json", "--input", corpus)
+    for wrong, said in (
+        ("--shards=many", "--shards"),  # of which the parser complains
+        ("--machine=3", "did you mean --machines?"),
+        ("--machines=0", "--machines must be at least 1"),
+    ):
+        (error,) = events(*plan, wrong, code=2)
+        assert error["event"] == "error"
+        assert said in error["message"]
+        assert not set(error["message"]) & set("╭│╰─")
+
+
 def test_warnings_and_what_is_used_again_are_events(tmp_path: Path, corpus: Path) -> None:
     (tmp_path / "recipes.py").write_text(
         "from pairsmith.augmenters import WordDropout\n"
@@ -107,6 +120,35 @@ def test_that_a_build_was_stopped_is_an_event(tmp_path: Path, corpus: Path) -> N
     told = events(*build, "--input", corpus, "--output", tmp_path / "out", code=143)
     line = "stopped by SIGTERM; the same command resumes"
     assert told[-1] == {"event": "error", "message": line}
+
+
+def test_progress_counts_to_the_end_also_where_a_build_resumes_and_shards_are_empty(
+    tmp_path: Path,
+) -> None:
+    few = write_jsonl(tmp_path / "in.jsonl", [{"text": f"Here are {n} words."} for n in range(6)])
+    output, go_on = tmp_path / "out", tmp_path / "go on"
+    (tmp_path / "recipes.py").write_text(
+        "import os, pathlib, signal\n"
+        "from pairsmith.augmenters import from_function\n"
+        "from pairsmith.pipelines.recipe import Pair, Recipe, View\n"
+        "def stopped(text, rng):\n"
+        f"    done = len([*pathlib.Path({str(output)!r}).glob('.work/wave-*.json')])\n"
+        f"    if done >= 3 and not pathlib.Path({str(go_on)!r}).exists():\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    return text[1:]\n"
+        "def mine():\n"
+        "    return Recipe((Pair('k', View(), View(from_function(stopped))),), shards=16)\n"
+    )
+    build = ("build", f"{tmp_path}/recipes.py:mine", "--log", "json", "--workers", 1, "--waves", 8)
+    where = ("--input", few, "--output", output)
+    events(*build, *where, code=143)
+    kept = len([*output.glob(".work/wave-*.json")])
+    assert 3 <= kept < 8
+    go_on.touch()
+    *_, last = [event for event in events(*build, *where) if event["event"] == "progress"]
+    assert last["shards"] == last["of_shards"] == 16 - 2 * kept
+    assert last["bytes"] == last["of_bytes"] == 0  # all was cut
+    assert last["eta_seconds"] == 0
 
 
 def test_worker_processes_say_nothing_by_themselves(tmp_path: Path) -> None:

@@ -71,7 +71,9 @@ def test_a_column_of_another_name_can_be_read(
         (("--text", "body"), "has no column 'body'"),
         (("--sentence=7",), "did you mean --sentences?"),
         (("7",), "cannot place '7'"),
-        (("--runner=Nowhere",), "--runner=Nowhere"),
+        (("--runner=PrismRunner",), "leave out --runner"),
+        (("--direct_running_mode=multi_processing",), "leave out --runner"),
+        (("--store_seconds=0",), "--store_seconds must be above 0"),
     ],
 )
 def test_what_the_user_can_mend_is_one_line(
@@ -101,11 +103,14 @@ def test_ctrl_c_leaves_nothing_behind_even_while_it_trains(tmp_path: Path) -> No
         [script, *map(str, arguments)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    for _ in range(600):
-        # The sample is written at once when all is read; then the training begins.
-        if any(path.stat().st_size for path in tmp_path.glob("new/.*.sample")):
+    begun = False
+    for _ in range(3000):
+        # The file is there until all is read; then the training begins.
+        reads = any(tmp_path.glob("new/.*.reading"))
+        if begun and not reads:
             break
-        time.sleep(0.05)
+        begun = begun or reads
+        time.sleep(0.01)
     time.sleep(0.3)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=20)

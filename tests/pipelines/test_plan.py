@@ -36,6 +36,13 @@ def halves():
 """
 
 
+PRINTS = """
+def half(text, rng):
+    print("halving", len(text))
+    return text[::2]
+"""
+
+
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """1,000 documents, many of them twice, some blank, some broken."""
@@ -149,6 +156,19 @@ def test_a_recipe_that_imports_what_lies_beside_it_is_foreseen(
     corpus = write_jsonl(tmp_path / "in.jsonl", documents(20))
     monkeypatch.setattr(sys, "path", [*sys.path])
     command = ["plan", f"{tmp_path}/shortening.py:halves", "--input", str(corpus), "--seconds", "1"]
+    assert main(command) == 0, capsys.readouterr().err
+    assert "pairs by kind: half 180" in capsys.readouterr().out
+
+
+def test_what_a_recipe_prints_and_what_lies_around_change_no_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "printing.py").write_text(IMPORTS.replace("from shortened_by import half", PRINTS))
+    (tmp_path / "queue.py").write_text("raise RuntimeError('not the library')\n")
+    corpus = write_jsonl(tmp_path / "in.jsonl", documents(20))
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.chdir(tmp_path)
+    command = ["plan", "printing.py:halves", "--input", str(corpus), "--seconds", "1"]
     assert main(command) == 0, capsys.readouterr().err
     assert "pairs by kind: half 180" in capsys.readouterr().out
 
@@ -292,3 +312,21 @@ def test_flags_of_plan_that_make_no_sense_are_one_line(
         assert main(["plan", "quickstart", "--input", str(corpus), *map(str, flags)]) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert said in line
+
+
+@pytest.mark.parametrize(
+    ("flag", "said"),
+    [
+        ("--runner=DaskRunner", "--runner=DaskRunner: it drops"),
+        ("--direct_running_mode=multi_threading", "it loses rows"),
+        ("--prism_location=nowhere", "--prism_location=nowhere: no such file"),
+        ("--model_accelerator=type:nvidia-tesla-t4;count:1", "the recipe asks no model"),
+    ],
+)
+def test_what_a_build_refuses_at_its_start_is_not_foreseen(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], flag: str, said: str
+) -> None:
+    line = ["quickstart", "--input", str(corpus), "--output", str(tmp_path / "out"), flag]
+    for command in ("plan", "build"):
+        assert main([command, *line]) == 2
+        assert said in capsys.readouterr().err

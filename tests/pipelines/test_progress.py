@@ -1,7 +1,7 @@
 """Progress is for the eye: whatever becomes of it, a build ends."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pairsmith.pipelines.progress import ProgressLine, report
@@ -18,7 +18,7 @@ class Staring:
         self.looks, self.let_go = threading.Event(), threading.Event()
 
     @contextmanager
-    def showing(self, todo: Mapping[str, int]) -> Iterator[Show]:
+    def showing(self) -> Iterator[Show]:
         def show(now: Standing) -> None:
             self.looks.set()
             self.let_go.wait()

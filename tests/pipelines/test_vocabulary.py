@@ -70,21 +70,6 @@ def test_same_bytes_from_every_format_and_with_every_row_twice(
     assert made.counts.sentences > made.sampled
 
 
-@pytest.mark.parametrize(
-    "flags",
-    [
-        ("--direct_num_workers=2", "--direct_running_mode=multi_processing"),
-        ("--runner=BundleBasedDirectRunner",),
-    ],
-    ids=["2 processes", "bundle-based"],
-)
-def test_same_bytes_on_every_engine(
-    tmp_path: Path, expected: bytes, flags: tuple[str, ...]
-) -> None:
-    corpus = write_parquet(tmp_path / "all.parquet", documents(), row_group=7)
-    assert train(tmp_path / "out.model", corpus, beam_flags=flags).output.read_bytes() == expected
-
-
 def test_the_sample_are_the_sentences_with_the_smallest_hashes(tmp_path: Path) -> None:
     cut = Sentences()
     sentences = {s for row in documents() for s in cut(row["text"], None)}
