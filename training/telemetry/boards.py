@@ -37,7 +37,7 @@ class WeightsAndBiases:
     """
 
     def __init__(self, folder: Path, project: str, settings: Mapping[str, Any]):
-        wandb = require("wandb", "wandb")
+        self._wandb = wandb = require("wandb", "wandb")
         file = folder / "wandb.id"
         if not file.is_file():
             file.write_text(uuid.uuid4().hex[:12], "utf-8")
@@ -63,8 +63,9 @@ class WeightsAndBiases:
         self._run.log(dict(numbers), step=step)
 
     def close(self) -> None:
-        """Hand over what is left."""
+        """Hand over what is left, and wait for W&B's own process: the folder is moved after this."""
         self._run.finish()
+        self._wandb.teardown()
 
 
 def open_boards(
