@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import signal
 import subprocess
 import sys
 import time
@@ -135,6 +136,7 @@ def test_two_builds_side_by_side_and_one_that_is_killed_give_the_same_bytes(
             assert time.monotonic() < limit
             time.sleep(0.005)
         processes[0].kill()
+        assert processes[0].wait(120) == -signal.SIGKILL, "it had ended before it was killed"
         assert [process.wait(120) for process in processes[1:]] == [0, 0]
     finally:
         for process in processes:

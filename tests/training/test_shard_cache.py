@@ -82,6 +82,7 @@ def fetch_slowly(folder: Path, told: Any, seconds: float) -> None:
         time.sleep(seconds)
         return pa.py_buffer(b"x" * 5000)
 
+    told.put("begun")
     told.put(len(ShardCache(folder, 10**6).get(KEY.format(1), fetch)))
 
 
@@ -90,11 +91,12 @@ def test_of_two_processes_one_fetches_and_a_killed_one_leaves_nothing_half(tmp_p
     told = spawned.Queue()
     killed = spawned.Process(target=fetch_slowly, args=(tmp_path, told, 100.0))
     killed.start()
-    assert told.get(timeout=60) == "fetching"
+    assert [told.get(timeout=60) for _ in range(2)] == ["begun", "fetching"]
     others = [spawned.Process(target=fetch_slowly, args=(tmp_path, told, 0.2)) for _ in range(2)]
     for process in others:
         process.start()
-    time.sleep(1)
+    assert [told.get(timeout=60) for _ in others] == ["begun", "begun"]
+    time.sleep(0.2)  # in which they would fetch, if they did not wait for the first
     assert not [path for path in tmp_path.iterdir() if not path.name.startswith("lock-")]
     os.kill(killed.pid or 0, signal.SIGKILL)
     said = [told.get(timeout=60) for _ in range(3)]
