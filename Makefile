@@ -56,7 +56,7 @@ wheel-test: setup ## Only one part of test: build the wheel, install it elsewher
 	.ci/wheel-test
 
 bench-train: setup ## Measure the trainer against others; needs the data in ../shared
-	for script in loader tokens padding losses telemetry trainer; do $(BIN)/python benchmarks/$$script.py || exit 1; done
+	for script in loader resume tokens padding losses telemetry trainer; do $(BIN)/python benchmarks/$$script.py || exit 1; done
 
 bench: setup ## Measure speed against others and print tables; needs the data in ../shared
 	for script in augmenters edits nlpaug_adapter translation masks build plan; do $(BIN)/python benchmarks/$$script.py || exit 1; done

@@ -63,7 +63,7 @@ class WeightsAndBiases:
         self._run.log(dict(numbers), step=step)
 
     def close(self) -> None:
-        """Hand over what is left, and wait for W&B's own process: the folder is moved after this."""
+        """Hand over what is left, and wait for W&B: the folder is moved after this."""
         self._run.finish()
         self._wandb.teardown()
 
