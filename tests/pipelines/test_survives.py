@@ -1,7 +1,9 @@
 """What befalls a build in its last seconds costs none of the waves that are finished."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,14 +46,14 @@ def run(corpus: Path) -> Dataset:
 
 def looks_until(monkeypatch: pytest.MonkeyPatch, wave: Path, error: BaseException) -> None:
     """Have the input be out of reach as soon as a wave is finished."""
-    look = inputs._match
+    look = inputs._states
 
-    def fails(glob: str) -> dict[str, tuple[int, float]]:
+    def fails(paths: Sequence[str]) -> dict[str, Any]:
         if wave.exists():
             raise error
-        return look(glob)
+        return look(paths)
 
-    monkeypatch.setattr(inputs, "_match", fails)
+    monkeypatch.setattr(inputs, "_states", fails)
 
 
 def check_goes_on(corpus: Path, waves: int) -> None:
