@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from pairsmith.augmenters import SpanMask, WordDropout, count_words, word_overlap
 from pairsmith.pipelines.recipe import Neighbours, Sentences
+from pairsmith.pipelines.recipe.bases import Around
 from pairsmith.schemas import record_keys
 
 
@@ -46,7 +47,7 @@ def main() -> None:
                     keys = record_keys(17, source_id, numbers, kind, 0)
                     positive = augmenter(anchor, keys)
                 else:
-                    positive = neighbours(anchor, np.arange(len(anchor)), first, end)
+                    positive = neighbours(Around(anchor), np.arange(len(anchor)), first, end)
                 kept = pc.and_(long_enough, pc.not_equal(anchor, positive))
                 kept = pc.and_(kept, pa.array(word_overlap(anchor, positive) <= 0.95))
                 table = pa.table([source_id, anchor, positive, [kind] * len(anchor)], schema)

@@ -24,6 +24,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from xxhash import xxh3_64_intdigest, xxh3_128_hexdigest
 
 from pairsmith.pipelines.recipe import Neighbours, Sentences
+from pairsmith.pipelines.recipe.bases import Around
 from pairsmith.schemas import PAIRS, ROW_GROUP_ROWS
 
 SHARDS = 16
@@ -130,7 +131,7 @@ def sentences(document: Row) -> Iterator[Row]:
     """Yield the sentences of a document, each with those around it."""
     units = Sentences()(document["text"], None)
     places, ends = np.arange(len(units)), np.full(len(units), len(units))
-    around = Neighbours(3)(pa.array(units, pa.string()), places, ends * 0, ends).to_pylist()
+    around = Neighbours(3)(Around(pa.array(units, pa.string())), places, ends * 0, ends).to_pylist()
     for number, (anchor, context) in enumerate(zip(units, around, strict=True)):
         name = document["doc_id"]
         yield {"source_id": name, "unit": number, "anchor": anchor, "around": context}

@@ -46,11 +46,13 @@ def main() -> None:
         dataset = open_dataset(given_or_built(options.pairs, Path(folder)), checksums=False)
         order = open_order([dataset], StreamConfig(), options.batch, 17)
         rng = np.random.default_rng(17)
-        ends = [order.plan(0, number).start for number in range(1, order.windows)] or [order.rows]
-        cursors = [
-            int(rng.choice(ends)) - options.batch if n % 4 == 3 else int(rng.integers(order.rows))
-            for n in range(options.cursors)
-        ]
+        starts = [order.plan(0, number).start for number in range(order.windows)]
+        cursors = []
+        for n in range(options.cursors):
+            number = int(rng.integers(order.windows))
+            whole = ([*starts, order.rows][number + 1] - starts[number]) // options.batch
+            batch = whole - 1 if n % 4 == 3 else int(rng.integers(whole))
+            cursors.append(starts[number] + batch * options.batch)
         print(f"{order.rows:,} pairs, {order.windows} windows, batches of {options.batch}\n")
         print("| workers | cold s, wall (range) | resumed ÷ cold, wall: median, most | CPU |")
         print("|---|---|---|---|")
